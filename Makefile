@@ -1,0 +1,32 @@
+# Everything one does with this repository. `make` alone says what there is.
+# Each target is a script in tools/; CARGO_TARGET_DIR is respected everywhere.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test dev dist sizes readme lint tools
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Install what is missing, build, and serve http://127.0.0.1:3000 with ./data
+	@tools/run
+
+test: ## Install what is missing, then run every check and every test
+	@tools/test
+
+dev: ## Serve a debug build that rebuilds and reloads the page at each save
+	@tools/dev
+
+dist: ## Build dist/wasmchannel, the one file that is the whole product
+	@tools/dist
+
+sizes: ## Build for browser and server, dev and release, and print what they weigh
+	@tools/sizes
+
+readme: ## Run the commands of the documents, as their reader would
+	@tools/readme
+
+lint: ## Formatting, clippy with warnings denied, tidy, and the types of the browser suite
+	@tools/lint
+
+tools: ## Install what is missing to build, and say what there is
+	@tools/install

@@ -1,0 +1,21 @@
+# shellcheck shell=bash
+# Sourced by lint and test: the checks that are one command each.
+
+formatting() { cargo fmt --all --check; }
+
+clippy_server() {
+    cargo clippy --locked -p protocol -p migrations -p server -p app --features app/ssr \
+        --all-targets -- -D warnings
+}
+
+clippy_browser() {
+    cargo clippy --locked -p app -p frontend --features app/hydrate --target "$wasm_target" -- -D warnings
+}
+
+suite_is_installed() {
+    cmp -s end2end/package-lock.json end2end/node_modules/.installed && return
+    (cd end2end && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund) &&
+        cp end2end/package-lock.json end2end/node_modules/.installed
+}
+
+suite_types() { suite_is_installed && (cd end2end && npx tsc --noEmit); }

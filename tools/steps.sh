@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# Sourced by every script of this folder: where things are, and how a step is
+# announced and timed. It changes to the root of the repository.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+root=$PWD
+cargo_leptos_version=0.3.10
+wasm_target=wasm32-unknown-unknown
+
+# The version of wasm-bindgen's command must be exactly that of the library.
+wasm_bindgen_version=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/[^0-9.]/, ""); print }' Cargo.lock)
+
+# Tools are kept outside of the clone, each under its version, so that a second
+# clone finds them and another project's versions are left alone.
+tools_home=${XDG_CACHE_HOME:-$HOME/.cache}/wasmchannel/tools
+cargo_leptos_home=$tools_home/cargo-leptos-$cargo_leptos_version
+wasm_bindgen_home=$tools_home/wasm-bindgen-cli-$wasm_bindgen_version
+
+target=${CARGO_TARGET_DIR:-target}
+case $target in /*) ;; *) target=$root/$target ;; esac
+export CARGO_TARGET_DIR=$target
+
+export PATH=$root/tools/bin:$cargo_leptos_home/bin:$wasm_bindgen_home/bin:$PATH
+
+say() { printf '%s\n' "$*"; }
+
+# Ends with 2: the machine lacks something, the project is not at fault.
+lacking() {
+    printf 'missing: %s\n  %s\n' "$1" "$2" >&2
+    exit 2
+}
+
+duration() {
+    local seconds=$1
+    if ((seconds < 60)); then printf '%d s' "$seconds"; else printf '%d min %02d s' $((seconds / 60)) $((seconds % 60)); fi
+}
+
+# step "What is done" command ...
+step() {
+    local what=$1 start=$SECONDS status=0
+    shift
+    printf '==> %s\n' "$what"
+    "$@" || status=$?
+    if ((status == 0)); then
+        printf '    %s: %s\n' "$what" "$(duration $((SECONDS - start)))"
+    else
+        printf '    %s: failed after %s\n' "$what" "$(duration $((SECONDS - start)))" >&2
+    fi
+    return "$status"
+}
+
+kilobytes() { printf '%d' $((($(wc -c <"$1") + 500) / 1000)); }
+
+# A port of the loopback on which nobody listens now.
+free_port() {
+    local port
+    while port=$((20000 + RANDOM % 20000)); do
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+    done
+    printf '%s' "$port"
+}
+
+# One request without a client program; prints the status code, or 000.
+http_status() {
+    local address=$1 path=$2 line=
+    if exec 3<>"/dev/tcp/${address%:*}/${address##*:}"; then
+        printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$path" "$address" >&3
+        IFS= read -r -t 5 line <&3 || true
+        exec 3>&-
+    fi 2>/dev/null
+    line=${line#* }
+    printf '%s' "${line:-000}" | cut -c1-3
+}
