@@ -1,1 +1,10 @@
-//! Placeholder.
+//! The house: doors, sessions, rooms, storage. `main` is its binary, tests are its other callers.
+//!
+//! Floors, upward: base (db, hub, outlet, clock), rooms (rooms, history), who (session, auth), doors
+//! (socket, http). A floor imports only floors below it; a wait goes down, speech goes up without
+//! waiting.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod history;

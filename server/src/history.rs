@@ -1,0 +1,298 @@
+//! What lasts: the trait through which rooms write and read their logs, and its types.
+//!
+//! Its kinds are `history/sql.rs` (the house) and `history/memory.rs` (tests and the simulation);
+//! both let `history/judge.rs` decide. Log tasks write through `history/writer.rs`, never here
+//! directly. Its law: an answer comes only after the commit; what a read gives is committed and of
+//! one moment; a write either happened whole, did not happen, or is said to be unknown.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use protocol::act::Op;
+use protocol::change::Envelope;
+use protocol::cursor::Cursor;
+use protocol::event::{Accepted, Refused, ResetReason, Snapshot};
+use protocol::ids::{DeviceId, LogId, OpId, RoomId, UserId};
+use protocol::limits::REPLAY_EVENTS_MAX;
+use protocol::model::{Me, Messages, Role, RoomEntry, RoomKey, RoomName, Topic};
+use protocol::refusal::RetryReason;
+use sha2::{Digest, Sha256};
+
+use crate::clock::Chance;
+
+/// An answer that comes later; the memory kind's is ready at the first poll.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// What a read gives, or that the store does not answer.
+pub type Read<'a, T> = Later<'a, Result<T, Unavailable>>;
+
+/// The stored logs and what is folded from them.
+pub trait History: Send + Sync + 'static {
+    /// Judges the ops in order and stores what becomes of them, in one transaction.
+    /// Event ids and epochs are drawn from `chance`; `now_ms` is every event's time.
+    fn commit<'a>(
+        &'a self,
+        batch: &'a [Pending],
+        chance: &'a mut dyn Chance,
+        now_ms: i64,
+    ) -> Later<'a, Outcome>;
+
+    /// How a user stands to a log, and the log to a cursor; nothing where there is no such log or
+    /// it is not open to him. Asked by every `Sub`.
+    fn standing(
+        &self,
+        user: UserId,
+        log: LogId,
+        cursor: Option<Cursor>,
+    ) -> Read<'_, Option<Standing>>;
+
+    /// All that `Welcome` tells, of one moment: the account, its rooms, and its log's standing.
+    fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Read<'_, Option<Arrival>>;
+
+    /// The events behind number `after`, in order: at most a hundred, at most what fits into one
+    /// `Page` frame, at least one if there is one. The asker has checked that they may be read.
+    fn page(&self, log: LogId, after: u64) -> Read<'_, Vec<Envelope>>;
+
+    /// A room as it stands now; nothing where there is none or it is not open to this reader.
+    /// `None` reads as somebody who is not signed in.
+    fn snapshot(&self, reader: Option<UserId>, room: RoomId) -> Read<'_, Option<RoomView>>;
+
+    /// The messages just before number `before`; nothing as with `snapshot`.
+    fn older(
+        &self,
+        reader: Option<UserId>,
+        room: RoomId,
+        before: u64,
+    ) -> Read<'_, Option<OlderMessages>>;
+
+    /// Where these logs end; logs that do not exist are left out.
+    fn heads<'a>(&'a self, logs: &'a [LogId]) -> Read<'a, Vec<Head>>;
+
+    /// What may be told of a room to somebody who is no member.
+    fn room_by_key<'a>(&'a self, key: &'a str) -> Read<'a, Option<RoomCard>>;
+
+    /// Rooms by key, at most fifty, behind the key `after`.
+    fn open_rooms<'a>(&'a self, after: Option<&'a str>) -> Read<'a, Vec<RoomCard>>;
+}
+
+/// The store does not answer; the reason is for the server's log, never for a client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store does not answer: {0}")]
+pub struct Unavailable(pub String);
+
+/// The SHA-256 of a sign-in's secret token: what the store knows of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignInHash([u8; 32]);
+
+impl SignInHash {
+    /// The hash of a token as it stands in the cookie.
+    #[must_use]
+    pub fn of(token: &[u8]) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+
+    /// Takes a hash as it is stored.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The hash as it is stored.
+    #[must_use]
+    pub const fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for SignInHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SignInHash(…)")
+    }
+}
+
+/// An op on its way to the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Whose it is.
+    pub author: UserId,
+    /// The sign-in it came in by; checked inside the transaction.
+    pub sign_in: SignInHash,
+    /// The outbox it came from; stored, never sent.
+    pub device: DeviceId,
+    /// What is to be done.
+    pub op: Op,
+    /// Only look whether it is stored already.
+    pub check_only: bool,
+}
+
+impl Pending {
+    /// The log in whose lane the op was sent.
+    #[must_use]
+    pub fn lane(&self) -> LogId {
+        self.op.act.log(self.author)
+    }
+
+    /// The key that an op has in the store.
+    #[must_use]
+    pub const fn key(&self) -> (UserId, OpId) {
+        (self.author, self.op.op_id)
+    }
+}
+
+/// The final or passing answer to one op.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Stored, now or before: every acceptance of one op is equal.
+    Accepted(Accepted),
+    /// Will not be done; stored too, but for `OpIdReused` and the answers to `check_only`.
+    Refused(Refused),
+    /// Was not done this time; nothing is stored of it.
+    Retry(RetryReason),
+    /// The sign-in it came by no longer stands: the socket is to be closed with `SIGNED_OUT`.
+    SignedOut,
+}
+
+/// What became of one op of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The answer to who sent it.
+    pub verdict: Verdict,
+    /// The events it made, the lane's log and other logs together, in the order of their numbers;
+    /// none for a repeated op.
+    pub events: Vec<Envelope>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Durable: one answer for each op, in the batch's order.
+    Committed(Vec<Answer>),
+    /// Nothing of it is stored, for certain.
+    Failed(RetryReason),
+    /// It may be stored or not: neither accept nor refuse, let the clients send again.
+    Unknown,
+    /// As unknown, and the disk has failed: the process must end (code 70) and open it anew.
+    DiskBroken,
+}
+
+/// A user's part in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    /// What he may do there.
+    pub role: Role,
+    /// The number of the event by which he joined; 0 where everybody is a member by rule.
+    pub joined_seq: u64,
+}
+
+/// A log, and how a user and a cursor stand to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The user's part in it; in his own log he is its member since 0.
+    pub membership: Membership,
+    /// Its end: epoch, last number, that event's tag.
+    pub head: Cursor,
+    /// The first number that is still kept; 1 from the start.
+    pub floor: u64,
+    /// The tag of number `floor - 1`.
+    pub floor_tag: u64,
+    /// The tag of the event that the cursor names, as it is stored now; nothing where none is.
+    pub cursor_tag: Option<u64>,
+}
+
+/// Whether a client may go on from its cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// It may: pages from behind it, then live.
+    From(u64),
+    /// It must take a fresh state.
+    Reset(ResetReason),
+}
+
+impl Standing {
+    /// Judges a cursor: the one for which this standing was read.
+    #[must_use]
+    pub fn resume(&self, cursor: Option<Cursor>) -> Resume {
+        let Some(cursor) = cursor else {
+            return Resume::Reset(ResetReason::FirstLoad);
+        };
+        let same_life = cursor.epoch == self.head.epoch && cursor.seq <= self.head.seq;
+        if !same_life {
+            return Resume::Reset(ResetReason::Diverged);
+        }
+        let last_dropped = self.floor.saturating_sub(1);
+        let behind = self.head.seq.saturating_sub(cursor.seq);
+        if cursor.seq < last_dropped || behind > REPLAY_EVENTS_MAX {
+            return Resume::Reset(ResetReason::TooOld);
+        }
+        let tag = if cursor.seq == 0 {
+            Some(0)
+        } else if cursor.seq == last_dropped {
+            Some(self.floor_tag)
+        } else {
+            self.cursor_tag
+        };
+        if tag == Some(cursor.tag) {
+            Resume::From(cursor.seq)
+        } else {
+            Resume::Reset(ResetReason::Diverged)
+        }
+    }
+}
+
+/// What a session begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The account.
+    pub me: Me,
+    /// It may do nothing any more.
+    pub disabled: bool,
+    /// Its rooms, the lobby first, then by key.
+    pub rooms: Vec<RoomEntry>,
+    /// Its own log.
+    pub standing: Standing,
+}
+
+/// A room at a cursor, as one reader sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomView {
+    /// The room with its newest messages.
+    pub snapshot: Snapshot,
+    /// The position at which it stood so.
+    pub cursor: Cursor,
+    /// The reader's part in it.
+    pub membership: Membership,
+}
+
+/// A page of history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OlderMessages {
+    /// Oldest first.
+    pub messages: Messages,
+    /// Whether there are still older ones.
+    pub older: bool,
+}
+
+/// Where a log ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The log.
+    pub log: LogId,
+    /// Its epoch, last number and that event's tag.
+    pub cursor: Cursor,
+}
+
+/// What everybody may know of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomCard {
+    /// The room.
+    pub id: RoomId,
+    /// Its address.
+    pub key: RoomKey,
+    /// How it is called.
+    pub name: RoomName,
+    /// What it is about.
+    pub topic: Topic,
+    /// Everybody is a member by rule.
+    pub everyone: bool,
+    /// How many members it has; accounts, where everybody is one.
+    pub member_count: u64,
+}
