@@ -10,6 +10,7 @@
 pub mod act;
 pub mod bounded;
 pub mod change;
+pub mod client;
 pub mod close;
 pub mod codec;
 pub mod command;

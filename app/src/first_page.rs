@@ -1,0 +1,227 @@
+//! What a page shows first: loaded before it is drawn, and handed over to the browser as JSON.
+//!
+//! The server's page door calls `FirstPage::load` and provides the value as context; the root of
+//! the app reads it on both sides through `SharedValue`. Its law: whatever the first drawing needs
+//! is in here, so that drawing waits for nothing and both sides draw the same.
+
+use protocol::cursor::Cursor;
+use protocol::ids::OpId;
+use protocol::limits::TEXT_CHARS_DEFAULT;
+use protocol::model::{Me, Message, RoomEntry, RoomKey};
+use protocol::refusal::{Refusal, RetryReason};
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{House, Unavailable};
+use crate::routes::Address;
+
+/// In which language a page speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Language {
+    /// Left to right.
+    #[default]
+    English,
+    /// Right to left.
+    Arabic,
+}
+
+/// All that the first drawing of a page needs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FirstPage {
+    /// The language of the page.
+    pub language: Language,
+    /// Who looks; nobody yet for a visitor who did nothing so far.
+    pub me: Option<Me>,
+    /// His rooms, the lobby first; the lobby alone for a visitor.
+    pub rooms: Vec<RoomEntry>,
+    /// Characters that a message may have.
+    pub text_chars_max: u32,
+    /// The op ids of the forms on the page.
+    pub op_ids: FormOps,
+    /// What stands in the middle.
+    pub shown: Shown,
+    /// A form that was not accepted, to be drawn again as it was sent.
+    pub refused: Option<Refused>,
+}
+
+/// What stands in the middle of a page.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Shown {
+    /// A room.
+    Room(RoomPage),
+    /// The open rooms of the house.
+    Rooms(RoomsPage),
+    /// The visitor's own name and language.
+    Settings,
+    /// The button that makes the visitor the owner; where the link is void, there is none.
+    Setup {
+        /// What stands in the address behind `/setup/`.
+        token: String,
+        /// Whether the link is good.
+        valid: bool,
+    },
+    /// There is no such page, or it is not open to this visitor.
+    #[default]
+    NotFound,
+    /// The house could not answer.
+    Broken,
+}
+
+/// A room as its page shows it first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomPage {
+    /// The room.
+    pub entry: RoomEntry,
+    /// How many members it has.
+    pub member_count: u64,
+    /// What only its members see; nothing for others, who may join.
+    pub inside: Option<Inside>,
+}
+
+/// What only the members of a room see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    /// Where the room's log stood.
+    pub cursor: Cursor,
+    /// Its newest messages at that cursor, oldest first.
+    pub messages: Vec<Message>,
+    /// Whether there are older ones.
+    pub older: bool,
+}
+
+/// One page of the open rooms, by key.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RoomsPage {
+    /// The rooms.
+    pub rooms: Vec<OpenRoom>,
+    /// The key behind which the next page begins; nothing at the end.
+    pub after: Option<RoomKey>,
+}
+
+/// A room that anyone may enter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenRoom {
+    /// The room.
+    pub entry: RoomEntry,
+    /// How many members it has.
+    pub member_count: u64,
+    /// Whether the visitor is one of them.
+    pub member: bool,
+}
+
+/// One op id for each form of a page, so that Back and Reload cannot send a form twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FormOps {
+    /// Of the composer.
+    pub post: OpId,
+    /// Of Join.
+    pub enter: OpId,
+    /// Of Leave.
+    pub leave: OpId,
+    /// Of the room's name and topic.
+    pub configure: OpId,
+    /// Of a new room.
+    pub create: OpId,
+    /// Of the visitor's name.
+    pub rename: OpId,
+}
+
+impl FormOps {
+    /// Takes an id for each form from `make`.
+    pub fn make(mut make: impl FnMut() -> OpId) -> Self {
+        Self {
+            post: make(),
+            enter: make(),
+            leave: make(),
+            configure: make(),
+            create: make(),
+            rename: make(),
+        }
+    }
+}
+
+/// The forms of the house: the value of their field `form`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// Write into a room: `text`.
+    Post,
+    /// Become a member of a room.
+    Enter,
+    /// Stop being one.
+    Leave,
+    /// Name a room: `text` and `topic`.
+    Configure,
+    /// Make a room: `text` is its name.
+    Create,
+    /// Be called otherwise: `text` is the name.
+    Rename,
+    /// Read in another language: `text` is `en` or `ar`.
+    Language,
+    /// Become the owner of the house.
+    Setup,
+}
+
+impl Form {
+    /// What stands in the form's field `form`.
+    #[must_use]
+    pub const fn value(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::Enter => "enter",
+            Self::Leave => "leave",
+            Self::Configure => "configure",
+            Self::Create => "create",
+            Self::Rename => "rename",
+            Self::Language => "language",
+            Self::Setup => "setup",
+        }
+    }
+}
+
+/// A form that was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Which.
+    pub form: Form,
+    /// Its field `text`, letter by letter.
+    pub text: String,
+    /// Its field `topic`, letter by letter.
+    pub topic: String,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a form was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Why {
+    /// It cannot be done.
+    Refused(Refusal),
+    /// It cannot be done now.
+    Later(RetryReason),
+}
+
+impl FirstPage {
+    /// Asks the house for what the page at this address shows to this visitor.
+    ///
+    /// Fails when the house cannot answer; the caller then draws `Shown::Broken` with 503.
+    pub async fn load(
+        house: &House,
+        me: Option<Me>,
+        address: &Address,
+    ) -> Result<Self, Unavailable> {
+        let user = me.as_ref().map(|me| me.id);
+        let rooms = house.rooms(user).await?;
+        let shown = match address {
+            Address::Room(key) => {
+                house.room(user, key.clone()).await?.map_or(Shown::NotFound, Shown::Room)
+            }
+            Address::Rooms { after } => Shown::Rooms(house.open_rooms(user, after.clone()).await?),
+            Address::Settings => Shown::Settings,
+            Address::Setup { token } => Shown::Setup {
+                token: token.clone(),
+                valid: house.setup_is_open(token.clone()).await?,
+            },
+        };
+        Ok(Self { me, rooms, shown, text_chars_max: TEXT_CHARS_DEFAULT, ..Self::default() })
+    }
+}
