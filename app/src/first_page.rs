@@ -13,22 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::{House, Unavailable};
 use crate::routes::Address;
-
-/// In which language a page speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Language {
-    /// Left to right.
-    #[default]
-    English,
-    /// Right to left.
-    Arabic,
-}
+use crate::text::PageLanguage;
 
 /// All that the first drawing of a page needs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FirstPage {
     /// The language of the page.
-    pub language: Language,
+    pub language: PageLanguage,
     /// Who looks; nobody yet for a visitor who did nothing so far.
     pub me: Option<Me>,
     /// His rooms, the lobby first; the lobby alone for a visitor.

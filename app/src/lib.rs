@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+pub mod calendar;
 pub mod first_page;
 pub mod link;
 pub mod routes;
 pub mod store;
+pub mod text;

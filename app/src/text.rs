@@ -1,0 +1,336 @@
+//! Every word that people see, in every language the house speaks.
+//!
+//! Pages and components call `t`, `fill` and `counted`, which read the page's language from the
+//! context, so they must be called inside an owner and not in a task. Its law: a missing
+//! translation does not compile, and neither does a missing plural form. How numbers are written
+//! and which plural a number takes is CLDR's.
+
+use leptos::prelude::use_context;
+use serde::{Deserialize, Serialize};
+
+/// The language a page is drawn in; a context of every page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum PageLanguage {
+    /// English.
+    #[default]
+    English,
+    /// Arabic.
+    Arabic,
+}
+
+impl PageLanguage {
+    /// All of them, each as a form's value and as it names itself.
+    pub const ALL: [(Self, &str); 2] = [(Self::English, "English"), (Self::Arabic, "العربية")];
+
+    /// The BCP 47 tag, for `lang` and the cookie.
+    #[must_use]
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Arabic => "ar",
+        }
+    }
+
+    /// The writing direction, for `dir`.
+    #[must_use]
+    pub const fn direction(self) -> &'static str {
+        match self {
+            Self::English => "ltr",
+            Self::Arabic => "rtl",
+        }
+    }
+
+    /// The language of a tag: its first part decides, so `ar-EG` is Arabic.
+    #[must_use]
+    pub fn from_tag(tag: &str) -> Option<Self> {
+        let primary = tag.trim().split('-').next().unwrap_or_default();
+        Self::ALL
+            .into_iter()
+            .map(|(language, _)| language)
+            .find(|language| language.tag().eq_ignore_ascii_case(primary))
+    }
+
+    /// The first language of an `Accept-Language` header that the house speaks. Browsers write
+    /// the header in the order of preference, so the weights are not read.
+    #[must_use]
+    pub fn preferred(accept_language: &str) -> Self {
+        accept_language
+            .split(',')
+            .find_map(|range| Self::from_tag(range.split(';').next().unwrap_or_default()))
+            .unwrap_or_default()
+    }
+
+    /// The number in the digits of the language.
+    #[must_use]
+    pub fn digits(self, number: &str) -> String {
+        match self {
+            Self::English => number.to_owned(),
+            Self::Arabic => number
+                .chars()
+                .map(|digit| match digit.to_digit(10) {
+                    Some(value) => char::from_u32(0x0660 + value).unwrap_or(digit),
+                    None => digit,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Writes the catalogue: a name, then the English and the Arabic of it.
+macro_rules! texts {
+    ($($name:ident: $english:literal, $arabic:literal;)*) => {
+        /// Something the house says.
+        #[expect(missing_docs, reason = "each name is explained by its words")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Text { $($name),* }
+
+        impl Text {
+            /// Its words in a language; `{}` stands where something is to be filled in.
+            #[must_use]
+            pub const fn in_language(self, language: PageLanguage) -> &'static str {
+                match (self, language) {
+                    $((Self::$name, PageLanguage::English) => $english,
+                      (Self::$name, PageLanguage::Arabic) => $arabic,)*
+                }
+            }
+
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+/// Writes the catalogue of what is counted: English has two forms (one, other), Arabic six (zero,
+/// one, two, few, many, other).
+macro_rules! counts {
+    ($($name:ident: $english:expr, $arabic:expr;)*) => {
+        /// Something the house counts.
+        #[expect(missing_docs, reason = "each name is explained by its words")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Count { $($name),* }
+
+        impl Count {
+            const fn english(self) -> [&'static str; 2] {
+                match self { $(Self::$name => $english),* }
+            }
+
+            const fn arabic(self) -> [&'static str; 6] {
+                match self { $(Self::$name => $arabic),* }
+            }
+        }
+    };
+}
+
+texts! {
+    Rooms: "Rooms", "الغرف";
+    AllRooms: "All rooms", "كل الغرف";
+    NoRooms: "There are no other rooms yet.", "لا غرف أخرى بعد.";
+    CreateRoom: "Create a room", "إنشاء غرفة";
+    Create: "Create", "إنشاء";
+    RoomName: "Name of the room", "اسم الغرفة";
+    RoomNameHelp: "Its address is made from the name and stays.", "يُشتق العنوان من الاسم ولا يتغير بعد ذلك.";
+    Topic: "Topic", "الموضوع";
+    TopicHelp: "One line, shown beside the name.", "سطر واحد يظهر بجانب الاسم.";
+    RoomMenu: "Room menu", "قائمة الغرفة";
+    RoomSettings: "Room settings", "إعدادات الغرفة";
+    LeaveRoom: "Leave room", "مغادرة الغرفة";
+    JoinRoom: "Join", "انضمام";
+    JoinToRead: "Join the room to read and write.", "القراءة والكتابة متاحتان بعد الانضمام.";
+    OpenRoom: "Open", "فتح";
+    NotYetMade: "Nobody has made this room yet. Join and it is there.", "لم تُنشأ هذه الغرفة بعد. بالانضمام تصبح موجودة.";
+    Back: "Back", "رجوع";
+    Save: "Save", "حفظ";
+
+    Messages: "Messages", "الرسائل";
+    ShowOlder: "Show older messages", "عرض رسائل أقدم";
+    ShowNewest: "Back to the newest messages", "العودة إلى أحدث الرسائل";
+    RoomBegins: "The room begins here", "هنا بداية الغرفة";
+    EmptyRoom: "Nothing has been said here yet", "لا رسائل هنا بعد";
+    EmptyRoomHelp: "Write the first message below.", "يمكنك كتابة أول رسالة في الأسفل.";
+    MessageTo: "Message {}", "رسالة إلى «{}»";
+    Send: "Send", "إرسال";
+    Sent: "Sent", "أُرسلت";
+    Pending: "Waiting to be sent", "في انتظار الإرسال";
+    Failed: "Not sent", "لم تُرسل";
+    Retry: "Retry", "إعادة المحاولة";
+    Edit: "Edit", "تعديل";
+    Discard: "Discard", "تجاهل";
+
+    SeveralTyping: "Several people are typing", "يكتب الآن عدة أشخاص";
+    OneTyping: "{} is typing", "يكتب الآن: {}";
+    TwoTyping: "{} and {} are typing", "يكتب الآن: {} و{}";
+    ThreeTyping: "{}, {} and {} are typing", "يكتب الآن: {} و{} و{}";
+
+    Reconnecting: "Reconnecting", "جارٍ إعادة الاتصال";
+    RetryNow: "Retry now", "المحاولة الآن";
+    Offline: "Offline. Messages wait on this device", "لا اتصال. الرسائل محفوظة على هذا الجهاز";
+    Updating: "Updating…", "جارٍ التحديث…";
+    SignedOut: "This page was signed out", "انتهت جلسة هذه الصفحة";
+    Reload: "Reload", "إعادة التحميل";
+    AppDidNotLoad: "The app did not load. You can read and write without it.", "لم يُحمّل التطبيق. القراءة والكتابة متاحتان من دونه.";
+
+    Guest: "Guest", "ضيف";
+    User: "User", "مستخدم";
+    Admin: "Admin", "مدير";
+    Owner: "Owner", "المالك";
+    Visitor: "Visitor", "زائر";
+    VisitorHelp: "A name comes with the first message", "يأتي الاسم مع أول رسالة";
+    Yourself: "You", "الحساب";
+    YourName: "Your name", "الاسم";
+    YourNameHelp: "Shown beside what you write from now on.", "يظهر بجانب ما يُكتب من الآن.";
+    Language: "Language", "اللغة";
+
+    SetUp: "Set up this server", "إعداد هذا الخادم";
+    SetUpHelp: "Whoever presses the button becomes its owner. This page works once.", "من يضغط الزر يصبح مالك الخادم. تعمل هذه الصفحة مرة واحدة.";
+    BecomeOwner: "Become the owner", "تولّي الملكية";
+
+    NotFound: "Not found", "غير موجودة";
+    NotFoundHelp: "This page does not exist, or is not open to you.", "هذه الصفحة غير موجودة أو غير متاحة لك.";
+    NotDone: "Not done", "لم يُنفّذ";
+    OurFault: "Something broke on the server", "حدث خطأ في الخادم";
+    OurFaultHelp: "What you wrote may not be stored. Go back and try again.", "ربما لم يُحفظ ما كُتب. يمكن الرجوع وإعادة المحاولة.";
+    GoToLobby: "Go to the lobby", "إلى الردهة";
+
+    RefusedEmpty: "There is nothing in it to show.", "لا شيء فيه يمكن عرضه.";
+    RefusedBadName: "This name holds characters that names cannot have.", "في هذا الاسم محارف غير مسموح بها.";
+    RefusedNotMember: "This room does not exist, or is not open to you.", "هذه الغرفة غير موجودة أو غير متاحة لك.";
+    RefusedNotAllowed: "This is for others to do here.", "هذا الإجراء غير متاح لك هنا.";
+    RefusedReused: "This was sent before as something else. Send it anew.", "أُرسل هذا من قبل بمحتوى آخر. يلزم إرساله من جديد.";
+    RefusedDisabled: "This account is closed.", "هذا الحساب مغلق.";
+    RefusedUnknown: "It did not reach the server.", "لم تصل إلى الخادم.";
+    RefusedExpired: "It waited too long on this device.", "طال انتظارها على هذا الجهاز.";
+    RetryLater: "The server cannot do this now. Your text is kept; try again.", "لا يستطيع الخادم تنفيذ ذلك الآن. النص محفوظ، ويمكن إعادة المحاولة.";
+}
+
+counts! {
+    Members:
+        ["{} member", "{} members"],
+        ["لا أعضاء", "عضو واحد", "عضوان", "{} أعضاء", "{} عضوًا", "{} عضو"];
+    Waiting:
+        ["{} message is waiting", "{} messages are waiting"],
+        ["لا رسائل في الانتظار", "رسالة في الانتظار", "رسالتان في الانتظار", "{} رسائل في الانتظار", "{} رسالة في الانتظار", "{} رسالة في الانتظار"];
+    NextTry:
+        ["Reconnecting. Next try in {} s", "Reconnecting. Next try in {} s"],
+        ["جارٍ إعادة الاتصال", "جارٍ إعادة الاتصال. المحاولة التالية بعد ثانية", "جارٍ إعادة الاتصال. المحاولة التالية بعد ثانيتين", "جارٍ إعادة الاتصال. المحاولة التالية بعد {} ثوانٍ", "جارٍ إعادة الاتصال. المحاولة التالية بعد {} ثانية", "جارٍ إعادة الاتصال. المحاولة التالية بعد {} ثانية"];
+    CharactersLeft:
+        ["{} left", "{} left"],
+        ["لم يبقَ شيء", "بقي محرف واحد", "بقي محرفان", "بقيت {} محارف", "بقي {} محرفًا", "بقي {} محرف"];
+    CharactersOver:
+        ["{} too many", "{} too many"],
+        ["لا زيادة", "زيادة محرف واحد", "زيادة محرفين", "زيادة {} محارف", "زيادة {} محرفًا", "زيادة {} محرف"];
+    CharactersMax:
+        ["Too long: at most {} character.", "Too long: at most {} characters."],
+        ["لا تُقبل أي محارف.", "أطول من اللازم: محرف واحد على الأكثر.", "أطول من اللازم: محرفان على الأكثر.", "أطول من اللازم: {} محارف على الأكثر.", "أطول من اللازم: {} محرفًا على الأكثر.", "أطول من اللازم: {} محرف على الأكثر."];
+    RoomsMax:
+        ["You are in {} room, which is the most.", "You are in {} rooms, which is the most."],
+        ["لا يمكن دخول أي غرفة.", "غرفة واحدة هي الحد الأقصى.", "غرفتان هما الحد الأقصى.", "{} غرف هي الحد الأقصى.", "{} غرفة هي الحد الأقصى.", "{} غرفة هي الحد الأقصى."];
+}
+
+/// The language of the page that is being drawn; English where nobody provided one.
+#[must_use]
+pub fn language() -> PageLanguage {
+    use_context().unwrap_or_default()
+}
+
+/// The words in the page's language.
+#[must_use]
+pub fn t(text: Text) -> &'static str {
+    text.in_language(language())
+}
+
+/// The words with each `{}` in turn replaced by what is given.
+#[must_use]
+pub fn fill<'a>(text: Text, given: impl IntoIterator<Item = &'a str>) -> String {
+    fill_words(t(text), given)
+}
+
+/// The words for so many, in the plural form and the digits of the page's language.
+#[must_use]
+pub fn counted(count: Count, number: u64) -> String {
+    counted_in(language(), count, number)
+}
+
+fn counted_in(language: PageLanguage, count: Count, number: u64) -> String {
+    let digits = language.digits(&number.to_string());
+    let words = match language {
+        PageLanguage::English => {
+            let [one, other] = count.english();
+            if number == 1 { one } else { other }
+        }
+        PageLanguage::Arabic => {
+            let [zero, one, two, few, many, other] = count.arabic();
+            match (number, number % 100) {
+                (0, _) => zero,
+                (1, _) => one,
+                (2, _) => two,
+                (_, 3..=10) => few,
+                (_, 11..=99) => many,
+                _ => other,
+            }
+        }
+    };
+    fill_words(words, [digits.as_str()])
+}
+
+/// What is filled in is never looked at for places of its own: a person may be called `{}`.
+fn fill_words<'a>(words: &str, given: impl IntoIterator<Item = &'a str>) -> String {
+    let mut parts = words.split("{}");
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for (part, given) in parts.zip(given) {
+        filled.push_str(given);
+        filled.push_str(part);
+    }
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_translation_has_the_same_places_to_fill() {
+        for text in Text::ALL {
+            let places = |language| text.in_language(language).matches("{}").count();
+            assert_eq!(places(PageLanguage::English), places(PageLanguage::Arabic), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_shouts() {
+        for text in Text::ALL {
+            let english = text.in_language(PageLanguage::English);
+            assert!(!english.contains('!') && !english.contains("Oops"), "{text:?}: {english}");
+        }
+    }
+
+    #[test]
+    fn arabic_counts_in_six_forms_and_its_own_digits() {
+        let said = |number| counted_in(PageLanguage::Arabic, Count::Members, number);
+        assert_eq!(said(0), "لا أعضاء");
+        assert_eq!(said(1), "عضو واحد");
+        assert_eq!(said(2), "عضوان");
+        assert_eq!(said(3), "٣ أعضاء");
+        assert_eq!(said(110), "١١٠ أعضاء");
+        assert_eq!(said(11), "١١ عضوًا");
+        assert_eq!(said(99), "٩٩ عضوًا");
+        assert_eq!(said(100), "١٠٠ عضو");
+        assert_eq!(said(102), "١٠٢ عضو");
+    }
+
+    #[test]
+    fn english_counts_in_two_forms() {
+        let said = |number| counted_in(PageLanguage::English, Count::Members, number);
+        assert_eq!((said(1).as_str(), said(0).as_str()), ("1 member", "0 members"));
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_place_is_left_as_it_is() {
+        assert_eq!(fill_words("{} and {} are typing", ["{}", "Mei"]), "{} and Mei are typing");
+    }
+
+    #[test]
+    fn the_first_known_language_of_the_header_is_taken() {
+        assert_eq!(PageLanguage::preferred("de-DE,ar-EG;q=0.8,en;q=0.5"), PageLanguage::Arabic);
+        assert_eq!(PageLanguage::preferred("*"), PageLanguage::English);
+    }
+}
