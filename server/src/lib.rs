@@ -7,4 +7,6 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod config;
 pub mod history;
+pub mod throttle;
