@@ -42,7 +42,14 @@ pub struct Text<const N: usize>(String);
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Blob<const N: usize>(Vec<u8>);
 
-/// At most `N` elements.
+/// At most `N` elements, each of which takes at least a byte.
+///
+/// A list of nothing could claim any length in nine bytes, so reading one does not compile:
+///
+/// ```compile_fail
+/// use protocol::bounded::List;
+/// bincode::decode_from_slice::<List<(), 4>, _>(&[4], bincode::config::standard());
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct List<T, const N: usize>(Vec<T>);
 
@@ -192,29 +199,35 @@ fn decode_length<D: Decoder>(decoder: &mut D, length_max: usize) -> Result<usize
         .ok_or(DecodeError::Other("a length is above its bound"))
 }
 
-/// Reads `length` bytes, which are seen to be there before memory is taken for them.
-fn decode_bytes<D: Decoder>(decoder: &mut D, length_max: usize) -> Result<Vec<u8>, DecodeError> {
+/// Reads a length and as many bytes, which are seen to be there and to be good before `take` takes
+/// memory for them.
+fn decode_bytes<D: Decoder, T>(
+    decoder: &mut D,
+    length_max: usize,
+    take: impl FnOnce(&[u8]) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
     let length = decode_length(decoder, length_max)?;
     decoder.claim_bytes_read(length)?;
     let reader = decoder.reader();
     let bytes =
-        reader.peek_read(length).ok_or(DecodeError::UnexpectedEnd { additional: length })?.to_vec();
+        reader.peek_read(length).ok_or(DecodeError::UnexpectedEnd { additional: length })?;
+    let taken = take(bytes)?;
     reader.consume(length);
-    Ok(bytes)
+    Ok(taken)
 }
 
 impl<Context, const N: usize> Decode<Context> for Text<N> {
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let bytes = decode_bytes(decoder, N)?;
-        String::from_utf8(bytes)
-            .map(Self)
-            .map_err(|fault| DecodeError::Utf8 { inner: fault.utf8_error() })
+        decode_bytes(decoder, N, |bytes| {
+            let text = str::from_utf8(bytes).map_err(|inner| DecodeError::Utf8 { inner })?;
+            Ok(Self(text.to_owned()))
+        })
     }
 }
 
 impl<Context, const N: usize> Decode<Context> for Blob<N> {
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        decode_bytes(decoder, N).map(Self)
+        decode_bytes(decoder, N, |bytes| Ok(Self(bytes.to_vec())))
     }
 }
 
@@ -302,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_lies_takes_no_memory() {
+    fn a_length_that_lies_is_refused() {
         assert!(decoded::<Text<200_000>>(&[252, 64, 13, 3, 0]).is_err());
         assert!(decoded::<List<u64, 10_000>>(&[251, 16, 39, 1]).is_err());
     }
