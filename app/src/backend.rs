@@ -25,8 +25,14 @@ pub trait Backend: Send + Sync + 'static {
     /// His rooms, the lobby first.
     fn rooms(&self, user: Option<UserId>) -> Answer<'_, Vec<RoomEntry>>;
 
-    /// The room with this key as its page shows it first; nothing where there is no such room.
-    fn room(&self, user: Option<UserId>, key: RoomKey) -> Answer<'_, Option<RoomPage>>;
+    /// The room with this key as its page shows it first, with its newest messages or those
+    /// before a number; nothing where there is no such room.
+    fn room(
+        &self,
+        user: Option<UserId>,
+        key: RoomKey,
+        before: Option<u64>,
+    ) -> Answer<'_, Option<RoomPage>>;
 
     /// The open rooms behind this key.
     fn open_rooms(&self, user: Option<UserId>, after: Option<RoomKey>) -> Answer<'_, RoomsPage>;

@@ -41,8 +41,10 @@ pub enum Shown {
     Room(RoomPage),
     /// The open rooms of the house.
     Rooms(RoomsPage),
+    /// A room's name and topic, to be changed.
+    RoomSettings(RoomEntry),
     /// The visitor's own name and language.
-    Settings,
+    Me,
     /// The button that makes the visitor the owner; where the link is void, there is none.
     Setup {
         /// What stands in the address behind `/setup/`.
@@ -73,10 +75,12 @@ pub struct RoomPage {
 pub struct Inside {
     /// Where the room's log stood.
     pub cursor: Cursor,
-    /// Its newest messages at that cursor, oldest first.
+    /// Its newest messages at that cursor, or those before an asked number; oldest first.
     pub messages: Vec<Message>,
     /// Whether there are older ones.
     pub older: bool,
+    /// Whether newer ones are left out, because older ones were asked for.
+    pub newer: bool,
 }
 
 /// One page of the open rooms, by key.
@@ -130,43 +134,25 @@ impl FormOps {
     }
 }
 
-/// The forms of the house: the value of their field `form`.
+/// The forms of the house; each has its own path, and all but the last two a field `op`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Form {
-    /// Write into a room: `text`.
+    /// Write into a room: `text`, to the room's own path.
     Post,
-    /// Become a member of a room.
+    /// Become a member of a room, to `/r/<key>/join`.
     Enter,
-    /// Stop being one.
+    /// Stop being one, to `/r/<key>/leave`.
     Leave,
-    /// Name a room: `text` and `topic`.
+    /// Name a room: `name` and `topic`, to `/r/<key>/settings`.
     Configure,
-    /// Make a room: `text` is its name.
+    /// Make a room: `name`, to `/rooms`.
     Create,
-    /// Be called otherwise: `text` is the name.
+    /// Be called otherwise: `name`, to `/me`.
     Rename,
-    /// Read in another language: `text` is `en` or `ar`.
+    /// Read in another language: `lang` is `en` or `ar`, to `/language`.
     Language,
-    /// Become the owner of the house.
+    /// Become the owner of the house, to the setup link itself.
     Setup,
-}
-
-impl Form {
-    /// What stands in the form's field `form`.
-    #[must_use]
-    pub const fn value(self) -> &'static str {
-        match self {
-            Self::Post => "post",
-            Self::Enter => "enter",
-            Self::Leave => "leave",
-            Self::Configure => "configure",
-            Self::Create => "create",
-            Self::Rename => "rename",
-            Self::Language => "language",
-            Self::Setup => "setup",
-        }
-    }
 }
 
 /// A form that was not accepted.
@@ -174,7 +160,7 @@ impl Form {
 pub struct Refused {
     /// Which.
     pub form: Form,
-    /// Its field `text`, letter by letter.
+    /// Its field `text` or `name`, letter by letter.
     pub text: String,
     /// Its field `topic`, letter by letter.
     pub topic: String,
@@ -203,11 +189,15 @@ impl FirstPage {
         let user = me.as_ref().map(|me| me.id);
         let rooms = house.rooms(user).await?;
         let shown = match address {
-            Address::Room(key) => {
-                house.room(user, key.clone()).await?.map_or(Shown::NotFound, Shown::Room)
+            Address::Room { key, before } => {
+                house.room(user, key.clone(), *before).await?.map_or(Shown::NotFound, Shown::Room)
             }
+            Address::RoomSettings(key) => rooms
+                .iter()
+                .find(|room| room.key == *key)
+                .map_or(Shown::NotFound, |room| Shown::RoomSettings(room.clone())),
             Address::Rooms { after } => Shown::Rooms(house.open_rooms(user, after.clone()).await?),
-            Address::Settings => Shown::Settings,
+            Address::Me => Shown::Me,
             Address::Setup { token } => Shown::Setup {
                 token: token.clone(),
                 valid: house.setup_is_open(token.clone()).await?,

@@ -30,6 +30,12 @@ impl Link {
         Self(Some(Ends { asks, make_op_id: Arc::new(make_op_id) }))
     }
 
+    /// Whether somebody is at the other end; else forms are sent as plain forms.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Asks for anything.
     pub fn ask(&self, ask: Ask) {
         if let Some(ends) = &self.0 {
