@@ -186,3 +186,11 @@ fn the_document_lists_the_kinds_of_the_code() {
     let kinds: Vec<_> = Kind::ALL.iter().map(|kind| (kind.number(), kind.name())).collect();
     none(check::kinds_listed(&read("docs/PROTOCOL.md"), &kinds).into_iter());
 }
+
+#[test]
+fn every_kind_has_golden_bytes() {
+    let golden = |name: &str| root().join(format!("protocol/golden/{name}.hex")).exists();
+    let bare: Vec<_> =
+        Kind::ALL.iter().map(|kind| kind.name()).filter(|name| !golden(name)).collect();
+    assert!(bare.is_empty(), "protocol/golden/<Kind>.hex is missing for {bare:?}; write the bytes");
+}

@@ -1,0 +1,122 @@
+// A tab of the app, by what a person sees in a room: the messages, the composer, the status
+// line and the list of rooms. What a person would name, a method names.
+
+import { expect, type Locator, type Page } from '@playwright/test';
+
+export class RoomPage {
+  constructor(
+    readonly page: Page,
+    readonly url: string,
+    private readonly scripted = true,
+  ) {}
+
+  get messages(): Locator {
+    return this.page.locator('.message');
+  }
+
+  get texts(): Locator {
+    return this.page.locator('.message-text');
+  }
+
+  get composer(): Locator {
+    return this.page.locator('.composer-text');
+  }
+
+  get sendButton(): Locator {
+    return this.page.locator('.composer-send');
+  }
+
+  /** What is said of the connection, when something is. */
+  get pill(): Locator {
+    return this.page.locator('.pill');
+  }
+
+  get typing(): Locator {
+    return this.page.locator('.typing');
+  }
+
+  get title(): Locator {
+    return this.page.getByRole('heading', { level: 1 });
+  }
+
+  get rooms(): Locator {
+    return this.page.locator('.sidebar .room');
+  }
+
+  /** Own messages that are not stored yet. */
+  get pending(): Locator {
+    return this.page.locator('.message-pending');
+  }
+
+  get failed(): Locator {
+    return this.page.locator('.message-failed');
+  }
+
+  /** Opens an address and waits until the script took over, if there is one. */
+  async go(path: string): Promise<void> {
+    await this.page.goto(this.url + path);
+    await this.hydrated();
+  }
+
+  async reload(): Promise<void> {
+    await this.page.reload();
+    await this.hydrated();
+  }
+
+  async hydrated(): Promise<void> {
+    if (!this.scripted) return;
+    await expect(this.page.locator('html')).toHaveAttribute('data-hydrated', 'true');
+  }
+
+  /** Writes a message and sends it by Enter. */
+  async say(text: string): Promise<void> {
+    await this.composer.fill(text);
+    await this.composer.press('Enter');
+  }
+
+  /** Writes a message, sends it, and waits until it is stored. */
+  async saySurely(text: string): Promise<void> {
+    await this.say(text);
+    await this.seesLast(text);
+    await expect(this.pending).toHaveCount(0);
+  }
+
+  async seesLast(text: string): Promise<void> {
+    await expect(this.texts.last()).toHaveText(text, { useInnerText: true });
+  }
+
+  /** The messages on the screen, letter by letter. */
+  async said(): Promise<string[]> {
+    return this.texts.evaluateAll((elements) => elements.map((element) => element.textContent ?? ''));
+  }
+
+  /** Scrolls up until the beginning of the room is shown. */
+  async readToTheBeginning(): Promise<void> {
+    const beginning = this.page.getByText('The room begins here');
+    await expect(async () => {
+      await this.messages.first().scrollIntoViewIfNeeded();
+      await this.page.mouse.wheel(0, -4_000);
+      await expect(beginning).toBeVisible({ timeout: 200 });
+    }).toPass({ timeout: 40_000, intervals: [50] });
+  }
+}
+
+/**
+ * Says texts by script, as fast as the page takes them: for tests about many messages. The page
+ * cannot tell it from a person who types and presses Enter.
+ */
+export async function sayMany(room: RoomPage, texts: string[], pauseMs = 0): Promise<void> {
+  await room.composer.evaluate(
+    async (element, { texts, pauseMs }) => {
+      const composer = element as HTMLTextAreaElement;
+      for (const text of texts) {
+        composer.value = text;
+        composer.dispatchEvent(new InputEvent('input', { bubbles: true }));
+        const enter = { key: 'Enter', code: 'Enter', bubbles: true, cancelable: true };
+        composer.dispatchEvent(new KeyboardEvent('keydown', enter));
+        await new Promise((done) => setTimeout(done, pauseMs));
+      }
+    },
+    { texts, pauseMs },
+  );
+}

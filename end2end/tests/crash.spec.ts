@@ -1,0 +1,42 @@
+// A thousand messages through two pages, while the server is killed with SIGKILL five times.
+// The rates are raised for it: a person writes ten at once, then one a second.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { FOR_SCRIPTS } from '../house';
+import { type RoomPage, sayMany } from '../pages/room';
+import { expect, test } from '../world';
+
+const EACH = 500;
+const KILLS = 5;
+
+test.use({ settings: FOR_SCRIPTS });
+
+test('a thousand messages and five kills: none lost, doubled or out of order', async ({ visitor, house }) => {
+  test.setTimeout(300_000);
+  const ada = await (await visitor()).open();
+  const ben = await (await visitor()).open();
+  const texts = (who: string) => Array.from({ length: EACH }, (_, index) => `${who} ${index}`);
+  const writing = Promise.all([sayMany(ada, texts('ada'), 60), sayMany(ben, texts('ben'), 60)]);
+  for (let kill = 0; kill < KILLS; kill++) {
+    await sleep(3_000 + 1_000 * Math.random());
+    await house.stop('SIGKILL');
+    await sleep(1_000);
+    await house.start();
+  }
+  await writing;
+  for (const room of [ada, ben]) await expect(room.pending).toHaveCount(0, { timeout: 60_000 });
+
+  const log = await everything(await (await visitor()).open());
+  for (const who of ['ada', 'ben']) {
+    expect(log.filter((text) => text.startsWith(who))).toEqual(texts(who));
+  }
+  expect(log.length).toBe(2 * EACH);
+  for (const room of [ada, ben]) expect(await everything(room)).toEqual(log);
+});
+
+/** All messages that a page shows when it is read up to the beginning, each once, in order. */
+async function everything(room: RoomPage): Promise<string[]> {
+  await room.readToTheBeginning();
+  return room.said();
+}

@@ -1,0 +1,95 @@
+// Without a script the house is pages and forms; before the script has come, it is both.
+
+import type { Route } from '@playwright/test';
+
+import { expect, test } from '../world';
+
+test('reading and sending work without a script', async ({ visitor }) => {
+  const plain = await (await visitor({ javaScriptEnabled: false })).open();
+  const ben = await (await visitor()).open();
+  await ben.saySurely('from a script');
+  await plain.composer.fill('two\nlines');
+  const answer = plain.page.waitForResponse((response) => response.request().method() === 'POST');
+  await plain.sendButton.click();
+  expect((await answer).status()).toBe(303);
+  expect(await plain.said()).toEqual(['from a script', 'two\nlines']);
+  await expect(plain.composer).toHaveValue('');
+  await ben.seesLast('two\nlines');
+});
+
+test('a form that is sent twice has one effect', async ({ visitor }) => {
+  const plain = await (await visitor({ javaScriptEnabled: false })).open();
+  await plain.composer.fill('once');
+  await plain.sendButton.click();
+  await plain.seesLast('once');
+  await plain.page.goBack();
+  await plain.composer.fill('once');
+  await plain.sendButton.click();
+  await plain.go('/');
+  expect(await plain.said()).toEqual(['once']);
+});
+
+test('a refused text stands in the page again, letter by letter', async ({ visitor, house }) => {
+  const nasty = `</textarea><img src=x onerror=alert(1)>${'x'.repeat(10_000)}`;
+  const plain = await (await visitor({ javaScriptEnabled: false })).open();
+  await plain.composer.fill(nasty);
+  const answer = plain.page.waitForResponse((response) => response.request().method() === 'POST');
+  await plain.sendButton.click();
+  expect((await answer).status()).toBe(422);
+  await expect(plain.composer).toHaveValue(nasty);
+  await expect(plain.page.locator('img[src=x]')).toHaveCount(0);
+  expect(house.disturbed).toBe(false);
+});
+
+test('text typed before the script has come is kept', async ({ visitor }) => {
+  const ada = await visitor();
+  const held = await holdBack(ada.context);
+  const room = await ada.tab();
+  await room.page.goto(room.url);
+  await room.composer.fill('typed early');
+  held.release();
+  await room.hydrated();
+  await expect(room.composer).toHaveValue('typed early');
+  await room.composer.press('Enter');
+  await room.seesLast('typed early');
+});
+
+test('Enter pressed before the script has come sends, once', async ({ visitor }) => {
+  const ada = await visitor();
+  const held = await holdBack(ada.context);
+  const room = await ada.tab();
+  await room.page.goto(room.url);
+  await room.composer.fill('sent early');
+  await room.composer.press('Enter');
+  expect(await room.said()).toEqual([]);
+  held.release();
+  await room.seesLast('sent early');
+  await expect(room.pending).toHaveCount(0);
+  await expect(room.composer).toHaveValue('');
+  await room.reload();
+  expect(await room.said()).toEqual(['sent early']);
+});
+
+test('where the app does not load the page says so, and Retry brings it', async ({ visitor }) => {
+  const ada = await visitor();
+  ada.complaints.expect(/\.wasm|net::ERR_FAILED|Failed to fetch/);
+  await ada.context.route('**/*.wasm', (route) => route.abort());
+  const room = await ada.tab();
+  await room.page.goto(room.url);
+  await expect(room.page.getByText('The app did not load')).toBeVisible();
+  await room.composer.fill('without the app');
+  await room.sendButton.click();
+  await room.seesLast('without the app');
+  await ada.context.unroute('**/*.wasm');
+  await room.page.getByRole('link', { name: 'Retry' }).or(room.page.getByRole('button', { name: 'Retry' })).click();
+  await room.hydrated();
+  await room.saySurely('with the app');
+});
+
+/** Holds the WASM back until it is released. */
+async function holdBack(context: { route: (url: string, handler: (route: Route) => void) => Promise<unknown> }) {
+  let release = () => {};
+  const released = new Promise<void>((done) => (release = done));
+  await context.route('**/*.wasm', (route) => void released.then(() => route.continue()));
+  return { release };
+}
