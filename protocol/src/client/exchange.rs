@@ -256,11 +256,11 @@ pub enum Output {
     Send(u32, Vec<u8>),
     /// Close the socket with this number and forget it.
     Close(u32, CloseCode),
-    /// A socket never opened, or the sign-in is over: ask the server for its state and for a guest,
-    /// and answer with `Input::Checked`.
+    /// Ask the server for a guest, and answer with `Input::Checked`; where it is not known to be
+    /// there (a socket never opened), first whether it is ready.
     Check {
-        /// Whether the sign-in is known to be over, so that a new guest is wanted.
-        signed_out: bool,
+        /// It is there: only the guest is wanted.
+        guest_only: bool,
     },
     /// Load the page again: it is of another version than the server.
     Reload,

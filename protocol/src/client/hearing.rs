@@ -1,0 +1,245 @@
+//! What the server says, turned into what the screen is told.
+//!
+//! Part of the machine. Its laws: an event of a log is told once and in its order, else the log is
+//! asked for again; an op is confirmed by its answer or by its own event, whichever is first; what
+//! answers an older subscription is passed over.
+
+use super::connection::Phase;
+use super::exchange::Told;
+use super::logs::Place;
+use super::{Client, Turn};
+use crate::change::{Envelope, FLAG_ERASED};
+use crate::close::CloseCode;
+use crate::codec::decode_event;
+use crate::command::{PageAck, Pong};
+use crate::event::{
+    Accepted, Gone, Older, Page, Ping, RefuseRetry, Refused, Reset, SubOk, Typists, Welcome,
+};
+use crate::frame::{Change, Command, Event};
+use crate::ids::{LogId, OpId};
+use crate::limits::WINDOW_OPS;
+use crate::model::{Message, RoomEntry};
+use crate::refusal::Refusal;
+
+/// Lost positions within this time are counted together.
+const GAPS_SPAN_MS: i64 = 60_000;
+/// So many of them end the connection.
+const GAPS_MAX: usize = 3;
+
+impl Client {
+    /// Takes one message of the open socket in.
+    pub(super) fn hear(&mut self, frame: &[u8], turn: &mut Turn<'_>) {
+        self.connection.heard(turn.now);
+        match decode_event(frame) {
+            Ok(Some(event)) => self.event(event, turn),
+            Ok(None) => {}
+            Err(_) => self.hang_up(CloseCode::BAD_FRAMES, turn),
+        }
+        self.drained(turn);
+    }
+
+    fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
+        let greeting = matches!(self.connection.phase, Phase::Greeting { .. });
+        if greeting != matches!(event, Event::Welcome(_)) {
+            return;
+        }
+        match event {
+            Event::Welcome(welcome) => self.welcomed(welcome, turn),
+            Event::Rooms(rooms) => self.listed(rooms.rooms.into_vec(), rooms.more, turn),
+            Event::SubOk(ok) => self.began(ok, turn),
+            Event::Reset(reset) => self.reset(reset, turn),
+            Event::Page(page) => self.page(page, turn),
+            Event::Logged(logged) => self.logged(logged.envelope, turn),
+            Event::Gone(gone) => self.gone(gone, turn),
+            Event::Accepted(accepted) => self.accepted(accepted, turn),
+            Event::Refused(refused) => self.refused(refused, turn),
+            Event::RefuseRetry(retry) => self.refused_for_now(retry, turn),
+            Event::Older(older) => self.older(older, turn),
+            Event::Typists(typists) => self.typists(typists, turn),
+            Event::Ping(ping) => self.ping(&ping, turn),
+            Event::Probed(probed) => self.connection.probed(probed.number),
+            Event::Drain(drain) => self.drain(drain.after_ms, turn),
+            // A frame of ours was refused: a bug, which the third close of its kind makes visible.
+            Event::Faulty(_) => {}
+        }
+    }
+
+    fn welcomed(&mut self, welcome: Welcome, turn: &mut Turn<'_>) {
+        let user = welcome.user.id;
+        let kept = self.outbox.take_foreign(user);
+        for op in &kept {
+            turn.tell(Told::Discarded(op.op_id));
+        }
+        if !kept.is_empty() {
+            turn.tell(Told::Kept(kept.into_iter().map(|op| op.act).collect()));
+        }
+        self.user = Some(user);
+        self.me = Some(welcome.user.clone());
+        self.window = usize::from(welcome.window).clamp(1, WINDOW_OPS);
+        self.clock_ahead = welcome.server_time - turn.now;
+        self.connection.guest_asked = false;
+        self.connection.phase = Phase::Syncing;
+        turn.tell(Told::Welcomed {
+            me: welcome.user,
+            clock_ahead: self.clock_ahead,
+            text_chars_max: welcome.text_chars_max,
+        });
+        self.logs.greeted(user.log());
+        self.rooms = Some(Vec::new());
+        self.listed(welcome.rooms.into_vec(), welcome.more, turn);
+        for room in self.logs.shown() {
+            self.subscribe(room, false, turn);
+        }
+    }
+
+    fn listed(&mut self, rooms: Vec<RoomEntry>, more: bool, turn: &mut Turn<'_>) {
+        let Some(mut all) = self.rooms.take() else { return };
+        all.extend(rooms);
+        if more {
+            self.rooms = Some(all);
+        } else {
+            turn.tell(Told::Rooms(all));
+        }
+    }
+
+    fn began(&mut self, ok: SubOk, turn: &mut Turn<'_>) {
+        let Some(log) = self.logs.by_sub(ok.sub) else { return };
+        if !self.logs.began(log, ok.sub, ok.epoch, ok.head) {
+            self.hang_up(CloseCode::POSITION_LOST, turn);
+        }
+    }
+
+    fn reset(&mut self, reset: Reset, turn: &mut Turn<'_>) {
+        let Some(log) = self.logs.by_sub(reset.sub) else { return };
+        self.logs.reset(log, reset.sub, reset.cursor);
+        if let Some(snapshot) = &reset.snapshot {
+            self.confirm_messages(log, &snapshot.messages, turn);
+        }
+        let Reset { reason, cursor, snapshot, .. } = reset;
+        turn.tell(Told::Reset { log, reason, cursor, snapshot });
+    }
+
+    fn page(&mut self, page: Page, turn: &mut Turn<'_>) {
+        let sub = page.sub;
+        let Some(log) = self.logs.by_sub(sub) else { return };
+        for envelope in page.events.into_vec() {
+            if envelope.log == log {
+                self.logged(envelope, turn);
+            }
+        }
+        // Not if a gap in it made the client ask anew under another number.
+        if self.logs.by_sub(sub).is_some() {
+            self.say(&Command::PageAck(PageAck { sub }), turn);
+        }
+    }
+
+    fn logged(&mut self, envelope: Envelope, turn: &mut Turn<'_>) {
+        match self.logs.place(&envelope) {
+            Place::Passed => {}
+            Place::Gap => self.position_lost(envelope.log, turn),
+            Place::Next => self.tell_logged(envelope, turn),
+        }
+    }
+
+    fn tell_logged(&mut self, envelope: Envelope, turn: &mut Turn<'_>) {
+        let Envelope { log, seq, at, author, op_id, .. } = envelope;
+        if !op_id.is_nil() && Some(author) == self.user && self.outbox.confirm(op_id) {
+            turn.tell(Told::Accepted { op_id, log, seq, at });
+        }
+        let erased = envelope.flags & FLAG_ERASED != 0;
+        let change = if erased {
+            None
+        } else {
+            Change::decode(envelope.kind, &envelope.body).ok().flatten()
+        };
+        let added = match &change {
+            Some(Change::RoomAdded(added)) => Some(added.room),
+            _ => None,
+        };
+        turn.tell(Told::Logged { envelope, change });
+        if let Some(room) = added {
+            self.subscribe(room, false, turn);
+        }
+    }
+
+    /// An event or a ping shows that something before it is missing.
+    fn position_lost(&mut self, log: LogId, turn: &mut Turn<'_>) {
+        let often = self.connection.gaps.note(turn.now, GAPS_SPAN_MS) >= GAPS_MAX;
+        match log.room() {
+            Some(room) if !often => self.subscribe(room, true, turn),
+            _ => self.hang_up(CloseCode::POSITION_LOST, turn),
+        }
+    }
+
+    fn gone(&mut self, gone: Gone, turn: &mut Turn<'_>) {
+        if self.logs.by_sub(gone.sub) != Some(gone.room.log()) {
+            return;
+        }
+        self.logs.ended(gone.room.log());
+        turn.tell(Told::Gone { room: gone.room, reason: gone.reason });
+    }
+
+    fn accepted(&mut self, accepted: Accepted, turn: &mut Turn<'_>) {
+        let Accepted { op_id, log, seq, at, .. } = accepted;
+        if self.outbox.confirm(op_id) {
+            turn.tell(Told::Accepted { op_id, log, seq, at });
+        }
+    }
+
+    fn refused(&mut self, refused: Refused, turn: &mut Turn<'_>) {
+        let refusal = match refused.refusal {
+            Refusal::Unknown => Refusal::Expired,
+            refusal => refusal,
+        };
+        if self.outbox.fail(refused.op_id) {
+            turn.tell(Told::Failed { op_id: refused.op_id, refusal });
+        }
+    }
+
+    fn refused_for_now(&mut self, retry: RefuseRetry, turn: &mut Turn<'_>) {
+        let until = turn.now + i64::from(retry.retry_after_ms);
+        self.outbox.refuse_lane(retry.log, retry.lane_generation, until);
+        turn.tell(Told::Delayed { log: retry.log, reason: retry.reason, until });
+    }
+
+    fn older(&mut self, older: Older, turn: &mut Turn<'_>) {
+        if self.older.remove(&older.number).is_none() {
+            return;
+        }
+        self.confirm_messages(older.room.log(), &older.messages, turn);
+        let Older { room, messages, older, .. } = older;
+        turn.tell(Told::Older { room, messages, older });
+    }
+
+    /// Own messages that stand in a room are stored, whether or not their answer came.
+    fn confirm_messages(&mut self, log: LogId, messages: &[Message], turn: &mut Turn<'_>) {
+        let own = |message: &&Message| Some(message.author) == self.user;
+        let found: Vec<(OpId, u64, i64)> = messages
+            .iter()
+            .filter(own)
+            .map(|message| (message.op_id, message.seq, message.at))
+            .collect();
+        for (op_id, seq, at) in found {
+            if self.outbox.confirm(op_id) {
+                turn.tell(Told::Accepted { op_id, log, seq, at });
+            }
+        }
+    }
+
+    fn typists(&mut self, typists: Typists, turn: &mut Turn<'_>) {
+        let room = typists.room;
+        let others = typists.people.iter().filter(|typist| Some(typist.user) != self.user);
+        let names: Vec<String> = others.map(|typist| typist.name.to_string()).collect();
+        self.typing.heard(room, !names.is_empty(), turn.now);
+        turn.tell(Told::Typists { room, names });
+    }
+
+    fn ping(&mut self, ping: &Ping, turn: &mut Turn<'_>) {
+        self.say(&Command::Pong(Pong { number: ping.number }), turn);
+        for position in ping.positions.iter() {
+            if let Some(log) = self.logs.is_behind(position.sub, position.seq) {
+                self.position_lost(log, turn);
+            }
+        }
+    }
+}

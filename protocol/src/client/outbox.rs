@@ -1,0 +1,229 @@
+//! What the user did and the server has not yet accepted: kept in order, sent again until answered.
+//!
+//! Used by the machine alone; in memory. Its laws: ops of one lane (one room, or the user's own
+//! log) are sent in the order they were made; at most a window of them is under way; an op is sent
+//! a second time only after a new connection or a `RefuseRetry`, which voids its whole lane; an op
+//! belongs to the user who made it and is never sent as another.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::act::{Op, OpHead, Post};
+use crate::frame::{Act, Command};
+use crate::ids::{LogId, OpId, RoomId, UserId};
+use crate::limits::{OUTBOX_BYTES_MAX, OUTBOX_DAYS_MAX, OUTBOX_OPS_MAX};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+const AGE_MS_MAX: i64 = OUTBOX_DAYS_MAX * DAY_MS;
+/// What an act counts besides its text.
+const ACT_BYTES: usize = 64;
+
+/// A room's lane, or the one of the user's own acts.
+type Lane = Option<RoomId>;
+
+/// The client's unaccepted ops.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    entries: VecDeque<Entry>,
+    lanes: BTreeMap<Lane, Gate>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    op: Op,
+    user: Option<UserId>,
+    queued_at: i64,
+    ever_sent: bool,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Queued,
+    InFlight { sent_at: i64 },
+    Failed,
+}
+
+/// What a lane is held to on this connection.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gate {
+    generation: u32,
+    closed_until: i64,
+}
+
+impl Entry {
+    fn lane(&self) -> Lane {
+        lane_of(&self.op.act)
+    }
+
+    fn bytes(&self) -> usize {
+        bytes_of(&self.op.act)
+    }
+
+    fn is_too_old(&self, now: i64) -> bool {
+        now - self.queued_at >= AGE_MS_MAX
+    }
+}
+
+fn lane_of(act: &Act) -> Lane {
+    act.log(UserId::NIL).room()
+}
+
+fn bytes_of(act: &Act) -> usize {
+    match act {
+        Act::Post(Post { text, .. }) => ACT_BYTES + text.len(),
+        _ => ACT_BYTES,
+    }
+}
+
+impl Outbox {
+    /// Takes an op in, or gives it back when there is no room for it or its id is in use.
+    pub(super) fn push(&mut self, op: Op, user: Option<UserId>, now: i64) -> Result<(), Op> {
+        let bytes = bytes_of(&op.act);
+        let full = self.entries.len() >= OUTBOX_OPS_MAX || self.bytes + bytes > OUTBOX_BYTES_MAX;
+        if full || self.entries.iter().any(|entry| entry.op.op_id == op.op_id) {
+            return Err(op);
+        }
+        self.bytes += bytes;
+        let (ever_sent, stage) = (false, Stage::Queued);
+        self.entries.push_back(Entry { op, user, queued_at: now, ever_sent, stage });
+        Ok(())
+    }
+
+    /// The next op that may be sent by this user; it is under way from here on.
+    pub(super) fn next(&mut self, user: UserId, window: usize, now: i64) -> Option<Command> {
+        let in_flight = self.in_flight().count();
+        if in_flight >= window {
+            return None;
+        }
+        let lanes = &self.lanes;
+        let gate = |lane: Lane| lanes.get(&lane).copied().unwrap_or_default();
+        let entry = self.entries.iter_mut().find(|entry| {
+            entry.stage == Stage::Queued
+                && entry.user.is_none_or(|owner| owner == user)
+                && gate(entry.lane()).closed_until <= now
+        })?;
+        entry.user = Some(user);
+        let head = OpHead {
+            op_id: entry.op.op_id,
+            lane_generation: gate(entry.lane()).generation,
+            check_only: entry.is_too_old(now),
+        };
+        entry.ever_sent = true;
+        entry.stage = Stage::InFlight { sent_at: now };
+        Some(Command::Op(head, entry.op.act.clone()))
+    }
+
+    /// The op is stored, or was seen in its log; `false` where it was not waiting.
+    pub(super) fn confirm(&mut self, op_id: OpId) -> bool {
+        self.remove(op_id, |entry| entry.stage != Stage::Failed).is_some()
+    }
+
+    /// The op will not be done; it stays, to be tried again or discarded by its user.
+    pub(super) fn fail(&mut self, op_id: OpId) -> bool {
+        let found = self.entries.iter_mut().find(|entry| entry.op.op_id == op_id);
+        found.is_some_and(|entry| {
+            std::mem::replace(&mut entry.stage, Stage::Failed) != Stage::Failed
+        })
+    }
+
+    /// A lane was refused for now: all of it that was under way is void and waits in order.
+    pub(super) fn refuse_lane(&mut self, log: LogId, generation: u32, closed_until: i64) {
+        let lane = log.room();
+        let gate = self.lanes.entry(lane).or_default();
+        gate.generation = gate.generation.max(generation);
+        gate.closed_until = gate.closed_until.max(closed_until);
+        for entry in self.entries.iter_mut().filter(|entry| entry.lane() == lane) {
+            if let Stage::InFlight { .. } = entry.stage {
+                entry.stage = Stage::Queued;
+            }
+        }
+    }
+
+    /// The connection is over: what was under way waits again, and lanes begin anew.
+    pub(super) fn disconnected(&mut self) {
+        self.lanes.clear();
+        for entry in &mut self.entries {
+            if let Stage::InFlight { .. } = entry.stage {
+                entry.stage = Stage::Queued;
+            }
+        }
+    }
+
+    /// Takes out an op that failed or was never sent; what was once sent cannot be called back.
+    pub(super) fn discard(&mut self, op_id: OpId) -> Option<Op> {
+        self.remove(op_id, |entry| entry.stage == Stage::Failed || !entry.ever_sent)
+    }
+
+    /// Takes out an op that failed.
+    pub(super) fn take_failed(&mut self, op_id: OpId) -> Option<Op> {
+        self.remove(op_id, |entry| entry.stage == Stage::Failed)
+    }
+
+    /// Takes out the ops of every other user.
+    pub(super) fn take_foreign(&mut self, user: UserId) -> Vec<Op> {
+        let foreign = |entry: &Entry| entry.user.is_some_and(|owner| owner != user);
+        let op_ids: Vec<OpId> = self
+            .entries
+            .iter()
+            .filter(|entry| foreign(entry))
+            .map(|entry| entry.op.op_id)
+            .collect();
+        op_ids.into_iter().filter_map(|op_id| self.remove(op_id, foreign)).collect()
+    }
+
+    /// Fails the ops that were never sent and waited too long; those that were once sent are asked
+    /// for with `check_only` instead, since they may stand in the room.
+    pub(super) fn expire(&mut self, now: i64) -> Vec<OpId> {
+        let due = |entry: &&mut Entry| {
+            entry.stage == Stage::Queued && !entry.ever_sent && entry.is_too_old(now)
+        };
+        let expired = self.entries.iter_mut().filter(due).map(|entry| {
+            entry.stage = Stage::Failed;
+            entry.op.op_id
+        });
+        expired.collect()
+    }
+
+    /// Ops that are neither accepted nor failed.
+    pub(super) fn waiting_count(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.stage != Stage::Failed).count()
+    }
+
+    /// Whether it takes no further message of a common length.
+    pub(super) fn is_full(&self) -> bool {
+        let room_for = crate::limits::TEXT_BYTES_MAX + ACT_BYTES;
+        self.entries.len() >= OUTBOX_OPS_MAX || self.bytes + room_for > OUTBOX_BYTES_MAX
+    }
+
+    /// When the op that waits longest for its answer was sent.
+    pub(super) fn oldest_in_flight(&self) -> Option<i64> {
+        self.in_flight().min()
+    }
+
+    /// When a closed lane opens or an op expires, whichever comes first.
+    pub(super) fn wake_at(&self, now: i64) -> Option<i64> {
+        let queued = || self.entries.iter().filter(|entry| entry.stage == Stage::Queued);
+        let opens = self.lanes.iter().filter(|(lane, gate)| {
+            gate.closed_until > now && queued().any(|entry| entry.lane() == **lane)
+        });
+        let expires = queued().filter(|entry| !entry.ever_sent).map(|entry| entry.queued_at);
+        let expires = expires.min().map(|queued_at| queued_at + AGE_MS_MAX);
+        opens.map(|(_, gate)| gate.closed_until).chain(expires).min()
+    }
+
+    fn in_flight(&self) -> impl Iterator<Item = i64> {
+        self.entries.iter().filter_map(|entry| match entry.stage {
+            Stage::InFlight { sent_at } => Some(sent_at),
+            Stage::Queued | Stage::Failed => None,
+        })
+    }
+
+    fn remove(&mut self, op_id: OpId, allowed: impl Fn(&Entry) -> bool) -> Option<Op> {
+        let found =
+            self.entries.iter().position(|entry| entry.op.op_id == op_id && allowed(entry))?;
+        let entry = self.entries.remove(found)?;
+        self.bytes = self.bytes.saturating_sub(entry.bytes());
+        Some(entry.op)
+    }
+}

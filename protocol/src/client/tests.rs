@@ -1,0 +1,519 @@
+//! The machine alone, against a server that says exactly what a test wants.
+//!
+//! Each test is one rule of the conversation. What both halves do together is the simulation's.
+
+use super::exchange::{Ask, Checked, Input, Output, Standing, Stop, Told};
+use super::{Client, Setup};
+use crate::act::{Op, OpHead, Post};
+use crate::bounded::{List, Text};
+use crate::change::{Envelope, Posted};
+use crate::close::CloseCode;
+use crate::codec::{decode_command, encode_event};
+use crate::cursor::Cursor;
+use crate::event::{
+    Accepted, Drain, Logged, Page, Ping, Position, Probed, RefuseRetry, Refused, Reset,
+    ResetReason, SubOk, Typist, Typists, Welcome,
+};
+use crate::frame::{Act, Change, Command, Event};
+use crate::ids::{DeviceId, EventId, OpId, PageId, RoomId, UserId};
+use crate::model::{Me, Rank};
+use crate::refusal::{Refusal, RetryReason};
+
+const ROOM: RoomId = RoomId::from_bytes([1; 16]);
+const ME: UserId = UserId::from_bytes([7; 16]);
+const OTHER: UserId = UserId::from_bytes([8; 16]);
+const EPOCH: u64 = 5;
+
+/// A client with its clock, what it said, and what it told.
+struct Bench {
+    client: Client,
+    now: i64,
+    socket: u32,
+    said: Vec<Command>,
+    told: Vec<Told>,
+    others: Vec<Output>,
+}
+
+impl Bench {
+    fn new(user: Option<UserId>) -> Self {
+        let client = Client::new(Setup {
+            page: PageId::NIL,
+            device: DeviceId::NIL,
+            build: Text::cut("test"),
+            user,
+            reloaded: false,
+            seed: 3,
+        });
+        let (said, told, others) = (Vec::new(), Vec::new(), Vec::new());
+        Self { client, now: 1_000_000, socket: 0, said, told, others }
+    }
+
+    /// A client that is live in the room at cursor 0.
+    fn live() -> Self {
+        let mut bench = Self::new(Some(ME));
+        bench.step(Input::Awake);
+        bench.ask(Ask::Show { room: ROOM, cursor: Some(Cursor::start(EPOCH)) });
+        bench.greet(ME);
+        bench.catch_up(0);
+        assert_eq!(bench.client.told_standing, Standing::Live);
+        bench.forget();
+        bench
+    }
+
+    fn step(&mut self, input: Input<'_>) {
+        let mut out = Vec::new();
+        self.client.step(input, self.now, &mut out);
+        for output in out {
+            match output {
+                Output::Open(socket) => self.socket = socket,
+                Output::Send(socket, frame) => {
+                    assert_eq!(socket, self.socket, "only the newest socket is used");
+                    self.said.push(decode_command(&frame).unwrap());
+                }
+                Output::Tell(told) => self.told.push(told),
+                other => self.others.push(other),
+            }
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        self.step(Input::Ask(ask));
+    }
+
+    fn hear(&mut self, event: Event) {
+        let frame = encode_event(&event).unwrap();
+        self.step(Input::Frame(self.socket, &frame));
+    }
+
+    fn close(&mut self, code: CloseCode) {
+        self.step(Input::Closed(self.socket, code));
+    }
+
+    /// Lets time pass, with every timer at its time, pings answered by nobody.
+    fn pass(&mut self, ms: i64) {
+        let end = self.now + ms;
+        while let Some(due) = self.client.wake_at(self.now).filter(|due| *due <= end) {
+            assert!(due >= self.now, "a deadline in the past would be a busy loop");
+            self.now = due;
+            self.step(Input::Timer);
+        }
+        self.now = end;
+    }
+
+    fn greet(&mut self, user: UserId) {
+        self.step(Input::Opened(self.socket));
+        self.hear(Event::Welcome(Welcome {
+            user: Me { id: user, name: Text::cut("me"), rank: Rank::Guest },
+            rooms: List::default(),
+            more: false,
+            ping_ms: 20_000,
+            text_chars_max: 10_000,
+            window: 16,
+            server_time: self.now,
+            build: Text::default(),
+        }));
+        let (reason, cursor) = (ResetReason::FirstLoad, Cursor::start(EPOCH));
+        self.hear(Event::Reset(Reset { sub: 0, reason, cursor, snapshot: None }));
+    }
+
+    /// Answers the newest `Sub`.
+    fn catch_up(&mut self, head: u64) {
+        let sub = self.last_sub();
+        self.hear(Event::SubOk(SubOk { sub, epoch: EPOCH, head }));
+    }
+
+    fn last_sub(&self) -> u32 {
+        let subs = self.said.iter().rev().find_map(|command| match command {
+            Command::Sub(sub) => Some(sub.sub),
+            _ => None,
+        });
+        subs.unwrap()
+    }
+
+    fn post(&mut self, number: u8) -> OpId {
+        let op_id = op_id(number);
+        let act = Act::Post(Post { room: ROOM, text: Text::cut("hello") });
+        self.ask(Ask::Act(Op { op_id, act }));
+        op_id
+    }
+
+    fn accept(&mut self, op_id: OpId, seq: u64) {
+        let (log, id) = (ROOM.log(), EventId::NIL);
+        self.hear(Event::Accepted(Accepted { op_id, log, seq, id, at: 1 }));
+    }
+
+    /// The ops that were sent since `forget`, by their first byte and generation.
+    fn ops(&self) -> Vec<(u8, u32)> {
+        let op = |command: &Command| match command {
+            Command::Op(head, _) => Some((head.op_id.bytes()[0], head.lane_generation)),
+            _ => None,
+        };
+        self.said.iter().filter_map(op).collect()
+    }
+
+    fn seqs(&self) -> Vec<u64> {
+        let seq = |told: &Told| match told {
+            Told::Logged { envelope, .. } => Some(envelope.seq),
+            _ => None,
+        };
+        self.told.iter().filter_map(seq).collect()
+    }
+
+    fn forget(&mut self) {
+        self.said.clear();
+        self.told.clear();
+        self.others.clear();
+    }
+
+    fn probe_number(&self) -> Option<u32> {
+        self.said.iter().rev().find_map(|command| match command {
+            Command::Probe(probe) => Some(probe.number),
+            _ => None,
+        })
+    }
+}
+
+fn op_id(number: u8) -> OpId {
+    let mut bytes = [0; 16];
+    bytes[0] = number;
+    OpId::from_bytes(bytes)
+}
+
+fn posted(seq: u64, author: UserId, op_id: OpId) -> Envelope {
+    let change = Change::Posted(Posted { name: Text::cut("x"), text: Text::cut("hello") });
+    Envelope {
+        log: ROOM.log(),
+        seq,
+        id: EventId::make(i64::try_from(seq).unwrap(), [0; 10]),
+        at: 1,
+        author,
+        op_id,
+        flags: 0,
+        kind: change.kind().number(),
+        body: crate::bounded::Blob::new(change.encode().unwrap()).unwrap(),
+    }
+}
+
+fn logged(seq: u64) -> Event {
+    Event::Logged(Logged { envelope: posted(seq, OTHER, OpId::NIL) })
+}
+
+#[test]
+fn an_op_is_told_before_it_is_sent_and_confirmed_by_its_answer() {
+    let mut bench = Bench::live();
+    let op_id = bench.post(1);
+    assert!(matches!(&bench.told[0], Told::Queued { op, .. } if op.op_id == op_id));
+    assert_eq!(bench.ops(), [(1, 0)]);
+    bench.accept(op_id, 1);
+    assert!(bench.told.contains(&Told::Accepted { op_id, log: ROOM.log(), seq: 1, at: 1 }));
+    assert_eq!(bench.client.waiting_count(), 0);
+}
+
+#[test]
+fn the_own_event_in_the_log_confirms_as_well_as_an_answer_and_only_once() {
+    let mut bench = Bench::live();
+    let op_id = bench.post(1);
+    bench.hear(Event::Logged(Logged { envelope: posted(1, OTHER, op_id) }));
+    assert_eq!(bench.client.waiting_count(), 1, "another's op of the same id is not ours");
+    bench.hear(Event::Logged(Logged { envelope: posted(2, ME, op_id) }));
+    bench.accept(op_id, 2);
+    let told = bench.told.iter().filter(|told| matches!(told, Told::Accepted { .. }));
+    assert_eq!(told.count(), 1);
+}
+
+#[test]
+fn sixteen_ops_wait_for_their_answer_and_no_more() {
+    let mut bench = Bench::live();
+    for number in 1..=20 {
+        bench.post(number);
+    }
+    assert_eq!(bench.ops().len(), 16);
+    bench.accept(op_id(1), 1);
+    assert_eq!(bench.ops().last(), Some(&(17, 0)));
+}
+
+#[test]
+fn a_refusal_for_now_sends_its_lane_again_in_order_under_the_new_generation() {
+    let mut bench = Bench::live();
+    for number in 1..=4 {
+        bench.post(number);
+    }
+    bench.accept(op_id(1), 1);
+    bench.forget();
+    bench.hear(Event::RefuseRetry(RefuseRetry {
+        op_id: op_id(2),
+        log: ROOM.log(),
+        lane_generation: 1,
+        retry_after_ms: 700,
+        reason: RetryReason::Rate,
+    }));
+    bench.post(5);
+    bench.pass(699);
+    assert_eq!(bench.ops(), []);
+    bench.pass(1);
+    assert_eq!(bench.ops(), [(2, 1), (3, 1), (4, 1), (5, 1)]);
+}
+
+#[test]
+fn what_was_under_way_goes_out_again_after_a_new_connection_and_never_before() {
+    let mut bench = Bench::live();
+    bench.post(1);
+    bench.post(2);
+    bench.pass(9_999);
+    assert_eq!(bench.ops(), [(1, 0), (2, 0)]);
+    bench.close(CloseCode::SLOW);
+    bench.forget();
+    bench.pass(2_000);
+    bench.greet(ME);
+    assert_eq!(bench.ops(), [(1, 0), (2, 0)], "without waiting for the replay");
+}
+
+#[test]
+fn a_refused_op_is_failed_and_tried_again_only_as_a_new_one() {
+    let mut bench = Bench::live();
+    let op = bench.post(1);
+    bench.hear(Event::Refused(Refused { op_id: op, refusal: Refusal::NotAllowed }));
+    assert!(bench.told.contains(&Told::Failed { op_id: op, refusal: Refusal::NotAllowed }));
+    bench.ask(Ask::Retry { failed: op, op_id: op_id(2) });
+    assert_eq!(bench.ops(), [(1, 0), (2, 0)]);
+}
+
+#[test]
+fn what_was_sent_cannot_be_discarded_and_what_was_not_can() {
+    let mut bench = Bench::live();
+    let sent = bench.post(1);
+    bench.close(CloseCode::GOING_AWAY);
+    let queued = bench.post(2);
+    bench.ask(Ask::Discard(sent));
+    bench.ask(Ask::Discard(queued));
+    assert_eq!(bench.client.waiting_count(), 1);
+    assert!(bench.told.contains(&Told::Discarded(queued)));
+}
+
+#[test]
+fn after_seven_days_an_op_once_sent_is_only_asked_for_and_another_expires() {
+    let mut bench = Bench::live();
+    bench.post(1);
+    bench.step(Input::Asleep);
+    let queued = bench.post(2);
+    bench.pass(7 * 24 * 60 * 60 * 1_000);
+    let failed = Told::Failed { op_id: queued, refusal: Refusal::Expired };
+    assert!(bench.told.contains(&failed));
+    bench.step(Input::Awake);
+    bench.pass(1_000);
+    bench.forget();
+    bench.greet(ME);
+    let asked = bench.said.iter().find_map(|command| match command {
+        Command::Op(OpHead { check_only, .. }, _) => Some(*check_only),
+        _ => None,
+    });
+    assert_eq!(asked, Some(true));
+}
+
+#[test]
+fn an_outbox_holds_five_hundred_ops_and_gives_the_next_one_back() {
+    let mut bench = Bench::new(Some(ME));
+    for number in 0..=500u16 {
+        let mut bytes = [1; 16];
+        bytes[..2].copy_from_slice(&number.to_le_bytes());
+        let act = Act::Post(Post { room: ROOM, text: Text::cut("hello") });
+        bench.ask(Ask::Act(Op { op_id: OpId::from_bytes(bytes), act }));
+    }
+    assert!(matches!(bench.told.last(), Some(Told::Full(_))));
+    assert_eq!(bench.client.waiting_count(), 500);
+}
+
+#[test]
+fn events_are_told_once_and_a_gap_asks_anew() {
+    let mut bench = Bench::live();
+    bench.hear(logged(1));
+    bench.hear(logged(1));
+    assert_eq!((bench.seqs(), bench.client.dropped_count()), (vec![1], 1));
+    bench.hear(logged(3));
+    bench.hear(logged(2));
+    assert_eq!(bench.seqs(), [1], "until the answer came, the log is not listened to");
+    assert_eq!(bench.last_sub(), 2);
+    bench.catch_up(3);
+    let events = List::cut([posted(2, OTHER, OpId::NIL), posted(3, OTHER, OpId::NIL)]);
+    bench.hear(Event::Page(Page { sub: 2, events }));
+    assert_eq!(bench.seqs(), [1, 2, 3]);
+    assert!(matches!(bench.said.last(), Some(Command::PageAck(ack)) if ack.sub == 2));
+}
+
+#[test]
+fn the_third_gap_within_a_minute_ends_the_connection() {
+    let mut bench = Bench::live();
+    for gap in 0..3 {
+        bench.hear(logged(9));
+        if gap < 2 {
+            bench.catch_up(0);
+        }
+    }
+    let socket = bench.socket;
+    assert!(bench.others.contains(&Output::Close(socket, CloseCode::POSITION_LOST)));
+}
+
+#[test]
+fn a_ping_past_what_is_known_asks_anew() {
+    let mut bench = Bench::live();
+    let positions = List::cut([Position { sub: 1, seq: 4 }]);
+    bench.hear(Event::Ping(Ping { number: 1, positions }));
+    assert_eq!(bench.last_sub(), 2);
+}
+
+#[test]
+fn answers_to_an_older_subscription_are_passed_over() {
+    let mut bench = Bench::live();
+    bench.ask(Ask::Hide(ROOM));
+    bench.ask(Ask::Show { room: ROOM, cursor: None });
+    bench.hear(Event::SubOk(SubOk { sub: 1, epoch: EPOCH, head: 9 }));
+    bench.hear(logged(1));
+    assert_eq!(bench.seqs(), []);
+    bench.catch_up(0);
+    bench.hear(logged(1));
+    assert_eq!(bench.seqs(), [1]);
+}
+
+#[test]
+fn an_op_without_an_answer_is_asked_after_and_given_up_after_thirty_seconds() {
+    let mut bench = Bench::live();
+    bench.post(1);
+    bench.pass(10_000);
+    let number = bench.probe_number().unwrap();
+    bench.hear(Event::Probed(Probed { number }));
+    bench.pass(19_999);
+    assert_eq!(bench.client.told_standing, Standing::Live);
+    bench.pass(1);
+    assert!(matches!(bench.client.told_standing, Standing::Waiting { .. } | Standing::Connecting));
+}
+
+#[test]
+fn a_probe_without_an_answer_ends_the_connection_after_five_seconds() {
+    let mut bench = Bench::live();
+    bench.post(1);
+    bench.pass(15_000);
+    let socket = 1;
+    assert!(bench.others.contains(&Output::Close(socket, CloseCode::SILENT)));
+}
+
+#[test]
+fn thirty_two_seconds_of_silence_are_the_end() {
+    let mut bench = Bench::live();
+    bench.pass(31_999);
+    assert_eq!(bench.others, []);
+    bench.pass(1);
+    assert!(bench.others.contains(&Output::Close(1, CloseCode::SILENT)));
+}
+
+#[test]
+fn after_a_sleep_the_server_has_three_seconds_to_answer() {
+    let mut bench = Bench::live();
+    bench.now += 3_600_000;
+    bench.step(Input::Timer);
+    assert!(bench.probe_number().is_some() && bench.others.is_empty());
+    bench.pass(3_000);
+    assert!(bench.others.contains(&Output::Close(1, CloseCode::SILENT)));
+}
+
+#[test]
+fn a_drained_server_is_left_when_nothing_is_under_way_and_left_alone_as_long_as_it_asks() {
+    let mut bench = Bench::live();
+    bench.post(1);
+    bench.hear(Event::Drain(Drain { after_ms: 8_000 }));
+    bench.post(2);
+    assert_eq!(bench.ops(), [(1, 0)], "nothing new is sent");
+    bench.accept(op_id(1), 1);
+    assert!(bench.others.contains(&Output::Close(1, CloseCode::NORMAL)));
+    bench.pass(7_999);
+    assert_eq!(bench.socket, 1);
+    bench.pass(1);
+    assert_eq!(bench.socket, 2);
+}
+
+#[test]
+fn a_visitor_becomes_a_guest_before_the_first_socket() {
+    let mut bench = Bench::new(None);
+    bench.step(Input::Awake);
+    assert_eq!((bench.socket, &*bench.others), (0, &[Output::Check { guest_only: true }][..]));
+    bench.step(Input::Checked(Checked::Ready));
+    assert_eq!(bench.socket, 1);
+}
+
+#[test]
+fn a_guest_whose_cookie_is_void_becomes_a_new_one_once_and_keeps_his_texts() {
+    let mut bench = Bench::live();
+    bench.post(1);
+    bench.close(CloseCode::SIGNED_OUT);
+    assert_eq!(bench.others, [Output::Check { guest_only: true }]);
+    bench.step(Input::Checked(Checked::Ready));
+    bench.greet(OTHER);
+    assert!(bench.told.iter().any(|told| matches!(told, Told::Kept(acts) if acts.len() == 1)));
+    assert_eq!(bench.ops(), [(1, 0)], "an op is never sent as another user");
+}
+
+#[test]
+fn a_second_void_cookie_in_a_row_is_the_end() {
+    let mut bench = Bench::live();
+    bench.close(CloseCode::SIGNED_OUT);
+    bench.step(Input::Checked(Checked::Ready));
+    bench.close(CloseCode::SIGNED_OUT);
+    bench.step(Input::Opened(bench.socket));
+    assert_eq!(bench.client.told_standing, Standing::Connecting, "a socket that never opened");
+    bench.step(Input::Checked(Checked::Ready));
+    bench.pass(1_000);
+    bench.step(Input::Opened(bench.socket));
+    bench.close(CloseCode::SIGNED_OUT);
+    assert_eq!(bench.client.told_standing, Standing::Stopped(Stop::SignedOut));
+}
+
+#[test]
+fn a_socket_that_never_opened_asks_the_server_and_obeys_its_wait() {
+    let mut bench = Bench::new(Some(ME));
+    bench.step(Input::Awake);
+    bench.close(CloseCode(1006));
+    assert_eq!(bench.others, [Output::Check { guest_only: false }]);
+    bench.step(Input::Checked(Checked::Later { ms_min: 6_000 }));
+    bench.pass(5_999);
+    assert_eq!(bench.socket, 1);
+    bench.pass(1);
+    assert_eq!(bench.socket, 2);
+    bench.close(CloseCode(1006));
+    bench.step(Input::Checked(Checked::Refused("not this host".into())));
+    let stopped = Standing::Stopped(Stop::Policy("not this host".into()));
+    assert_eq!(bench.client.told_standing, stopped);
+}
+
+#[test]
+fn another_version_loads_the_page_anew_once() {
+    let mut bench = Bench::live();
+    bench.close(CloseCode::VERSION);
+    assert_eq!(bench.others, [Output::Reload]);
+    assert_eq!(bench.client.told_standing, Standing::Stopped(Stop::Version));
+}
+
+#[test]
+fn a_server_that_ends_each_connection_at_once_is_not_hammered() {
+    let mut bench = Bench::live();
+    let begin = bench.now;
+    for _ in 0..12 {
+        bench.close(CloseCode::SILENT);
+        let socket = bench.socket;
+        while bench.socket == socket {
+            bench.pass(10);
+        }
+        bench.greet(ME);
+    }
+    assert!(bench.now - begin > 20_000, "{}", bench.now - begin);
+}
+
+#[test]
+fn the_typing_of_others_leaves_the_user_himself_out_and_ends_with_the_connection() {
+    let mut bench = Bench::live();
+    let person = |user| Typist { user, name: Text::cut("Mei") };
+    let people = List::cut([person(ME), person(OTHER)]);
+    bench.hear(Event::Typists(Typists { room: ROOM, people }));
+    let told = Told::Typists { room: ROOM, names: vec!["Mei".into()] };
+    assert_eq!(bench.told, [told]);
+    bench.close(CloseCode::GOING_AWAY);
+    assert!(bench.told.contains(&Told::Typists { room: ROOM, names: vec![] }));
+}
