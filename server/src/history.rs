@@ -14,11 +14,12 @@ use protocol::cursor::Cursor;
 use protocol::event::{Accepted, Refused, ResetReason, Snapshot};
 use protocol::ids::{DeviceId, LogId, OpId, RoomId, UserId};
 use protocol::limits::REPLAY_EVENTS_MAX;
-use protocol::model::{Me, Messages, Role, RoomEntry, RoomKey, RoomName, Topic};
+use protocol::model::{Me, Messages, RoomEntry, RoomKey, RoomName, Topic};
 use protocol::refusal::RetryReason;
-use sha2::{Digest, Sha256};
 
 use crate::clock::Chance;
+pub use crate::db::members::Membership;
+pub use crate::db::people::SignInHash;
 
 /// An answer that comes later; the memory kind's is ready at the first poll.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -78,36 +79,6 @@ pub trait History: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the store does not answer: {0}")]
 pub struct Unavailable(pub String);
-
-/// The SHA-256 of a sign-in's secret token: what the store knows of it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SignInHash([u8; 32]);
-
-impl SignInHash {
-    /// The hash of a token as it stands in the cookie.
-    #[must_use]
-    pub fn of(token: &[u8]) -> Self {
-        Self(Sha256::digest(token).into())
-    }
-
-    /// Takes a hash as it is stored.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The hash as it is stored.
-    #[must_use]
-    pub const fn bytes(&self) -> [u8; 32] {
-        self.0
-    }
-}
-
-impl std::fmt::Debug for SignInHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SignInHash(…)")
-    }
-}
 
 /// An op on its way to the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,15 +143,6 @@ pub enum Outcome {
     Unknown,
     /// As unknown, and the disk has failed: the process must end (code 70) and open it anew.
     DiskBroken,
-}
-
-/// A user's part in a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Membership {
-    /// What he may do there.
-    pub role: Role,
-    /// The number of the event by which he joined; 0 where everybody is a member by rule.
-    pub joined_seq: u64,
 }
 
 /// A log, and how a user and a cursor stand to it.

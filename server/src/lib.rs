@@ -8,5 +8,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod db;
 pub mod history;
+pub mod rooms;
 pub mod throttle;

@@ -1,0 +1,294 @@
+//! Queries about accounts and sign-ins.
+//!
+//! Called by `history/sql.rs` inside its transactions, and by `auth` through `accounts`. Its law:
+//! of a sign-in's secret only the hash is known here, and it is never shown in a log line.
+
+use protocol::ids::UserId;
+use protocol::model::{DisplayName, Rank};
+use sea_orm::{
+    ActiveValue, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QueryTrait,
+};
+use sha2::{Digest, Sha256};
+
+use super::entity::{sign_ins, users};
+use super::fault::Fault;
+use super::logs::number;
+use super::statement::{Named, Sql, from_bits};
+use super::transaction::Transaction;
+
+/// The SHA-256 of a sign-in's secret token: what the store knows of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignInHash([u8; 32]);
+
+impl SignInHash {
+    /// The hash of a token as it stands in the cookie.
+    #[must_use]
+    pub fn of(token: &[u8]) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+
+    /// Takes a hash as it is stored.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The hash as it is stored.
+    #[must_use]
+    pub const fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for SignInHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SignInHash(…)")
+    }
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRecord {
+    /// The account; also the id of its log.
+    pub id: UserId,
+    /// How it is called.
+    pub name: DisplayName,
+    /// What it may do on this server.
+    pub rank: Rank,
+    /// When it was made, in Unix milliseconds.
+    pub created_at: i64,
+    /// Since when it may do nothing any more.
+    pub disabled_at: Option<i64>,
+}
+
+/// A proof by which a browser speaks for an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignInRecord {
+    /// The hash of its secret.
+    pub hash: SignInHash,
+    /// The account.
+    pub user: UserId,
+    /// Raised when what was allowed by it before no longer is.
+    pub generation: u64,
+    /// When it was made, in Unix milliseconds.
+    pub created_at: i64,
+    /// When it was last used.
+    pub seen_at: i64,
+    /// When it ends by itself.
+    pub expires_at: i64,
+    /// When it was ended.
+    pub revoked_at: Option<i64>,
+}
+
+impl SignInRecord {
+    /// Whether it still speaks for this user.
+    #[must_use]
+    pub fn stands(&self, user: UserId, now_ms: i64) -> bool {
+        self.user == user && self.revoked_at.is_none() && now_ms < self.expires_at
+    }
+}
+
+/// A user as a batch needs to know him.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The account.
+    pub user: UserRecord,
+    /// The life of his log's numbering.
+    pub epoch: u64,
+    /// His log's last number.
+    pub head: u64,
+    /// How many rooms he joined.
+    pub room_count: u64,
+    /// The sign-in that was asked about with him, if there is one.
+    pub sign_in: Option<SignInRecord>,
+}
+
+/// The accounts and sign-ins that are there of those named.
+pub async fn known(
+    transaction: &mut Transaction,
+    named: impl ExactSizeIterator<Item = (UserId, SignInHash)>,
+) -> Result<Vec<Person>, Fault> {
+    if named.len() == 0 {
+        return Ok(Vec::new());
+    }
+    let statement = Sql::new(transaction.backend(), "with v(user_id, id_hash) as (values ")
+        .rows(named.map(|(user, hash)| [user.value(), hash.bytes().to_vec().into()]))
+        .text(") select users.id as id, users.name as name, users.rank as rank, ")
+        .text("users.created_at as created_at, users.disabled_at as disabled_at, ")
+        .text("logs.epoch as epoch, logs.head as head, ")
+        .text("(select count(*) from members where members.user_id = users.id) as room_count, ")
+        .text("s.id_hash as s_id_hash, s.user_id as s_user_id, s.generation as s_generation, ")
+        .text("s.created_at as s_created_at, s.seen_at as s_seen_at, ")
+        .text("s.expires_at as s_expires_at, s.revoked_at as s_revoked_at from v ")
+        .text("join users on users.id = v.user_id join logs on logs.id = users.id ")
+        .text("left join sign_ins s on s.id_hash = v.id_hash")
+        .build();
+    transaction.rows(statement).await?.iter().map(person).collect()
+}
+
+/// One account.
+pub async fn user(transaction: &mut Transaction, id: UserId) -> Result<Option<UserRecord>, Fault> {
+    let statement = users::Entity::find_by_id(id.uuid()).build(transaction.backend());
+    let models: Vec<users::Model> = transaction.models(statement).await?;
+    models.into_iter().next().map(user_record).transpose()
+}
+
+/// One sign-in.
+pub async fn sign_in(
+    transaction: &mut Transaction,
+    hash: SignInHash,
+) -> Result<Option<SignInRecord>, Fault> {
+    let statement =
+        sign_ins::Entity::find_by_id(hash.bytes().to_vec()).build(transaction.backend());
+    let models: Vec<sign_ins::Model> = transaction.models(statement).await?;
+    models.into_iter().next().map(sign_in_record).transpose()
+}
+
+/// How many accounts have this rank.
+pub async fn count_of_rank(transaction: &mut Transaction, rank: Rank) -> Result<u64, Fault> {
+    let statement =
+        Sql::new(transaction.backend(), "select count(*) as count from users where rank = ")
+            .value(rank_number(rank))
+            .build();
+    transaction.count(statement).await
+}
+
+/// Makes an account; its log is there already.
+pub async fn insert(transaction: &mut Transaction, user: &UserRecord) -> Result<(), Fault> {
+    let row = users::ActiveModel {
+        id: ActiveValue::Set(user.id.uuid()),
+        name: ActiveValue::Set(user.name.to_string()),
+        rank: ActiveValue::Set(rank_number(user.rank)),
+        created_at: ActiveValue::Set(user.created_at),
+        disabled_at: ActiveValue::Set(user.disabled_at),
+    };
+    let statement = users::Entity::insert(row).build(transaction.backend());
+    transaction.execute(statement).await.map(drop)
+}
+
+/// Makes a sign-in.
+pub async fn insert_sign_in(
+    transaction: &mut Transaction,
+    sign_in: &SignInRecord,
+) -> Result<(), Fault> {
+    let row = sign_ins::ActiveModel {
+        id_hash: ActiveValue::Set(sign_in.hash.bytes().to_vec()),
+        user_id: ActiveValue::Set(sign_in.user.uuid()),
+        generation: ActiveValue::Set(i64::try_from(sign_in.generation).map_err(Fault::damaged)?),
+        created_at: ActiveValue::Set(sign_in.created_at),
+        seen_at: ActiveValue::Set(sign_in.seen_at),
+        expires_at: ActiveValue::Set(sign_in.expires_at),
+        revoked_at: ActiveValue::Set(sign_in.revoked_at),
+    };
+    let statement = sign_ins::Entity::insert(row).build(transaction.backend());
+    transaction.execute(statement).await.map(drop)
+}
+
+/// Notes that a sign-in was used, and until when it lasts now.
+pub async fn extend_sign_in(
+    transaction: &mut Transaction,
+    hash: SignInHash,
+    seen_at: i64,
+    expires_at: i64,
+) -> Result<(), Fault> {
+    let statement = sign_ins::Entity::update_many()
+        .col_expr(sign_ins::Column::SeenAt, seen_at.into())
+        .col_expr(sign_ins::Column::ExpiresAt, expires_at.into())
+        .filter(sign_ins::Column::IdHash.eq(hash.bytes().to_vec()))
+        .build(transaction.backend());
+    transaction.execute(statement).await.map(drop)
+}
+
+/// Gives accounts other names.
+pub async fn rename(
+    transaction: &mut Transaction,
+    names: impl ExactSizeIterator<Item = (UserId, &DisplayName)>,
+) -> Result<(), Fault> {
+    if names.len() == 0 {
+        return Ok(());
+    }
+    let statement = Sql::new(transaction.backend(), "with v(id, name) as (values ")
+        .rows(names.map(|(user, name)| [user.value(), name.to_string().into()]))
+        .text(") update users set name = v.name from v where users.id = v.id")
+        .build();
+    transaction.execute(statement).await.map(drop)
+}
+
+/// Gives an account another rank.
+pub async fn set_rank(
+    transaction: &mut Transaction,
+    user: UserId,
+    rank: Rank,
+) -> Result<(), Fault> {
+    let statement = users::Entity::update_many()
+        .col_expr(users::Column::Rank, rank_number(rank).into())
+        .filter(users::Column::Id.eq(user.uuid()))
+        .build(transaction.backend());
+    transaction.execute(statement).await.map(drop)
+}
+
+/// Ends what an account may do, or lets it begin again.
+pub async fn set_disabled(
+    transaction: &mut Transaction,
+    user: UserId,
+    disabled_at: Option<i64>,
+) -> Result<(), Fault> {
+    let statement = users::Entity::update_many()
+        .col_expr(users::Column::DisabledAt, disabled_at.into())
+        .filter(users::Column::Id.eq(user.uuid()))
+        .build(transaction.backend());
+    transaction.execute(statement).await.map(drop)
+}
+
+const fn rank_number(rank: Rank) -> i16 {
+    match rank {
+        Rank::Guest => 0,
+        Rank::User => 1,
+        Rank::Admin => 2,
+        Rank::Owner => 3,
+    }
+}
+
+fn rank_of(number: i16) -> Result<Rank, Fault> {
+    let ranks = [Rank::Guest, Rank::User, Rank::Admin, Rank::Owner];
+    let found = ranks.into_iter().find(|rank| rank_number(*rank) == number);
+    found.ok_or_else(|| Fault::damaged("an account of an unknown rank"))
+}
+
+fn user_record(model: users::Model) -> Result<UserRecord, Fault> {
+    Ok(UserRecord {
+        id: UserId::from_bytes(*model.id.as_bytes()),
+        name: DisplayName::new(model.name).map_err(Fault::damaged)?,
+        rank: rank_of(model.rank)?,
+        created_at: model.created_at,
+        disabled_at: model.disabled_at,
+    })
+}
+
+fn sign_in_record(model: sign_ins::Model) -> Result<SignInRecord, Fault> {
+    let hash = model.id_hash.try_into().map_err(|_| Fault::damaged("a hash is not 32 bytes"))?;
+    Ok(SignInRecord {
+        hash: SignInHash(hash),
+        user: UserId::from_bytes(*model.user_id.as_bytes()),
+        generation: u64::try_from(model.generation).map_err(Fault::damaged)?,
+        created_at: model.created_at,
+        seen_at: model.seen_at,
+        expires_at: model.expires_at,
+        revoked_at: model.revoked_at,
+    })
+}
+
+fn person(row: &QueryResult) -> Result<Person, Fault> {
+    let hash: Option<Vec<u8>> = row.try_get("", "s_id_hash")?;
+    let sign_in = match hash {
+        Some(_) => Some(sign_in_record(sign_ins::Model::from_query_result(row, "s_")?)?),
+        None => None,
+    };
+    Ok(Person {
+        user: user_record(users::Model::from_query_result(row, "")?)?,
+        epoch: from_bits(row.try_get("", "epoch")?),
+        head: number(row, "head")?,
+        room_count: number(row, "room_count")?,
+        sign_in,
+    })
+}
