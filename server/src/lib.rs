@@ -10,5 +10,8 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod history;
+pub mod hub;
+pub mod outlet;
 pub mod rooms;
+pub mod socket;
 pub mod throttle;

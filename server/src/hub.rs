@@ -1,0 +1,187 @@
+//! Who is connected: every connection by user, sign-in and page load, so that it can be found.
+//!
+//! Entered by the connection's task after the upgrade and left by dropping its `Place`; asked by
+//! doors (count), by whoever ends a sign-in, and by the drain. Its law: it holds no connection alive
+//! and never waits; to end one it closes its outlet, and its task does the rest.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use protocol::close::CloseCode;
+use protocol::ids::{PageId, UserId};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::clock::Clock;
+use crate::outlet::SocketId;
+use crate::outlet::handle::OutletHandle;
+
+/// How often a drain looks whether it is done.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// The register of connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub(Arc<Shared>);
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    next: AtomicU64,
+    connections: Mutex<BTreeMap<SocketId, Connection>>,
+    stopping: watch::Sender<bool>,
+}
+
+/// A connection as the register knows it.
+struct Connection {
+    user: UserId,
+    sign_in: [u8; 32],
+    page: Option<PageId>,
+    unanswered: usize,
+    outlet: OutletHandle,
+}
+
+/// The user has as many connections as he may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManySockets;
+
+/// A connection's place in the register; dropping it leaves.
+pub struct Place {
+    hub: Hub,
+    socket: SocketId,
+}
+
+impl Hub {
+    /// An empty register.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Shared {
+            clock,
+            next: AtomicU64::new(1),
+            connections: Mutex::default(),
+            stopping: watch::Sender::new(false),
+        }))
+    }
+
+    /// A name for a connection, never given twice.
+    #[must_use]
+    pub fn name_socket(&self) -> SocketId {
+        SocketId(self.0.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Enters a connection, unless its user has `sockets_max` already.
+    pub fn enter(
+        &self,
+        user: UserId,
+        sign_in: [u8; 32],
+        outlet: OutletHandle,
+        sockets_max: usize,
+    ) -> Result<Place, TooManySockets> {
+        let mut connections = self.connections();
+        let held = connections.values().filter(|connection| connection.user == user).count();
+        if held >= sockets_max {
+            return Err(TooManySockets);
+        }
+        let socket = outlet.socket();
+        let connection = Connection { user, sign_in, page: None, unanswered: 0, outlet };
+        connections.insert(socket, connection);
+        Ok(Place { hub: self.clone(), socket })
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.connections().len()
+    }
+
+    /// Ends every connection of a sign-in.
+    pub fn close_sign_in(&self, sign_in: [u8; 32], code: CloseCode) {
+        self.close_where(code, |_, connection| connection.sign_in == sign_in);
+    }
+
+    /// Ends every connection of a user.
+    pub fn close_user(&self, user: UserId, code: CloseCode) {
+        self.close_where(code, |_, connection| connection.user == user);
+    }
+
+    /// Turns true when the server is about to stop: connections then send `Drain` and take in no
+    /// further acts.
+    #[must_use]
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.0.stopping.subscribe()
+    }
+
+    /// Ends all connections for a restart: says so, waits until what was taken in is answered, at
+    /// most `patience`, then closes each with 1012 and waits as long again for the last bytes.
+    pub async fn drain(&self, patience: Duration) {
+        self.0.stopping.send_replace(true);
+        // Every connection's task is given a moment to see the sign before the first look.
+        sleep(DRAIN_LOOK).await;
+        let answered = |connection: &Connection| connection.unanswered == 0;
+        self.wait_until(patience, |all| all.values().all(answered)).await;
+        self.close_where(CloseCode::RESTART, |_, _| true);
+        self.wait_until(patience, BTreeMap::is_empty).await;
+    }
+
+    async fn wait_until(
+        &self,
+        patience: Duration,
+        is_so: impl Fn(&BTreeMap<SocketId, Connection>) -> bool,
+    ) {
+        let deadline = Instant::now() + patience;
+        let looks = async {
+            while !is_so(&self.connections()) {
+                sleep(DRAIN_LOOK).await;
+            }
+        };
+        // Out of patience is an end like the other: the server stops.
+        let _ = timeout_at(deadline, looks).await;
+    }
+
+    fn close_where(&self, code: CloseCode, is_meant: impl Fn(SocketId, &Connection) -> bool) {
+        // The outlets are closed outside the register's lock: closing takes theirs.
+        let meant: Vec<OutletHandle> = self
+            .connections()
+            .iter()
+            .filter(|(socket, connection)| is_meant(**socket, connection))
+            .map(|(_, connection)| connection.outlet.clone())
+            .collect();
+        for outlet in meant {
+            outlet.close(code, self.0.clock.now_ms());
+        }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, BTreeMap<SocketId, Connection>> {
+        // Every change of the map is one call that cannot panic half-way.
+        self.0.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Names the page load that this connection belongs to, and closes an older connection of the
+    /// same page: two live sockets of one page would each hold half of its state.
+    pub fn set_page(&self, page: PageId) {
+        let user = {
+            let mut connections = self.hub.connections();
+            let Some(connection) = connections.get_mut(&self.socket) else { return };
+            connection.page = Some(page);
+            connection.user
+        };
+        self.hub.close_where(CloseCode::REPLACED, |socket, connection| {
+            socket < self.socket && connection.user == user && connection.page == Some(page)
+        });
+    }
+
+    /// Tells how many acts of this connection wait for their answer; a drain waits for them.
+    pub fn set_unanswered(&self, unanswered: usize) {
+        if let Some(connection) = self.hub.connections().get_mut(&self.socket) {
+            connection.unanswered = unanswered;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.hub.connections().remove(&self.socket);
+    }
+}

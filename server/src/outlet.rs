@@ -1,0 +1,587 @@
+//! The speaking side of one connection: what is begun, the answers, and a slot a subscription.
+//!
+//! A log task knows a socket only by this: it offers chunks. A session answers through it; the
+//! connection's task (the drainer) writes what could not be written at once. A plain struct with
+//! `step(input, now) -> outputs`, under one lock (`outlet/handle.rs`); the simulation steps it bare.
+//! Its law: nothing logged is queued (a slot is a position in the log's tail), a message that was
+//! begun is finished, no slot waits for another's reader, and whoever cannot follow is closed with
+//! `SLOW` and comes back by its cursor.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use protocol::bounded::List;
+use protocol::close::CloseCode;
+use protocol::event::{Event, Ping, ResetReason};
+use protocol::ids::{LogId, UserId};
+use protocol::limits::PING_POSITIONS_MAX;
+
+pub mod chunk;
+pub mod handle;
+mod slot;
+
+use chunk::{CHUNK_BYTES_MAX, Chunk, Frame};
+pub use slot::{Edges, Fetched, Ring, Seat, What};
+use slot::{Heard, Slot, Turn};
+
+/// Answers that may wait; a session reads on only while there is a place.
+pub const ANSWERS_MAX: usize = 64;
+/// Bytes of answers that may wait.
+pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Milliseconds in which a socket must take a byte while something waits to be written.
+pub const STUCK_MS: i64 = 10_000;
+/// Milliseconds for the last bytes of a connection that is being closed.
+pub const LINGER_MS: i64 = 1_000;
+/// Pages and snapshots that may be on their way from the store or wait to be written.
+const FETCHED_MAX: usize = 2;
+/// Slots that are fed by pages at once; the others wait.
+const PAGED_MAX: usize = 4;
+
+/// One connection of this process, from upgrade to close; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(pub u64);
+
+/// What takes the bytes: a socket, or what stands for one.
+pub trait Sink {
+    /// Takes as many of these bytes as it will, in order, and says how many; 0 where it would have
+    /// to wait, or where it is broken (which shows itself on the reading side).
+    fn write(&mut self, parts: &[Bytes]) -> usize;
+}
+
+/// What happens to an outlet.
+pub enum Input<'a> {
+    /// The frames that come before every slot: `Welcome` and `Rooms`.
+    Greet(Vec<Frame>),
+    /// A subscription that the store allows; its seat is on the log's list already.
+    Subscribe(Subscription),
+    /// A subscription that is not allowed: `Gone` is its whole answer.
+    Refuse {
+        /// The log asked for.
+        log: LogId,
+        /// The client's number of it.
+        sub: u32,
+    },
+    /// The client wants no more of this subscription.
+    Unsubscribe(u32),
+    /// The client has taken a page in.
+    PageAck(u32),
+    /// The answer to an `Output::Fetch`; every one of them gets exactly one.
+    Fetched {
+        /// The log it was read from.
+        log: LogId,
+        /// The subscription it was read for.
+        sub: u32,
+        /// What was read; nothing where the connection will be closed for it.
+        fetched: Option<Fetched>,
+    },
+    /// A log has spoken.
+    Offer(&'a Chunk),
+    /// An answer, or another frame that belongs to no slot.
+    Answer(Frame),
+    /// Something passing about a log, dropped unless it can be told at once.
+    Whisper {
+        /// The log.
+        log: LogId,
+        /// What is told.
+        frame: &'a Frame,
+    },
+    /// Send a `Ping` of this number with the positions of live slots.
+    Ping(u32),
+    /// The sink may take bytes again, or something waits since a `Wake`.
+    Writable,
+    /// Time has passed.
+    Tick,
+    /// End the connection with this code.
+    Close(CloseCode),
+}
+
+/// A subscription as it begins.
+pub struct Subscription {
+    /// The log.
+    pub log: LogId,
+    /// The client's number of it.
+    pub sub: u32,
+    /// The log's head when the membership was read; it never changes.
+    pub born: u64,
+    /// How it begins.
+    pub begin: Begin,
+    /// The log's tail.
+    pub ring: Arc<dyn Ring>,
+    /// What keeps it on the log's list.
+    pub seat: Seat,
+}
+
+/// How a subscription begins.
+pub enum Begin {
+    /// With events.
+    Events {
+        /// The number of the first of them.
+        next: u64,
+        /// `SubOk`, or a `Reset` that carries no state.
+        first: Frame,
+    },
+    /// With the room's state, for this reason.
+    Snapshot(ResetReason),
+}
+
+/// What an outlet asks of the task around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Something waits to be written: step with `Writable` when the sink can take it.
+    Wake,
+    /// Read this for a slot, and step with `Fetched`.
+    Fetch(Order),
+    /// The connection is being closed with this code.
+    Closing(CloseCode),
+    /// A rule of delivery was broken: a bug, to be logged and counted.
+    Alarm(Alarm),
+}
+
+/// What is to be read for a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// The log.
+    pub log: LogId,
+    /// The subscription.
+    pub sub: u32,
+    /// The log's head when the subscription began.
+    pub born: u64,
+    /// A page or the room's state.
+    pub what: What,
+}
+
+/// A broken rule of delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alarm {
+    /// A log spoke past what this subscription was told.
+    Gap(LogId),
+    /// A live subscription was not told for two pings.
+    Forgotten(LogId),
+    /// More answers were queued than reading allows for.
+    AnswersFull,
+    /// A frame of the server's own could not be encoded.
+    Encoding,
+}
+
+enum Flow {
+    Free,
+    Draining { since: i64 },
+    Closing { last: Option<Frame>, until: i64 },
+    Dead,
+}
+
+/// The speaking side of one connection.
+pub struct Outlet {
+    user: UserId,
+    flow: Flow,
+    /// What is left of the one message that is begun.
+    rest: Bytes,
+    answers: VecDeque<Frame>,
+    answer_bytes: usize,
+    /// How many of the answers come before every slot.
+    greeting: usize,
+    slots: Vec<Slot>,
+    /// Whose turn is next: 0 the answers', n the nth slot's.
+    turn: usize,
+    /// Reads under way.
+    reading: usize,
+}
+
+impl Outlet {
+    /// An outlet of this user's connection, with nothing to say.
+    #[must_use]
+    pub const fn new(user: UserId) -> Self {
+        Self {
+            user,
+            flow: Flow::Free,
+            rest: Bytes::new(),
+            answers: VecDeque::new(),
+            answer_bytes: 0,
+            greeting: 0,
+            slots: Vec::new(),
+            turn: 0,
+            reading: 0,
+        }
+    }
+
+    /// Takes an input in; writes to `sink` what may be written at once.
+    pub fn step(&mut self, input: Input<'_>, now: i64, sink: &mut dyn Sink, out: &mut Vec<Output>) {
+        match input {
+            Input::Writable => {
+                self.drain(now, sink, out);
+                self.order_reads(out);
+            }
+            Input::Tick => self.tick(now, out),
+            _ if self.is_closing() => {}
+            Input::Greet(frames) => self.greet(frames, now, sink, out),
+            Input::Subscribe(subscription) => self.subscribe(subscription, now, out),
+            Input::Refuse { log, sub } => self.place(Slot::refused(log, sub), now, out),
+            Input::Unsubscribe(sub) => self.change(sub, Slot::asked_to_end, now, out),
+            Input::PageAck(sub) => self.change(sub, Slot::acknowledged, now, out),
+            Input::Fetched { log, sub, fetched } => self.fetched((log, sub), fetched, now, out),
+            Input::Offer(chunk) => self.offer(chunk, now, sink, out),
+            Input::Answer(frame) => self.answer(frame, now, sink, out),
+            Input::Whisper { log, frame } => self.whisper(log, frame, now, sink, out),
+            Input::Ping(number) => self.ping(number, now, sink, out),
+            Input::Close(code) => self.close(code, now, out),
+        }
+    }
+
+    /// Answers that wait to be begun, which a session counts before it reads on.
+    #[must_use]
+    pub fn answer_count(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// Whether there is room for the answers to `unanswered` commands and to one more.
+    #[must_use]
+    pub fn has_place(&self, unanswered: usize) -> bool {
+        self.answers.len() + unanswered < ANSWERS_MAX && self.answer_bytes < ANSWER_BYTES_MAX
+    }
+
+    /// Whether the client is subscribed to this log and was told up to its head.
+    #[must_use]
+    pub fn is_live(&self, log: LogId) -> bool {
+        self.slots.iter().any(|slot| slot.log == log && slot.hears_whispers())
+    }
+
+    /// Whether the last byte was written, or given up.
+    #[must_use]
+    pub const fn is_dead(&self) -> bool {
+        matches!(self.flow, Flow::Dead)
+    }
+
+    /// Whether nothing waits to be written.
+    #[must_use]
+    pub const fn is_free(&self) -> bool {
+        matches!(self.flow, Flow::Free)
+    }
+
+    /// When `Tick` is due at the latest.
+    #[must_use]
+    pub const fn wakes_at(&self) -> Option<i64> {
+        match self.flow {
+            Flow::Draining { since } => Some(since.saturating_add(STUCK_MS)),
+            Flow::Closing { until, .. } => Some(until),
+            Flow::Free | Flow::Dead => None,
+        }
+    }
+
+    const fn is_closing(&self) -> bool {
+        matches!(self.flow, Flow::Closing { .. } | Flow::Dead)
+    }
+
+    fn greet(&mut self, frames: Vec<Frame>, now: i64, sink: &mut dyn Sink, out: &mut Vec<Output>) {
+        self.greeting = frames.len();
+        for frame in frames {
+            self.answer_bytes += frame.bytes().len();
+            self.answers.push_back(frame);
+        }
+        self.speak_answers(now, sink, out);
+    }
+
+    fn subscribe(&mut self, subscription: Subscription, now: i64, out: &mut Vec<Output>) {
+        let Subscription { log, sub, born, begin, ring, seat } = subscription;
+        self.place(Slot::fed((log, sub), born, begin, ring, seat), now, out);
+    }
+
+    /// A slot takes the place of the log's older one, its `Gone` included.
+    fn place(&mut self, slot: Slot, now: i64, out: &mut Vec<Output>) {
+        match self.slots.iter_mut().find(|older| older.log == slot.log) {
+            Some(older) => *older = slot,
+            None => self.slots.push(slot),
+        }
+        self.start_draining(now, out);
+        self.order_reads(out);
+    }
+
+    fn change(&mut self, sub: u32, change: fn(&mut Slot), now: i64, out: &mut Vec<Output>) {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.sub == sub) {
+            change(slot);
+            self.start_draining(now, out);
+        }
+    }
+
+    fn fetched(
+        &mut self,
+        (log, sub): (LogId, u32),
+        fetched: Option<Fetched>,
+        now: i64,
+        out: &mut Vec<Output>,
+    ) {
+        self.reading = self.reading.saturating_sub(1);
+        let slot = self.slots.iter_mut().find(|slot| slot.log == log && slot.sub == sub);
+        if let (Some(slot), Some(fetched)) = (slot, fetched) {
+            slot.fetched(fetched);
+            self.start_draining(now, out);
+        }
+        self.order_reads(out);
+    }
+
+    fn offer(&mut self, chunk: &Chunk, now: i64, sink: &mut dyn Sink, out: &mut Vec<Output>) {
+        let free = self.is_free();
+        let Some(slot) = self.slots.iter_mut().find(|slot| slot.log == chunk.log()) else { return };
+        match slot.hear(chunk, free) {
+            Heard::Nothing => {}
+            Heard::Slow => self.close(CloseCode::SLOW, now, out),
+            Heard::Lost => {
+                out.push(Output::Alarm(Alarm::Gap(chunk.log())));
+                self.close(CloseCode::POSITION_LOST, now, out);
+            }
+            Heard::Write(piece) => {
+                let taken = sink.write(std::slice::from_ref(&piece.bytes));
+                if taken > 0 {
+                    self.rest = slot.begun(&piece, taken, self.user).0;
+                }
+                if taken < piece.bytes.len() {
+                    slot.falls_behind();
+                }
+                if slot.has_work() {
+                    self.start_draining(now, out);
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, frame: Frame, now: i64, sink: &mut dyn Sink, out: &mut Vec<Output>) {
+        if self.answers.len() >= 2 * ANSWERS_MAX {
+            out.push(Output::Alarm(Alarm::AnswersFull));
+            return self.close(CloseCode::SLOW, now, out);
+        }
+        self.answer_bytes += frame.bytes().len();
+        self.answers.push_back(frame);
+        self.speak_answers(now, sink, out);
+    }
+
+    fn whisper(
+        &mut self,
+        log: LogId,
+        frame: &Frame,
+        now: i64,
+        sink: &mut dyn Sink,
+        out: &mut Vec<Output>,
+    ) {
+        if !self.is_free() || !self.is_live(log) {
+            return;
+        }
+        let taken = sink.write(std::slice::from_ref(frame.bytes()));
+        if taken > 0 && taken < frame.bytes().len() {
+            self.rest = frame.bytes().slice(taken..);
+            self.start_draining(now, out);
+        }
+    }
+
+    fn ping(&mut self, number: u32, now: i64, sink: &mut dyn Sink, out: &mut Vec<Output>) {
+        let positions: Vec<_> = self.slots.iter().filter_map(Slot::position).collect();
+        // With more live slots than a ping carries, each ping goes on where the last one ended.
+        let begun = usize::try_from(number).unwrap_or(0).saturating_mul(PING_POSITIONS_MAX);
+        let skipped = begun.checked_rem(positions.len()).unwrap_or(0);
+        let carried = positions.len().min(PING_POSITIONS_MAX);
+        let positions = List::cut(positions.into_iter().cycle().skip(skipped).take(carried));
+        for slot in &mut self.slots {
+            if slot.was_forgotten() {
+                out.push(Output::Alarm(Alarm::Forgotten(slot.log)));
+            }
+        }
+        match Frame::event(&Event::Ping(Ping { number, positions })) {
+            Ok(frame) => self.answer(frame, now, sink, out),
+            Err(_) => self.broken(now, out),
+        }
+        if self.slots.iter().any(Slot::has_work) {
+            self.start_draining(now, out);
+        }
+    }
+
+    fn tick(&mut self, now: i64, out: &mut Vec<Output>) {
+        match self.flow {
+            Flow::Draining { since } if now >= since.saturating_add(STUCK_MS) => {
+                self.close(CloseCode::SLOW, now, out);
+            }
+            Flow::Closing { until, .. } if now >= until => self.flow = Flow::Dead,
+            _ => {}
+        }
+    }
+
+    /// Drops everything but the message that is begun; the rest goes on by `Writable`.
+    fn close(&mut self, code: CloseCode, now: i64, out: &mut Vec<Output>) {
+        self.slots.clear();
+        self.answers.clear();
+        self.answer_bytes = 0;
+        self.flow =
+            Flow::Closing { last: Some(Frame::close(code)), until: now.saturating_add(LINGER_MS) };
+        out.push(Output::Closing(code));
+        out.push(Output::Wake);
+    }
+
+    fn broken(&mut self, now: i64, out: &mut Vec<Output>) {
+        out.push(Output::Alarm(Alarm::Encoding));
+        self.close(CloseCode::INTERNAL, now, out);
+    }
+
+    fn start_draining(&mut self, now: i64, out: &mut Vec<Output>) {
+        if self.is_free() {
+            self.flow = Flow::Draining { since: now };
+            out.push(Output::Wake);
+        }
+    }
+
+    /// Writes answers at once where nothing else waits.
+    fn speak_answers(&mut self, now: i64, sink: &mut dyn Sink, out: &mut Vec<Output>) {
+        if self.is_free() {
+            self.serve_answers(sink);
+            if !self.answers.is_empty() || !self.rest.is_empty() {
+                self.start_draining(now, out);
+            }
+        }
+    }
+
+    /// The drainer: what is begun, then a turn for each that has something, until the sink takes no
+    /// more or nothing is left.
+    fn drain(&mut self, now: i64, sink: &mut dyn Sink, out: &mut Vec<Output>) {
+        loop {
+            if !self.rest.is_empty() {
+                let taken = sink.write(std::slice::from_ref(&self.rest));
+                self.rest.advance(taken.min(self.rest.len()));
+                self.moved(taken, now);
+                if !self.rest.is_empty() {
+                    return;
+                }
+            }
+            match &mut self.flow {
+                Flow::Free | Flow::Dead => return,
+                Flow::Closing { last, .. } => match last.take() {
+                    Some(last) => self.rest = last.bytes().clone(),
+                    None => self.flow = Flow::Dead,
+                },
+                Flow::Draining { .. } => {
+                    let Some(served) = self.next_turn() else {
+                        self.flow = Flow::Free;
+                        return;
+                    };
+                    self.turn = served + 1;
+                    let progress = match served.checked_sub(1) {
+                        None => self.serve_answers(sink),
+                        Some(index) => self.serve_slot(index, now, sink, out),
+                    };
+                    self.moved(progress.taken, now);
+                    if progress.blocked {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn moved(&mut self, taken: usize, now: i64) {
+        if let Flow::Draining { since } = &mut self.flow
+            && taken > 0
+        {
+            *since = now;
+        }
+    }
+
+    /// Whose turn it is, behind whom was served last: 0 for the answers, n for the nth slot.
+    fn next_turn(&self) -> Option<usize> {
+        if self.greeting > 0 {
+            return Some(0);
+        }
+        let count = self.slots.len() + 1;
+        (0..count).map(|step| (self.turn + step) % count).find(|turn| match turn.checked_sub(1) {
+            None => !self.answers.is_empty(),
+            Some(index) => self.slots.get(index).is_some_and(Slot::has_work),
+        })
+    }
+
+    fn serve_answers(&mut self, sink: &mut dyn Sink) -> Progress {
+        let mut parts: Vec<Bytes> = Vec::new();
+        let mut planned = 0;
+        for frame in &self.answers {
+            if planned > 0 && planned + frame.bytes().len() > CHUNK_BYTES_MAX {
+                break;
+            }
+            planned += frame.bytes().len();
+            parts.push(frame.bytes().clone());
+        }
+        let taken = if parts.is_empty() { 0 } else { sink.write(&parts) };
+        let mut left = taken;
+        while left > 0 {
+            let Some(frame) = self.answers.pop_front() else { break };
+            self.greeting = self.greeting.saturating_sub(1);
+            self.answer_bytes = self.answer_bytes.saturating_sub(frame.bytes().len());
+            let of_this = left.min(frame.bytes().len());
+            self.rest = frame.bytes().slice(of_this..);
+            left -= of_this;
+        }
+        Progress { taken, blocked: taken < planned }
+    }
+
+    fn serve_slot(
+        &mut self,
+        index: usize,
+        now: i64,
+        sink: &mut dyn Sink,
+        out: &mut Vec<Output>,
+    ) -> Progress {
+        let still = Progress { taken: 0, blocked: false };
+        let Some(slot) = self.slots.get_mut(index) else { return still };
+        let pieces = match slot.turn(self.user) {
+            Turn::Write(pieces) => pieces,
+            Turn::Moved => return still,
+            Turn::Slow => {
+                self.close(CloseCode::SLOW, now, out);
+                return still;
+            }
+            Turn::Broken => {
+                self.broken(now, out);
+                return still;
+            }
+        };
+        let parts: Vec<Bytes> = pieces.iter().map(|piece| piece.bytes.clone()).collect();
+        let planned: usize = parts.iter().map(Bytes::len).sum();
+        let taken = sink.write(&parts);
+        let mut left = taken;
+        for piece in &pieces {
+            if left == 0 {
+                break;
+            }
+            let of_this = left.min(piece.bytes.len());
+            let (rest, over) = slot.begun(piece, of_this, self.user);
+            self.rest = rest;
+            left -= of_this;
+            if over {
+                self.slots.remove(index);
+                break;
+            }
+        }
+        Progress { taken, blocked: taken < planned }
+    }
+
+    /// Lets slots that want a page or a state have one read, within the bounds.
+    fn order_reads(&mut self, out: &mut Vec<Output>) {
+        let count = |is: fn(&Slot) -> bool| self.slots.iter().filter(|slot| is(slot)).count();
+        let mut fetched = self.reading + count(Slot::holds_page);
+        let mut paged = count(Slot::is_paged);
+        for slot in &mut self.slots {
+            if fetched >= FETCHED_MAX || paged >= PAGED_MAX {
+                return;
+            }
+            if let Some((what, born)) = slot.fetch() {
+                self.reading += 1;
+                fetched += 1;
+                paged += 1;
+                out.push(Output::Fetch(Order { log: slot.log, sub: slot.sub, born, what }));
+            }
+        }
+    }
+}
+
+/// What a turn came to.
+struct Progress {
+    taken: usize,
+    /// The sink took less than there was.
+    blocked: bool,
+}
+
+#[cfg(test)]
+mod tests;
