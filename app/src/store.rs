@@ -11,21 +11,29 @@ pub mod drafts;
 pub mod grouping;
 pub mod room;
 pub mod row;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use leptos::prelude::ArcRwSignal;
-use protocol::act::Act;
-use protocol::ids::{LogId, OpId};
-use protocol::model::Me;
+use leptos::prelude::{ArcRwSignal, GetUntracked, Set, Update, With, WithUntracked};
+use protocol::act::{Op, Post};
+use protocol::change::Envelope;
+use protocol::client::exchange::Told;
+use protocol::event::GoneReason;
+use protocol::frame::{Act, Change};
+use protocol::ids::{LogId, OpId, RoomId, UserId};
+use protocol::model::{Me, RoomEntry};
 use protocol::refusal::Refusal;
 
 pub use connection::{Connection, Pill};
-pub use drafts::{Drafts, Keeper};
-pub use grouping::Opens;
+pub use drafts::{Drafts, Keeper, NoKeeper};
+pub use grouping::{Opens, Zone};
 pub use room::{Membership, OlderState, Room};
 pub use row::{Row, RowState};
+
+use crate::first_page::{FirstPage, Shown};
 
 /// What a page knows; a clone is the same store.
 #[derive(Clone)]
@@ -42,10 +50,14 @@ pub struct Store {
     pub waiting: ArcRwSignal<Waiting>,
     /// What came of acts that are no messages, by the id that `Link::act` gave.
     pub fates: ArcRwSignal<BTreeMap<OpId, Fate>>,
-    /// What the former guest of this page wrote and never sent; to be offered again.
+    /// What was written and will not be sent by itself: by the former guest of this page, or into
+    /// an outbox that was full. To be offered again.
     pub kept: ArcRwSignal<Vec<Act>>,
     /// The texts that are being written, by room.
     pub drafts: Drafts,
+    /// The room of the first page, where the user is no member of it.
+    outside: ArcRwSignal<Option<Room>>,
+    zone: Arc<Mutex<Zone>>,
 }
 
 /// How full the outbox is.
@@ -68,11 +80,28 @@ pub enum Fate {
     Failed(Refusal),
 }
 
+/// Sets a signal only where that changes it.
+fn set<T: PartialEq + Send + Sync + 'static>(signal: &ArcRwSignal<T>, value: T) {
+    if signal.with_untracked(|known| *known != value) {
+        signal.set(value);
+    }
+}
+
 impl Store {
     /// The store of a page, as it is first drawn.
     #[must_use]
-    pub fn new(page: &crate::first_page::FirstPage, keeper: Arc<dyn Keeper>) -> Self {
-        let rooms = page.rooms.iter().map(|entry| Room::new(entry.clone())).collect();
+    pub fn new(page: &FirstPage, keeper: Arc<dyn Keeper>) -> Self {
+        let me = page.me.as_ref().map(|me| me.id);
+        let shown = match &page.shown {
+            Shown::Room(shown) => Some(Room::of_page(shown, me)),
+            _ => None,
+        };
+        let listed = |entry: &RoomEntry| {
+            let shown = shown.iter().find(|shown| shown.id == entry.id);
+            shown.cloned().unwrap_or_else(|| Room::new(entry))
+        };
+        let rooms: Vec<Room> = page.rooms.iter().map(listed).collect();
+        let outside = shown.filter(|shown| rooms.iter().all(|room| room.id != shown.id));
         Self {
             me: ArcRwSignal::new(page.me.clone()),
             rooms: ArcRwSignal::new(rooms),
@@ -82,6 +111,8 @@ impl Store {
             fates: ArcRwSignal::default(),
             kept: ArcRwSignal::default(),
             drafts: Drafts::new(keeper),
+            outside: ArcRwSignal::new(outside),
+            zone: Arc::new(Mutex::new(|_| 0)),
         }
     }
 
@@ -89,7 +120,213 @@ impl Store {
     /// Nothing for any other: such a link loads the page anew.
     #[must_use]
     pub fn room(&self, key: &str) -> Option<Room> {
-        use leptos::prelude::With;
-        self.rooms.with(|rooms| rooms.iter().find(|room| *room.key == *key).cloned())
+        let own = self.rooms.with(|rooms| rooms.iter().find(|room| *room.key == *key).cloned());
+        let outside = || self.outside.with(|room| room.clone().filter(|room| *room.key == *key));
+        own.or_else(outside)
+    }
+
+    /// From now on days begin at the visitor's own midnight: the page is hydrated.
+    pub fn set_zone(&self, zone: Zone) {
+        *self.zone.lock().unwrap_or_else(PoisonError::into_inner) = zone;
+        self.each_room(|room| room.regroup(zone));
+    }
+
+    /// The page's clock stands at `now`; gives when it wants to be told again.
+    pub fn tick(&self, now: i64) -> Option<i64> {
+        self.connection.show(now)
+    }
+
+    /// Takes in what the machine tells. `now` is on the machine's clock.
+    pub fn apply(&self, told: Told, now: i64) {
+        match told {
+            Told::Standing(standing) => self.connection.stands(standing, now),
+            Told::Welcomed { me, text_chars_max, .. } => self.welcome(me, text_chars_max),
+            Told::Rooms(entries) => self.list(&entries),
+            Told::Queued { op, at } => self.queue(op, at),
+            Told::Full(op) => self.kept.update(|kept| kept.push(op.act)),
+            Told::Accepted { op_id, log, seq, at } => self.accept(op_id, log, seq, at),
+            Told::Failed { op_id, refusal } => self.fail(op_id, &refusal),
+            Told::Discarded(op_id) => self.discard(op_id),
+            Told::Waiting { op_count, full } => set(&self.waiting, Waiting { op_count, full }),
+            Told::Logged { envelope, change } => self.logged(&envelope, change),
+            Told::Reset { log, cursor, snapshot: Some(snapshot), .. } => {
+                self.in_room(log, |room| room.reset(&snapshot, cursor.seq, self.me(), self.zone()));
+            }
+            Told::Gone { room, reason } if reason != GoneReason::Asked => self.gone(room),
+            Told::Older { room, messages, older } => {
+                let (me, zone) = (self.me(), self.zone());
+                self.in_room(room.log(), |room| room.prepend(&messages, older, me, zone));
+            }
+            Told::OlderLost(room) => self.in_room(room.log(), |room| {
+                if room.older.get_untracked() == OlderState::Loading {
+                    room.older.set(OlderState::More);
+                }
+            }),
+            Told::Typists { room, names } => {
+                self.in_room(room.log(), |room| set(&room.typists, names));
+            }
+            Told::Kept(acts) => self.kept.update(|kept| kept.extend(acts)),
+            Told::Delayed { .. } | Told::Reset { .. } | Told::Gone { .. } => {}
+        }
+    }
+
+    fn welcome(&self, me: Me, text_chars_max: u32) {
+        set(&self.text_chars_max, text_chars_max);
+        self.each_room(|room| room.sign(&me));
+        set(&self.me, Some(me));
+    }
+
+    /// These are the user's rooms; those that stay keep their signals.
+    fn list(&self, entries: &[RoomEntry]) {
+        let former = self.rooms.get_untracked();
+        let outside = self.outside.get_untracked();
+        let known = |entry: &RoomEntry| {
+            let room = former.iter().chain(&outside).find(|room| room.id == entry.id);
+            room.inspect(|room| room.describe(entry)).cloned()
+        };
+        let rooms =
+            entries.iter().map(|entry| known(entry).unwrap_or_else(|| Room::new(entry))).collect();
+        for room in former.iter().filter(|room| entries.iter().all(|entry| entry.id != room.id)) {
+            self.leave(room);
+        }
+        self.show_rooms(rooms);
+    }
+
+    fn show_rooms(&self, mut rooms: Vec<Room>) {
+        for room in &rooms {
+            set(&room.membership, Membership::Member);
+        }
+        rooms.sort_by_cached_key(|room| {
+            (!room.everyone, room.name.with_untracked(|name| name.to_lowercase()), room.id)
+        });
+        let ids = |rooms: &[Room]| rooms.iter().map(|room| room.id).collect::<Vec<_>>();
+        if self.rooms.with_untracked(|known| ids(known) != ids(&rooms)) {
+            self.rooms.set(rooms);
+        }
+    }
+
+    /// A room that is left may still be on the screen, from where it can be entered again.
+    fn leave(&self, room: &Room) {
+        room.close();
+        self.outside.set(Some(room.clone()));
+    }
+
+    fn gone(&self, room: RoomId) {
+        let rooms = self.rooms.get_untracked();
+        if let Some(gone) = rooms.iter().find(|listed| listed.id == room) {
+            self.leave(gone);
+            self.show_rooms(rooms.iter().filter(|listed| listed.id != room).cloned().collect());
+        }
+    }
+
+    fn added(&self, entry: &RoomEntry) {
+        let mut rooms = self.rooms.get_untracked();
+        if rooms.iter().all(|room| room.id != entry.id) {
+            let outside = self.outside.get_untracked().filter(|room| room.id == entry.id);
+            rooms.push(outside.unwrap_or_else(|| Room::new(entry)));
+            self.show_rooms(rooms);
+        }
+    }
+
+    fn queue(&self, op: Op, at: i64) {
+        let Op { op_id, act } = op;
+        let Act::Post(Post { room, text }) = act else {
+            return self.fates.update(|fates| {
+                fates.insert(op_id, Fate::Pending);
+            });
+        };
+        self.drafts.sent(room, op_id, &text);
+        let (me, zone) = (self.me.get_untracked(), self.zone());
+        self.in_room(room.log(), |room| room.queue(op_id, &text, me.as_ref(), at, zone));
+    }
+
+    fn accept(&self, op_id: OpId, log: LogId, seq: u64, at: i64) {
+        if self.decide(op_id, Fate::Done(log)) {
+            return;
+        }
+        self.in_room(log, |room| {
+            self.drafts.settled(room.id, op_id);
+            room.accept(op_id, seq, at, self.zone());
+        });
+    }
+
+    fn fail(&self, op_id: OpId, refusal: &Refusal) {
+        if !self.decide(op_id, Fate::Failed(refusal.clone())) {
+            self.each_room(|room| room.fail(op_id, refusal.clone()));
+        }
+    }
+
+    fn discard(&self, op_id: OpId) {
+        self.each_room(|room| {
+            self.drafts.settled(room.id, op_id);
+            room.discard(op_id, self.zone());
+        });
+        if self.fates.with_untracked(|fates| fates.contains_key(&op_id)) {
+            self.fates.update(|fates| {
+                fates.remove(&op_id);
+            });
+        }
+    }
+
+    /// Says what came of an act that is no message; `false` where it is one.
+    fn decide(&self, op_id: OpId, fate: Fate) -> bool {
+        let known = self.fates.with_untracked(|fates| fates.contains_key(&op_id));
+        if known {
+            self.fates.update(|fates| {
+                fates.insert(op_id, fate);
+            });
+        }
+        known
+    }
+
+    fn logged(&self, envelope: &Envelope, change: Option<Change>) {
+        if envelope.log.room().is_some() {
+            let (me, zone) = (self.me(), self.zone());
+            return self.in_room(envelope.log, |room| room.logged(envelope, change, me, zone));
+        }
+        match change {
+            Some(Change::RoomAdded(added)) => self.added(&RoomEntry {
+                id: added.room,
+                key: added.key,
+                name: added.name,
+                topic: Default::default(),
+                everyone: false,
+                role: Default::default(),
+                head: 0,
+            }),
+            Some(Change::RoomRemoved(removed)) => self.gone(removed.room),
+            Some(Change::Renamed(renamed)) => self.change_me(|me| me.name = renamed.name),
+            Some(Change::Ranked(ranked)) => self.change_me(|me| me.rank = ranked.rank),
+            _ => {}
+        }
+    }
+
+    fn change_me(&self, change: impl FnOnce(&mut Me)) {
+        if let Some(mut me) = self.me.get_untracked() {
+            change(&mut me);
+            set(&self.me, Some(me));
+        }
+    }
+
+    fn me(&self) -> Option<UserId> {
+        self.me.with_untracked(|me| me.as_ref().map(|me| me.id))
+    }
+
+    fn zone(&self) -> Zone {
+        *self.zone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn in_room(&self, log: LogId, act: impl FnOnce(&Room)) {
+        let find = |room: &&Room| room.id.log() == log;
+        let listed = self.rooms.with_untracked(|rooms| rooms.iter().find(find).cloned());
+        let outside = || self.outside.get_untracked().filter(|room| room.id.log() == log);
+        if let Some(room) = listed.or_else(outside) {
+            act(&room);
+        }
+    }
+
+    fn each_room(&self, mut act: impl FnMut(&Room)) {
+        self.rooms.get_untracked().iter().for_each(&mut act);
+        self.outside.get_untracked().iter().for_each(act);
     }
 }

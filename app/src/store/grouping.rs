@@ -2,7 +2,18 @@
 //!
 //! A group is one author's rows within five minutes of each other on one day. Days are UTC while
 //! the page is drawn and hydrated, so that both sides draw the same, and the visitor's own as soon
-//! as the browser tells its offset.
+//! as the browser tells its zone.
+
+use leptos::prelude::{GetUntracked, Set};
+use protocol::ids::UserId;
+
+use super::row::Row;
+use crate::calendar::Moment;
+
+const GROUP_MS_MAX: i64 = 5 * 60 * 1_000;
+
+/// Minutes east of Greenwich at a moment.
+pub type Zone = fn(i64) -> i64;
 
 /// What begins with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,4 +25,66 @@ pub enum Opens {
     Group,
     /// A day, and with it a group.
     Day,
+}
+
+/// What begins with a row by this author at this moment behind such a row.
+#[must_use]
+pub fn opens(before: Option<(UserId, i64)>, author: UserId, at: i64, zone: Zone) -> Opens {
+    let day = |at: i64| Moment::at(at, zone(at)).day;
+    match before {
+        Some((_, before_at)) if day(before_at) != day(at) => Opens::Day,
+        Some((before_author, before_at))
+            if before_author == author && (at - before_at).abs() <= GROUP_MS_MAX =>
+        {
+            Opens::Nothing
+        }
+        Some(_) => Opens::Group,
+        None => Opens::Day,
+    }
+}
+
+/// Sets what begins with each row; only those that change tell anybody.
+pub(super) fn regroup(rows: &[Row], zone: Zone) {
+    let mut before = None;
+    for row in rows {
+        let (author, at) = (row.author.get_untracked(), row.at.get_untracked());
+        let opens = opens(before, author, at, zone);
+        if row.opens.get_untracked() != opens {
+            row.opens.set(opens);
+        }
+        before = Some((author, at));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEI: UserId = UserId::from_bytes([1; 16]);
+    const ADA: UserId = UserId::from_bytes([2; 16]);
+    const NOON: i64 = 12 * 60 * 60 * 1_000;
+
+    fn utc(_at: i64) -> i64 {
+        0
+    }
+
+    fn kolkata(_at: i64) -> i64 {
+        330
+    }
+
+    #[test]
+    fn one_author_within_five_minutes_is_one_group() {
+        let before = Some((MEI, NOON));
+        assert_eq!(opens(None, MEI, NOON, utc), Opens::Day);
+        assert_eq!(opens(before, MEI, NOON + GROUP_MS_MAX, utc), Opens::Nothing);
+        assert_eq!(opens(before, MEI, NOON + GROUP_MS_MAX + 1, utc), Opens::Group);
+        assert_eq!(opens(before, ADA, NOON + 1, utc), Opens::Group);
+    }
+
+    #[test]
+    fn a_day_begins_at_the_midnight_of_the_reader() {
+        let (evening, later) = (NOON + 6 * 60 * 60 * 1_000, NOON + 7 * 60 * 60 * 1_000);
+        assert_eq!(opens(Some((MEI, evening)), MEI, later, utc), Opens::Group);
+        assert_eq!(opens(Some((MEI, evening)), MEI, later, kolkata), Opens::Day);
+    }
 }

@@ -1,15 +1,25 @@
 //! One room of a page: what its head shows, its rows, and how far back they reach.
 //!
 //! A room in the list that was never opened has no rows yet. Rows are the stored messages by
-//! number, then those that are not stored yet in the order they were written.
+//! number, then those that are not stored yet in the order they were written. Its law: however a
+//! message comes (own, live, replayed, in a snapshot, as an older one), it has one row.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use leptos::prelude::ArcRwSignal;
-use protocol::ids::RoomId;
-use protocol::model::{Role, RoomEntry, RoomKey};
+use leptos::prelude::{ArcRwSignal, GetUntracked, Set, Update, WithUntracked};
+use protocol::change::Envelope;
+use protocol::cursor::Cursor;
+use protocol::event::Snapshot;
+use protocol::frame::Change;
+use protocol::ids::{OpId, RoomId, UserId};
+use protocol::model::{Me, Message, Role, RoomEntry, RoomKey};
+use protocol::refusal::Refusal;
 
-use super::row::Row;
+use super::grouping::{Zone, regroup};
+use super::row::{Row, RowState};
+use super::set;
+use crate::first_page::RoomPage;
 
 /// A room; a clone is the same room.
 #[derive(Debug, Clone)]
@@ -36,6 +46,9 @@ pub struct Room {
     pub older: ArcRwSignal<OlderState>,
     /// The names of those who are writing.
     pub typists: ArcRwSignal<Vec<String>>,
+    /// Where the first drawing of its messages stood, for `Ask::Show`.
+    pub cursor: Option<Cursor>,
+    row_count: Arc<AtomicU64>,
 }
 
 /// Whether the user is a member of a room.
@@ -61,13 +74,19 @@ pub enum OlderState {
     Start,
 }
 
+impl OlderState {
+    const fn known(older: bool) -> Self {
+        if older { Self::More } else { Self::Start }
+    }
+}
+
 impl Room {
     /// A room of the list, not read yet.
     #[must_use]
-    pub fn new(entry: RoomEntry) -> Self {
+    pub fn new(entry: &RoomEntry) -> Self {
         Self {
             id: entry.id,
-            key: entry.key,
+            key: entry.key.clone(),
             everyone: entry.everyone,
             name: ArcRwSignal::new(Arc::from(&*entry.name)),
             topic: ArcRwSignal::new(Arc::from(&*entry.topic)),
@@ -77,6 +96,225 @@ impl Room {
             rows: ArcRwSignal::default(),
             older: ArcRwSignal::default(),
             typists: ArcRwSignal::default(),
+            cursor: None,
+            row_count: Arc::default(),
         }
+    }
+
+    /// The room that a page shows first. A page of older messages has no cursor: asked to be told
+    /// of the room, the server begins anew with the newest.
+    #[must_use]
+    pub(super) fn of_page(page: &RoomPage, me: Option<UserId>) -> Self {
+        let mut room = Self::new(&page.entry);
+        room.member_count.set(Some(page.member_count));
+        let Some(inside) = &page.inside else {
+            room.membership.set(Membership::Outside);
+            return room;
+        };
+        room.cursor = (!inside.newer).then_some(inside.cursor);
+        room.older.set(OlderState::known(inside.older));
+        let rows: Vec<Row> =
+            inside.messages.iter().map(|message| room.new_row(message, me)).collect();
+        regroup(&rows, |_| 0);
+        room.rows.set(rows);
+        room
+    }
+
+    /// What the list says of it now.
+    pub(super) fn describe(&self, entry: &RoomEntry) {
+        self.configure(&entry.name, &entry.topic);
+        set(&self.role, entry.role);
+    }
+
+    pub(super) fn configure(&self, name: &str, topic: &str) {
+        for (signal, text) in [(&self.name, name), (&self.topic, topic)] {
+            if signal.with_untracked(|known| **known != *text) {
+                signal.set(Arc::from(text));
+            }
+        }
+    }
+
+    /// The user wrote a message.
+    pub(super) fn queue(&self, op_id: OpId, text: &str, me: Option<&Me>, at: i64, zone: Zone) {
+        let row = Row::pending(self.number(), op_id, text, me, at);
+        self.rows.update(|rows| {
+            rows.push(row);
+            regroup(rows, zone);
+        });
+    }
+
+    /// An own message is stored.
+    pub(super) fn accept(&self, op_id: OpId, seq: u64, at: i64, zone: Zone) {
+        if let Some(row) = self.own_row(op_id) {
+            row.store(seq, at);
+            self.place(row, zone);
+        }
+    }
+
+    /// An own message will not be stored.
+    pub(super) fn fail(&self, op_id: OpId, refusal: Refusal) {
+        if let Some(row) = self.own_row(op_id) {
+            row.fail(refusal);
+        }
+    }
+
+    /// An own message is forgotten. What is stored stays.
+    pub(super) fn discard(&self, op_id: OpId, zone: Zone) {
+        if self.own_row(op_id).is_some_and(|row| row.seq().is_none()) {
+            self.rows.update(|rows| {
+                rows.retain(|row| !(row.own && row.op_id == op_id));
+                regroup(rows, zone);
+            });
+        }
+    }
+
+    /// The next event of the room's log.
+    pub(super) fn logged(
+        &self,
+        envelope: &Envelope,
+        change: Option<Change>,
+        me: Option<UserId>,
+        zone: Zone,
+    ) {
+        match change {
+            Some(Change::Posted(posted)) => {
+                let Envelope { seq, id, at, author, op_id, .. } = *envelope;
+                let message =
+                    Message { seq, id, at, author, op_id, name: posted.name, text: posted.text };
+                self.message(&message, me, zone);
+            }
+            Some(Change::Configured(now)) => self.configure(&now.name, &now.topic),
+            Some(Change::Joined(_)) => self.count_members(1),
+            Some(Change::Left(_)) => self.count_members(-1),
+            _ => {}
+        }
+    }
+
+    /// The room as it stands at a cursor. Rows of messages that are in it stay what they are, and
+    /// so does what is not stored yet or stored behind the cursor.
+    pub(super) fn reset(&self, snapshot: &Snapshot, seq: u64, me: Option<UserId>, zone: Zone) {
+        self.describe(&snapshot.room);
+        set(&self.membership, Membership::Member);
+        set(&self.member_count, Some(snapshot.member_count));
+        set(&self.older, OlderState::known(snapshot.older));
+        self.rows.update(|rows| {
+            let former = std::mem::take(rows);
+            rows.extend(snapshot.messages.iter().map(|message| {
+                let known = former.iter().find(|row| row.is(message));
+                known.map_or_else(|| self.new_row(message, me), |row| row.renewed(message))
+            }));
+            let kept: Vec<Row> = former
+                .into_iter()
+                .filter(|row| row.own && row.seq().is_none_or(|stored| stored > seq))
+                .filter(|row| rows.iter().all(|other| other.number != row.number))
+                .collect();
+            rows.extend(kept);
+            regroup(rows, zone);
+        });
+    }
+
+    /// Older messages came.
+    pub(super) fn prepend(
+        &self,
+        messages: &[Message],
+        older: bool,
+        me: Option<UserId>,
+        zone: Zone,
+    ) {
+        let first = self.rows.with_untracked(|rows| rows.iter().find_map(Row::seq));
+        let new = messages.iter().filter(|message| first.is_none_or(|first| message.seq < first));
+        let new: Vec<Row> = new.map(|message| self.new_row(message, me)).collect();
+        self.rows.update(|rows| {
+            rows.splice(0..0, new);
+            regroup(rows, zone);
+        });
+        set(&self.older, OlderState::known(older));
+    }
+
+    /// It may not be read any more.
+    pub(super) fn close(&self) {
+        set(&self.membership, Membership::Outside);
+        set(&self.older, OlderState::Unread);
+        self.rows.update(|rows| rows.retain(|row| row.seq().is_none()));
+        self.typists.set(Vec::new());
+    }
+
+    /// Messages that wait here without a name are this user's.
+    pub(super) fn sign(&self, me: &Me) {
+        self.rows.with_untracked(|rows| {
+            for row in rows.iter().filter(|row| row.author.get_untracked().is_nil()) {
+                row.sign(me.id, &me.name);
+            }
+        });
+    }
+
+    /// Groups the rows anew, for a visitor in this zone.
+    pub(super) fn regroup(&self, zone: Zone) {
+        self.rows.with_untracked(|rows| regroup(rows, zone));
+    }
+
+    fn message(&self, message: &Message, me: Option<UserId>, zone: Zone) {
+        let own = Some(message.author) == me;
+        let known = self.own_row(message.op_id).filter(|_| own && !message.op_id.is_nil());
+        let row = known.unwrap_or_else(|| self.new_row(message, me));
+        row.become_stored(message);
+        self.place(row, zone);
+    }
+
+    /// Puts a stored row behind all stored rows of lower numbers; tells nobody if it stands there.
+    fn place(&self, row: Row, zone: Zone) {
+        let (from, to) = self.rows.with_untracked(|rows| {
+            let from = rows.iter().position(|other| other.number == row.number);
+            let lower = |other: &&Row| other.number != row.number && other.seq() < row.seq();
+            let stored_lower = |other: &Row| other.seq().is_some() && lower(&other);
+            let to = rows.iter().rposition(stored_lower).map_or(0, |index| index + 1);
+            (from, to)
+        });
+        if from == Some(to) {
+            return self.regroup(zone);
+        }
+        self.rows.update(|rows| {
+            let to = match from {
+                Some(from) => {
+                    rows.remove(from);
+                    if from < to { to - 1 } else { to }
+                }
+                None => to,
+            };
+            rows.insert(to.min(rows.len()), row);
+            regroup(rows, zone);
+        });
+    }
+
+    fn count_members(&self, change: i64) {
+        if let Some(count) = self.member_count.get_untracked() {
+            set(&self.member_count, Some(count.saturating_add_signed(change)));
+        }
+    }
+
+    fn own_row(&self, op_id: OpId) -> Option<Row> {
+        let own = |row: &&Row| row.own && row.op_id == op_id;
+        self.rows.with_untracked(|rows| rows.iter().rev().find(own).cloned())
+    }
+
+    fn new_row(&self, message: &Message, me: Option<UserId>) -> Row {
+        Row::stored(self.number(), message, Some(message.author) == me)
+    }
+
+    fn number(&self) -> u64 {
+        self.row_count.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Row {
+    /// The same row, with the message as a snapshot has it.
+    fn renewed(&self, message: &Message) -> Self {
+        self.sign(message.author, &message.name);
+        let state = RowState::Sent { seq: message.seq };
+        if self.state.with_untracked(|known| *known != state) {
+            self.state.set(state);
+        }
+        set(&self.at, message.at);
+        self.clone()
     }
 }

@@ -1,0 +1,266 @@
+//! The store by what it is told: own messages, others', resets, pages, rooms.
+//!
+//! Its law is tried here: however a message came, the rows are those of a fresh snapshot.
+
+use std::sync::Arc;
+
+use leptos::prelude::{GetUntracked, WithUntracked};
+use protocol::act::{Op, Post};
+use protocol::bounded::{List, Text};
+use protocol::change::{Envelope, Posted, RoomAdded, RoomRemoved};
+use protocol::client::exchange::Told;
+use protocol::cursor::Cursor;
+use protocol::event::{GoneReason, ResetReason, Snapshot};
+use protocol::frame::{Act, Change};
+use protocol::ids::{EventId, LogId, OpId, RoomId, UserId};
+use protocol::model::{Me, Message, Rank, Role, RoomEntry};
+use protocol::refusal::Refusal;
+
+use super::*;
+use crate::first_page::{Inside, RoomPage};
+
+const ME: UserId = UserId::from_bytes([1; 16]);
+const MEI: UserId = UserId::from_bytes([2; 16]);
+const LOBBY: RoomId = RoomId::from_bytes([3; 16]);
+const HARBOUR: RoomId = RoomId::from_bytes([4; 16]);
+
+fn op(number: u8) -> OpId {
+    OpId::from_bytes([number; 16])
+}
+
+fn entry(id: RoomId, key: &str) -> RoomEntry {
+    let (name, topic) = (Text::cut(key), Text::default());
+    let (role, everyone) = (Role::Member, id == LOBBY);
+    RoomEntry { id, key: Text::cut(key), name, topic, everyone, role, head: 0 }
+}
+
+/// A message of Mei's, or of mine under an op.
+fn message(seq: u64, own: Option<OpId>) -> Message {
+    Message {
+        seq,
+        id: EventId::make(i64::try_from(seq).unwrap(), [0; 10]),
+        at: i64::try_from(seq).unwrap() * 1_000,
+        author: if own.is_some() { ME } else { MEI },
+        name: Text::cut("somebody"),
+        op_id: own.unwrap_or_else(|| op(u8::try_from(100 + seq).unwrap())),
+        text: Text::cut(&format!("text {seq}")),
+    }
+}
+
+fn store(messages: Vec<Message>) -> Store {
+    let cursor = Cursor { epoch: 1, seq: messages.last().map_or(0, |last| last.seq), tag: 0 };
+    let inside = Inside { cursor, messages, older: false, newer: false };
+    let shown = RoomPage { entry: entry(LOBBY, "lobby"), member_count: 2, inside: Some(inside) };
+    let page = FirstPage {
+        me: Some(Me { id: ME, name: Text::cut("me"), rank: Rank::Guest }),
+        rooms: vec![entry(LOBBY, "lobby")],
+        shown: Shown::Room(shown),
+        ..FirstPage::default()
+    };
+    Store::new(&page, Arc::new(NoKeeper))
+}
+
+impl Store {
+    fn tell(&self, told: Told) {
+        self.apply(told, 0);
+    }
+
+    fn lobby(&self) -> Room {
+        self.rooms.get_untracked().into_iter().find(|room| room.id == LOBBY).unwrap()
+    }
+
+    fn post(&self, op_id: OpId) {
+        let act = Act::Post(Post { room: LOBBY, text: Text::cut("mine") });
+        self.tell(Told::Queued { op: Op { op_id, act }, at: 5 });
+    }
+
+    fn log(&self, message: &Message) {
+        let Message { seq, id, at, author, op_id, .. } = *message;
+        let change =
+            Change::Posted(Posted { name: message.name.clone(), text: message.text.clone() });
+        self.logged_in(
+            LOBBY.log(),
+            Envelope {
+                log: LOBBY.log(),
+                seq,
+                id,
+                at,
+                author,
+                op_id,
+                flags: 0,
+                kind: change.kind().number(),
+                body: Default::default(),
+            },
+            change,
+        );
+    }
+
+    fn logged_in(&self, log: LogId, envelope: Envelope, change: Change) {
+        assert_eq!(log, envelope.log);
+        self.tell(Told::Logged { envelope, change: Some(change) });
+    }
+
+    fn accepted(&self, op_id: OpId, seq: u64) {
+        self.tell(Told::Accepted { op_id, log: LOBBY.log(), seq, at: 9 });
+    }
+
+    fn reset(&self, messages: Vec<Message>, seq: u64) {
+        let snapshot = Snapshot {
+            room: entry(LOBBY, "lobby"),
+            member_count: 2,
+            messages: List::cut(messages),
+            older: false,
+        };
+        let cursor = Cursor { epoch: 1, seq, tag: 0 };
+        let (log, reason) = (LOBBY.log(), ResetReason::TooOld);
+        self.tell(Told::Reset { log, reason, cursor, snapshot: Some(snapshot) });
+    }
+
+    /// The rows as a person sees them: number in the room or op, and state.
+    fn seen(&self) -> Vec<(Option<u64>, OpId, Opens)> {
+        let seen = |row: &Row| (row.seq(), row.op_id, row.opens.get_untracked());
+        self.lobby().rows.with_untracked(|rows| rows.iter().map(seen).collect())
+    }
+
+    fn seqs(&self) -> Vec<Option<u64>> {
+        self.seen().into_iter().map(|(seq, ..)| seq).collect()
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        self.lobby().rows.with_untracked(|rows| rows.iter().map(|row| row.number).collect())
+    }
+}
+
+#[test]
+fn events_on_a_snapshot_give_what_a_fresh_snapshot_gives() {
+    let all: Vec<Message> = (1..=9)
+        .map(|seq| message(seq, (seq % 3 == 0).then(|| op(u8::try_from(seq).unwrap()))))
+        .collect();
+    let told = store(all[..4].to_vec());
+    told.post(op(6));
+    told.post(op(9));
+    for message in &all[4..] {
+        told.log(message);
+    }
+    assert_eq!(told.seen(), store(all).seen());
+}
+
+#[test]
+fn a_pending_row_becomes_the_stored_one_and_keeps_its_element() {
+    let store = store(vec![message(1, None)]);
+    store.post(op(7));
+    let numbers = store.numbers();
+    store.accepted(op(7), 2);
+    assert_eq!((store.seqs(), store.numbers()), (vec![Some(1), Some(2)], numbers.clone()));
+    store.log(&message(2, Some(op(7))));
+    assert_eq!((store.seqs(), store.numbers()), (vec![Some(1), Some(2)], numbers));
+}
+
+#[test]
+fn whatever_comes_first_rows_are_in_the_order_of_the_log_and_pending_ones_last() {
+    let store = store(vec![]);
+    store.post(op(7));
+    store.post(op(8));
+    store.accepted(op(7), 2);
+    store.log(&message(1, None));
+    assert_eq!(store.seqs(), [Some(1), Some(2), None]);
+    store.log(&message(2, Some(op(7))));
+    store.log(&message(3, None));
+    assert_eq!(store.seqs(), [Some(1), Some(2), Some(3), None]);
+    store.log(&message(4, Some(op(8))));
+    assert_eq!(store.seqs(), [Some(1), Some(2), Some(3), Some(4)]);
+}
+
+#[test]
+fn another_who_uses_an_op_id_of_ours_takes_nothing_from_us() {
+    let store = store(vec![]);
+    store.post(op(7));
+    store.log(&Message { author: MEI, ..message(1, Some(op(7))) });
+    assert_eq!(store.seqs(), [Some(1), None]);
+}
+
+#[test]
+fn a_failed_row_stays_until_it_is_discarded_and_a_sent_one_never_fails() {
+    let store = store(vec![]);
+    store.post(op(7));
+    store.tell(Told::Failed { op_id: op(7), refusal: Refusal::NotAllowed });
+    store.post(op(8));
+    store.accepted(op(8), 1);
+    store.tell(Told::Failed { op_id: op(8), refusal: Refusal::NotAllowed });
+    assert_eq!(store.seqs(), [Some(1), None]);
+    store.tell(Told::Discarded(op(7)));
+    store.tell(Told::Discarded(op(8)));
+    assert_eq!(store.seqs(), [Some(1)]);
+}
+
+#[test]
+fn a_reset_keeps_the_elements_of_what_is_still_there_and_what_waits() {
+    let store = store(vec![message(1, None), message(2, None)]);
+    store.post(op(7));
+    store.post(op(8));
+    store.accepted(op(8), 9);
+    assert_eq!(store.numbers(), [0, 1, 3, 2]);
+    store.reset(vec![message(2, None), message(5, Some(op(7)))], 6);
+    assert_eq!(store.seqs(), [Some(2), Some(5), Some(9)]);
+    assert_eq!(store.numbers(), [1, 2, 3]);
+}
+
+#[test]
+fn older_messages_stand_above_once() {
+    let store = store(vec![message(5, None)]);
+    let messages = List::cut([message(3, None), message(4, None)]);
+    let told = Told::Older { room: LOBBY, messages, older: false };
+    store.tell(told.clone());
+    store.tell(told);
+    assert_eq!(store.seqs(), [Some(3), Some(4), Some(5)]);
+    assert_eq!(store.lobby().older.get_untracked(), OlderState::Start);
+}
+
+#[test]
+fn rooms_come_and_go_by_the_users_log_and_keep_their_rows() {
+    let store = store(vec![message(1, None)]);
+    let change = |change: Change| Told::Logged {
+        envelope: Envelope {
+            log: ME.log(),
+            seq: 1,
+            id: EventId::NIL,
+            at: 0,
+            author: ME,
+            op_id: OpId::NIL,
+            flags: 0,
+            kind: change.kind().number(),
+            body: Default::default(),
+        },
+        change: Some(change),
+    };
+    let (key, name) = (Text::cut("harbour"), Text::cut("Harbour"));
+    store.tell(change(Change::RoomAdded(RoomAdded { room: HARBOUR, key, name })));
+    let keys =
+        || store.rooms.get_untracked().iter().map(|room| room.key.to_string()).collect::<Vec<_>>();
+    assert_eq!(keys(), ["lobby", "harbour"]);
+    store.tell(change(Change::RoomRemoved(RoomRemoved { room: HARBOUR })));
+    assert_eq!(keys(), ["lobby"]);
+    store.tell(Told::Rooms(vec![entry(HARBOUR, "harbour"), entry(LOBBY, "lobby")]));
+    assert_eq!(keys(), ["lobby", "harbour"]);
+    assert_eq!(store.seqs(), [Some(1)]);
+}
+
+#[test]
+fn who_is_no_member_any_more_sees_no_message() {
+    let store = store(vec![message(1, None)]);
+    let lobby = store.lobby();
+    store.tell(Told::Gone { room: LOBBY, reason: GoneReason::NotMember });
+    assert!(lobby.rows.with_untracked(Vec::is_empty));
+    assert_eq!(lobby.membership.get_untracked(), Membership::Outside);
+}
+
+#[test]
+fn what_came_of_another_act_is_told_under_its_id() {
+    let store = store(vec![]);
+    let act = Act::Enter(protocol::act::Enter { key: Text::cut("harbour") });
+    store.tell(Told::Queued { op: Op { op_id: op(1), act }, at: 0 });
+    let fate = || store.fates.with_untracked(|fates| fates.get(&op(1)).cloned());
+    assert_eq!(fate(), Some(Fate::Pending));
+    store.tell(Told::Accepted { op_id: op(1), log: HARBOUR.log(), seq: 2, at: 0 });
+    assert_eq!(fate(), Some(Fate::Done(HARBOUR.log())));
+}
