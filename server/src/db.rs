@@ -4,6 +4,7 @@
 //! sea-orm or sqlx leaves this folder; whatever is written together is written in one transaction;
 //! one process has the folder, and one connection writes.
 
+pub mod accounts;
 mod entity;
 pub mod events;
 pub mod fault;

@@ -5,10 +5,18 @@
 //! directly. Its law: an answer comes only after the commit; what a read gives is committed and of
 //! one moment; a write either happened whole, did not happen, or is said to be unknown.
 
+mod effects;
+pub mod facts;
+pub mod judge;
+pub mod memory;
+pub mod sql;
+mod views;
+pub mod writer;
+
 use std::future::Future;
 use std::pin::Pin;
 
-use protocol::act::Op;
+use protocol::act::{Act, Op};
 use protocol::change::Envelope;
 use protocol::cursor::Cursor;
 use protocol::event::{Accepted, Refused, ResetReason, Snapshot};
@@ -17,9 +25,14 @@ use protocol::limits::REPLAY_EVENTS_MAX;
 use protocol::model::{Me, Messages, RoomEntry, RoomKey, RoomName, Topic};
 use protocol::refusal::RetryReason;
 
+pub use self::effects::{Effects, Fold, Raise};
+pub use self::judge::Rules;
 use crate::clock::Chance;
 pub use crate::db::members::Membership;
 pub use crate::db::people::SignInHash;
+
+/// What an op weighs in queues beside its text.
+const FRAMING_BYTES: usize = 128;
 
 /// An answer that comes later; the memory kind's is ready at the first poll.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -100,6 +113,20 @@ impl Pending {
     #[must_use]
     pub fn lane(&self) -> LogId {
         self.op.act.log(self.author)
+    }
+
+    /// Bytes that it weighs in queues: its text, and a fixed allowance for the rest of it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let text = match &self.op.act {
+            Act::Post(post) => post.text.len(),
+            Act::Create(create) => create.name.len(),
+            Act::Enter(enter) => enter.key.len(),
+            Act::Configure(configure) => configure.name.len().saturating_add(configure.topic.len()),
+            Act::Rename(rename) => rename.name.len(),
+            Act::Leave(_) => 0,
+        };
+        text.saturating_add(FRAMING_BYTES)
     }
 
     /// The key that an op has in the store.

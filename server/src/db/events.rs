@@ -54,13 +54,13 @@ pub async fn page(
     transaction: &mut Transaction,
     log: LogId,
     after: u64,
-    count_max: u64,
+    count_max: usize,
 ) -> Result<Vec<Envelope>, Fault> {
     let statement = Entity::find()
         .filter(Column::LogId.eq(log.uuid()))
         .filter(Column::Seq.gt(signed(after)))
         .order_by_asc(Column::Seq)
-        .limit(count_max)
+        .limit(u64::try_from(count_max).unwrap_or(u64::MAX))
         .build(transaction.backend());
     let models: Vec<Model> = transaction.models(statement).await?;
     models.into_iter().map(|model| envelope(log, model)).collect()

@@ -26,13 +26,13 @@ pub async fn newest(
     transaction: &mut Transaction,
     room: RoomId,
     before: u64,
-    count_max: u64,
+    count_max: usize,
 ) -> Result<Vec<Message>, Fault> {
     let statement = Entity::find()
         .filter(Column::RoomId.eq(room.uuid()))
         .filter(Column::Seq.lt(signed(before)))
         .order_by_desc(Column::Seq)
-        .limit(count_max)
+        .limit(u64::try_from(count_max).unwrap_or(u64::MAX))
         .build(transaction.backend());
     let models: Vec<Model> = transaction.models(statement).await?;
     models.into_iter().map(message).collect()

@@ -124,14 +124,14 @@ pub async fn by_key(
 pub async fn open(
     transaction: &mut Transaction,
     after: &str,
-    count_max: i64,
+    count_max: usize,
 ) -> Result<Vec<CountedRoom>, Fault> {
     let statement = Sql::new(transaction.backend(), COLUMNS)
         .text(MEMBER_COUNT)
         .text(" where rooms.everyone = false and rooms.key > ")
         .value(after)
         .text(" order by rooms.key limit ")
-        .value(count_max)
+        .value(i64::try_from(count_max).unwrap_or(i64::MAX))
         .build();
     transaction.rows(statement).await?.iter().map(counted).collect()
 }

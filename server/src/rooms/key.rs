@@ -14,7 +14,7 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 pub const LOBBY: &str = "lobby";
 /// What a name without a single letter or digit becomes.
 const NAMELESS: &str = "room";
-/// How many keys are tried for one name before chance ends the search.
+/// How many keys are tried for one name before a number that nobody else has ends the search.
 const NUMBERED_MAX: usize = 32;
 
 /// The canonical form of an address, or nothing where it is none.
@@ -27,14 +27,15 @@ pub fn canonical(text: &str) -> Option<RoomKey> {
     (first_good && all_good && short).then(|| RoomKey::new(folded).ok()).flatten()
 }
 
-/// The keys that a room of this name may get, in the order of trying; `chance` ends the last.
+/// The keys that a room of this name may get, in the order of trying; `last` ends the last of them,
+/// and should be a number that no other room's maker has.
 #[must_use]
-pub fn candidates(name: &str, chance: u64) -> Vec<RoomKey> {
+pub fn candidates(name: &str, last: u64) -> Vec<RoomKey> {
     let base = from_name(name);
     let numbered = (2..=NUMBERED_MAX).map(|number| format!("-{number}"));
     let endings = std::iter::once(String::new()).chain(numbered);
     endings
-        .chain(std::iter::once(format!("-{chance:016x}")))
+        .chain(std::iter::once(format!("-{last:016x}")))
         .filter_map(|ending| {
             let kept: String =
                 base.chars().take(KEY_CHARS_MAX.saturating_sub(ending.len())).collect();
@@ -46,7 +47,7 @@ pub fn candidates(name: &str, chance: u64) -> Vec<RoomKey> {
 /// Everything that no key may hold becomes one hyphen.
 fn from_name(name: &str) -> String {
     let mut key = String::new();
-    for character in fold(name).chars().take(KEY_CHARS_MAX) {
+    for character in fold(name.trim()).chars().take(KEY_CHARS_MAX) {
         if key.is_empty() && !begins(character) {
             continue;
         }
@@ -115,8 +116,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_key_that_a_name_gives_is_canonical(name in any::<String>(), chance: u64) {
-            let keys = candidates(&name, chance);
+        fn every_key_that_a_name_gives_is_canonical(name in any::<String>(), last: u64) {
+            let keys = candidates(&name, last);
             prop_assert!(keys.len() > NUMBERED_MAX - 1, "{keys:?}");
             for key in keys {
                 prop_assert_eq!(canonical(&key).as_ref(), Some(&key));

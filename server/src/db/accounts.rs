@@ -1,0 +1,73 @@
+//! What the doors do with accounts, each in a transaction of its own.
+//!
+//! Called by `auth`. Its law: an account and its log are made together; a sign-in that has ended or
+//! expired finds nobody.
+
+use protocol::ids::UserId;
+use protocol::model::Rank;
+
+use super::Db;
+use super::fault::{CommitFault, Fault};
+use super::logs::{self, LogRecord};
+use super::people::{self, SignInHash, SignInRecord, UserRecord};
+use super::transaction::Transaction;
+
+/// An account and the sign-in by which it is spoken for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The account.
+    pub user: UserRecord,
+    /// The sign-in.
+    pub sign_in: SignInRecord,
+}
+
+/// Makes an account with its log, whose numbering has this epoch, and its first sign-in.
+pub async fn make(db: &Db, account: &Account, epoch: u64) -> Result<(), Fault> {
+    let mut transaction = db.write().await?;
+    let log = LogRecord { log: account.user.id.log(), epoch, head: 0 };
+    logs::insert(&mut transaction, &[log]).await?;
+    people::insert(&mut transaction, &account.user).await?;
+    people::insert_sign_in(&mut transaction, &account.sign_in).await?;
+    commit(db, transaction).await
+}
+
+/// Whom a sign-in speaks for, if it stands; whether his account does is in the answer.
+pub async fn by_sign_in(db: &Db, hash: SignInHash, now_ms: i64) -> Result<Option<Account>, Fault> {
+    let mut transaction = db.read().await?;
+    let Some(sign_in) = people::sign_in(&mut transaction, hash).await? else {
+        return Ok(None);
+    };
+    let user = people::user(&mut transaction, sign_in.user).await?;
+    let stands = sign_in.stands(sign_in.user, now_ms);
+    Ok(user.filter(|_| stands).map(|user| Account { user, sign_in }))
+}
+
+/// Notes that a sign-in was used, and until when it lasts now.
+pub async fn extend(db: &Db, hash: SignInHash, seen_at: i64, expires_at: i64) -> Result<(), Fault> {
+    let mut transaction = db.write().await?;
+    people::extend_sign_in(&mut transaction, hash, seen_at, expires_at).await?;
+    commit(db, transaction).await
+}
+
+/// Ends what an account may do from this time on, or lets it begin again.
+pub async fn set_disabled(db: &Db, user: UserId, disabled_at: Option<i64>) -> Result<(), Fault> {
+    let mut transaction = db.write().await?;
+    people::set_disabled(&mut transaction, user, disabled_at).await?;
+    commit(db, transaction).await
+}
+
+/// Whether somebody owns this server.
+pub async fn has_owner(db: &Db) -> Result<bool, Fault> {
+    let mut transaction = db.read().await?;
+    Ok(people::count_of_rank(&mut transaction, Rank::Owner).await? > 0)
+}
+
+async fn commit(db: &Db, transaction: Transaction) -> Result<(), Fault> {
+    match transaction.unbroken()?.commit().await {
+        Ok(()) => Ok(()),
+        Err(CommitFault::Failed(fault) | CommitFault::Unknown(fault)) => {
+            db.renew_writer().await;
+            Err(fault)
+        }
+    }
+}

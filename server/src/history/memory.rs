@@ -1,0 +1,221 @@
+//! History in memory, for tests and the simulation.
+//!
+//! The same judge over maps. Its law: every future is ready at its first poll and the same calls
+//! give the same answers, so that a seeded run needs no runtime; what a disk or a network would do
+//! to a commit is asked for by `fail_next`, what a backup would do by `copy` and `restore`.
+
+mod tables;
+
+use std::future::ready;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use protocol::bounded::Text;
+use protocol::change::Envelope;
+use protocol::cursor::Cursor;
+use protocol::ids::{LogId, RoomId, UserId};
+use protocol::limits::PAGE_EVENTS_MAX;
+use protocol::model::Rank;
+use protocol::refusal::RetryReason;
+
+pub use self::tables::Tables;
+use crate::clock::Chance;
+use crate::db::accounts::Account;
+use crate::db::logs::LogRecord;
+use crate::db::rooms::RoomRecord;
+use crate::history::facts::Facts;
+use crate::history::judge::{Judge, Rules};
+use crate::history::{
+    Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard, RoomView,
+    Standing, views,
+};
+
+/// What happens to a commit that does not simply succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mishap {
+    /// Nothing is stored, and that is known.
+    NotStored(RetryReason),
+    /// All is stored, and nobody learns it.
+    UnknownStored,
+    /// Nothing is stored, and nobody learns it.
+    UnknownLost,
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    tables: Tables,
+    mishap: Option<Mishap>,
+}
+
+/// History over maps.
+#[derive(Debug)]
+pub struct MemoryHistory {
+    state: Mutex<State>,
+    rules: Rules,
+}
+
+impl MemoryHistory {
+    /// Begins with the lobby alone.
+    pub fn new(rules: Rules, chance: &mut dyn Chance, now_ms: i64) -> Self {
+        let mut tables = Tables::default();
+        let mut judge = Judge::new(Facts::default(), rules, chance, now_ms);
+        judge.lobby(Text::cut("Lobby"));
+        tables.apply(judge.effects);
+        Self { state: Mutex::new(State { tables, mishap: None }), rules }
+    }
+
+    /// Makes an account with its log, whose numbering has this epoch, and its first sign-in.
+    pub fn add_account(&self, account: &Account, epoch: u64) {
+        let log = LogRecord { log: account.user.id.log(), epoch, head: 0 };
+        let tables = &mut self.lock().tables;
+        tables.logs.insert(log.log, log);
+        tables.sign_ins.insert(account.sign_in.hash, account.sign_in);
+        tables.users.insert(account.user.id, account.user.clone());
+    }
+
+    /// Ends what an account may do from this time on, or lets it begin again.
+    pub fn set_disabled(&self, user: UserId, disabled_at: Option<i64>) {
+        if let Some(known) = self.lock().tables.users.get_mut(&user) {
+            known.disabled_at = disabled_at;
+        }
+    }
+
+    /// Makes this user the owner of the server, if it has none yet; the event is his log's.
+    pub fn make_owner(
+        &self,
+        user: UserId,
+        chance: &mut dyn Chance,
+        now_ms: i64,
+    ) -> Option<Envelope> {
+        let tables = &mut self.lock().tables;
+        if tables.users.values().any(|known| known.rank == Rank::Owner) {
+            return None;
+        }
+        let log = tables.logs.get(&user.log())?;
+        let mut facts = Facts::default();
+        facts.add_log(log.log, log.epoch, log.head);
+        let mut judge = Judge::new(facts, self.rules, chance, now_ms);
+        let event = judge.rank(user, Rank::Owner);
+        tables.apply(judge.effects);
+        event
+    }
+
+    /// What happens to the next commit.
+    pub fn fail_next(&self, mishap: Mishap) {
+        self.lock().mishap = Some(mishap);
+    }
+
+    /// A backup of this moment.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { state: Mutex::new(self.lock().clone()), rules: self.rules }
+    }
+
+    /// Puts a backup in the place of all that is here, as an operator might who copied the file.
+    pub fn restore(&self, backup: &Self) {
+        let tables = backup.tables();
+        self.lock().tables = tables;
+    }
+
+    /// All rows as they are now.
+    #[must_use]
+    pub fn tables(&self) -> Tables {
+        self.lock().tables.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn judged(&self, batch: &[Pending], chance: &mut dyn Chance, now_ms: i64) -> Outcome {
+        let state = &mut *self.lock();
+        let mut judge = Judge::new(state.tables.facts(batch), self.rules, chance, now_ms);
+        let answers = judge.batch(batch);
+        let effects = judge.effects;
+        // As over a database: answers that only repeat need no commit, so none can fail.
+        let mishap = if effects.is_empty() { None } else { state.mishap.take() };
+        match mishap {
+            Some(Mishap::NotStored(reason)) => return Outcome::Failed(reason),
+            Some(Mishap::UnknownLost) => return Outcome::Unknown,
+            Some(Mishap::UnknownStored) | None => state.tables.apply(effects),
+        }
+        if mishap.is_some() { Outcome::Unknown } else { Outcome::Committed(answers) }
+    }
+}
+
+impl History for MemoryHistory {
+    fn commit<'a>(
+        &'a self,
+        batch: &'a [Pending],
+        chance: &'a mut dyn Chance,
+        now_ms: i64,
+    ) -> Later<'a, Outcome> {
+        Box::pin(ready(self.judged(batch, chance, now_ms)))
+    }
+
+    fn standing(
+        &self,
+        user: UserId,
+        log: LogId,
+        cursor: Option<Cursor>,
+    ) -> Read<'_, Option<Standing>> {
+        Box::pin(ready(Ok(self.lock().tables.standing(user, log, cursor))))
+    }
+
+    fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Read<'_, Option<Arrival>> {
+        Box::pin(ready(Ok(self.lock().tables.arrival(user, cursor))))
+    }
+
+    fn page(&self, log: LogId, after: u64) -> Read<'_, Vec<Envelope>> {
+        let tables = &self.lock().tables;
+        let range = tables.events.range((log, after.saturating_add(1))..=(log, u64::MAX));
+        let events = range.take(PAGE_EVENTS_MAX).map(|(_, event)| event.envelope.clone());
+        Box::pin(ready(Ok(views::page(events.collect()))))
+    }
+
+    fn snapshot(&self, reader: Option<UserId>, room: RoomId) -> Read<'_, Option<RoomView>> {
+        Box::pin(ready(Ok(self.lock().tables.snapshot(reader, room))))
+    }
+
+    fn older(
+        &self,
+        reader: Option<UserId>,
+        room: RoomId,
+        before: u64,
+    ) -> Read<'_, Option<OlderMessages>> {
+        let tables = &self.lock().tables;
+        let found = tables.membership(reader, room).map(|_| tables.newest(room, before));
+        Box::pin(ready(Ok(found.map(views::older))))
+    }
+
+    fn heads<'a>(&'a self, logs: &'a [LogId]) -> Read<'a, Vec<Head>> {
+        let tables = &self.lock().tables;
+        let mut heads: Vec<Head> = Vec::with_capacity(logs.len());
+        for log in logs {
+            heads.extend(
+                tables.extent(*log, None).map(|extent| Head { log: *log, cursor: extent.head }),
+            );
+        }
+        heads.sort_by_key(|head| head.log.id);
+        heads.dedup();
+        Box::pin(ready(Ok(heads)))
+    }
+
+    fn room_by_key<'a>(&'a self, key: &'a str) -> Read<'a, Option<RoomCard>> {
+        let tables = &self.lock().tables;
+        let found = tables.rooms.values().find(|room| &*room.key == key);
+        Box::pin(ready(Ok(found.map(|room| views::card(tables.counted(room))))))
+    }
+
+    fn open_rooms<'a>(&'a self, after: Option<&'a str>) -> Read<'a, Vec<RoomCard>> {
+        let tables = &self.lock().tables;
+        let mut rooms: Vec<&RoomRecord> = tables
+            .rooms
+            .values()
+            .filter(|room| !room.everyone && &*room.key > after.unwrap_or_default())
+            .collect();
+        rooms.sort_by(|a, b| a.key.cmp(&b.key));
+        let rooms = rooms.into_iter().take(views::ROOMS_READ);
+        let cards = rooms.map(|room| views::card(tables.counted(room))).collect();
+        Box::pin(ready(Ok(cards)))
+    }
+}

@@ -1,0 +1,230 @@
+//! The house's kind of history, over the queries in `db`: here the reads, in `batch` the writes.
+//!
+//! Called by `history/writer.rs` to write and by sessions and pages to read. Its law: what one read
+//! answers with was read in one transaction, so head, membership and messages fit each other.
+
+mod batch;
+
+use std::sync::Arc;
+
+use protocol::bounded::Text;
+use protocol::change::Envelope;
+use protocol::cursor::Cursor;
+use protocol::ids::{LogId, RoomId, UserId};
+use protocol::limits::PAGE_EVENTS_MAX;
+use protocol::model::Me;
+
+use crate::clock::Chance;
+use crate::db::{Db, Fault, Transaction};
+use crate::db::{events, logs, members, messages, people, rooms};
+use crate::history::judge::Rules;
+use crate::history::{
+    Arrival, Head, History, Later, Membership, OlderMessages, Outcome, Pending, Read, RoomCard,
+    RoomView, Standing, Unavailable, views,
+};
+
+/// What the lobby is called until somebody configures it.
+const LOBBY_NAME: &str = "Lobby";
+
+/// History over a database.
+#[derive(Debug)]
+pub struct SqlHistory {
+    db: Arc<Db>,
+    rules: Rules,
+}
+
+impl From<Fault> for Unavailable {
+    fn from(fault: Fault) -> Self {
+        Self(fault.to_string())
+    }
+}
+
+impl SqlHistory {
+    /// Takes an open store, and makes the lobby where there is none.
+    pub async fn open(
+        db: Arc<Db>,
+        rules: Rules,
+        chance: &mut dyn Chance,
+        now_ms: i64,
+    ) -> Result<Self, Unavailable> {
+        batch::make_lobby(&db, rules, Text::cut(LOBBY_NAME), chance, now_ms).await?;
+        Ok(Self { db, rules })
+    }
+
+    /// Makes this user the owner of the server, if it has none yet; the event is his log's, whose
+    /// task is to be hinted.
+    pub async fn make_owner(
+        &self,
+        user: UserId,
+        chance: &mut dyn Chance,
+        now_ms: i64,
+    ) -> Result<Option<Envelope>, Unavailable> {
+        Ok(batch::make_owner(&self.db, self.rules, user, chance, now_ms).await?)
+    }
+
+    async fn read_standing(
+        &self,
+        user: UserId,
+        log: LogId,
+        cursor: Option<Cursor>,
+    ) -> Result<Option<Standing>, Fault> {
+        let mut transaction = self.db.read().await?;
+        standing(&mut transaction, user, log, cursor).await
+    }
+
+    async fn read_arrival(
+        &self,
+        user: UserId,
+        cursor: Option<Cursor>,
+    ) -> Result<Option<Arrival>, Fault> {
+        let mut transaction = self.db.read().await?;
+        let Some(account) = people::user(&mut transaction, user).await? else { return Ok(None) };
+        let found = standing(&mut transaction, user, user.log(), cursor).await?;
+        let Some(standing) = found else { return Ok(None) };
+        let rooms = rooms::of_user(&mut transaction, user).await?;
+        let me = Me { id: user, name: account.name, rank: account.rank };
+        Ok(Some(Arrival { me, disabled: account.disabled_at.is_some(), rooms, standing }))
+    }
+
+    async fn read_page(&self, log: LogId, after: u64) -> Result<Vec<Envelope>, Fault> {
+        let mut transaction = self.db.read().await?;
+        events::page(&mut transaction, log, after, PAGE_EVENTS_MAX).await.map(views::page)
+    }
+
+    async fn read_snapshot(
+        &self,
+        reader: Option<UserId>,
+        room: RoomId,
+    ) -> Result<Option<RoomView>, Fault> {
+        let mut transaction = self.db.read().await?;
+        let Some(counted) = rooms::by_id(&mut transaction, room).await? else { return Ok(None) };
+        let everyone = counted.room.everyone;
+        let part = membership(&mut transaction, reader, room, everyone).await?;
+        let Some(part) = part else { return Ok(None) };
+        let Some(extent) = logs::extent(&mut transaction, room.log(), None).await? else {
+            return Ok(None);
+        };
+        let newest =
+            messages::newest(&mut transaction, room, u64::MAX, views::MESSAGES_READ).await?;
+        Ok(Some(views::room(counted, part, extent.head, newest)))
+    }
+
+    async fn read_older(
+        &self,
+        reader: Option<UserId>,
+        room: RoomId,
+        before: u64,
+    ) -> Result<Option<OlderMessages>, Fault> {
+        let mut transaction = self.db.read().await?;
+        let Some(counted) = rooms::by_id(&mut transaction, room).await? else { return Ok(None) };
+        let everyone = counted.room.everyone;
+        if membership(&mut transaction, reader, room, everyone).await?.is_none() {
+            return Ok(None);
+        }
+        let newest = messages::newest(&mut transaction, room, before, views::MESSAGES_READ).await?;
+        Ok(Some(views::older(newest)))
+    }
+
+    async fn read_heads(&self, logs: &[LogId]) -> Result<Vec<Head>, Fault> {
+        let mut transaction = self.db.read().await?;
+        let heads = logs::heads(&mut transaction, logs).await?;
+        Ok(heads.into_iter().map(|(log, cursor)| Head { log, cursor }).collect())
+    }
+
+    async fn read_room_by_key(&self, key: &str) -> Result<Option<RoomCard>, Fault> {
+        let mut transaction = self.db.read().await?;
+        Ok(rooms::by_key(&mut transaction, key).await?.map(views::card))
+    }
+
+    async fn read_open_rooms(&self, after: Option<&str>) -> Result<Vec<RoomCard>, Fault> {
+        let mut transaction = self.db.read().await?;
+        let after = after.unwrap_or_default();
+        let found = rooms::open(&mut transaction, after, views::ROOMS_READ).await?;
+        Ok(found.into_iter().map(views::card).collect())
+    }
+}
+
+impl History for SqlHistory {
+    fn commit<'a>(
+        &'a self,
+        batch: &'a [Pending],
+        chance: &'a mut dyn Chance,
+        now_ms: i64,
+    ) -> Later<'a, Outcome> {
+        Box::pin(batch::commit(&self.db, self.rules, batch, chance, now_ms))
+    }
+
+    fn standing(
+        &self,
+        user: UserId,
+        log: LogId,
+        cursor: Option<Cursor>,
+    ) -> Read<'_, Option<Standing>> {
+        Box::pin(async move { Ok(self.read_standing(user, log, cursor).await?) })
+    }
+
+    fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Read<'_, Option<Arrival>> {
+        Box::pin(async move { Ok(self.read_arrival(user, cursor).await?) })
+    }
+
+    fn page(&self, log: LogId, after: u64) -> Read<'_, Vec<Envelope>> {
+        Box::pin(async move { Ok(self.read_page(log, after).await?) })
+    }
+
+    fn snapshot(&self, reader: Option<UserId>, room: RoomId) -> Read<'_, Option<RoomView>> {
+        Box::pin(async move { Ok(self.read_snapshot(reader, room).await?) })
+    }
+
+    fn older(
+        &self,
+        reader: Option<UserId>,
+        room: RoomId,
+        before: u64,
+    ) -> Read<'_, Option<OlderMessages>> {
+        Box::pin(async move { Ok(self.read_older(reader, room, before).await?) })
+    }
+
+    fn heads<'a>(&'a self, logs: &'a [LogId]) -> Read<'a, Vec<Head>> {
+        Box::pin(async move { Ok(self.read_heads(logs).await?) })
+    }
+
+    fn room_by_key<'a>(&'a self, key: &'a str) -> Read<'a, Option<RoomCard>> {
+        Box::pin(async move { Ok(self.read_room_by_key(key).await?) })
+    }
+
+    fn open_rooms<'a>(&'a self, after: Option<&'a str>) -> Read<'a, Vec<RoomCard>> {
+        Box::pin(async move { Ok(self.read_open_rooms(after).await?) })
+    }
+}
+
+/// How a user stands to a log: his own, or a room's where he is a member.
+async fn standing(
+    transaction: &mut Transaction,
+    user: UserId,
+    log: LogId,
+    cursor: Option<Cursor>,
+) -> Result<Option<Standing>, Fault> {
+    let seq = cursor.map(|cursor| cursor.seq);
+    let part = match log.room() {
+        Some(room) => match rooms::by_id(transaction, room).await? {
+            Some(found) => membership(transaction, Some(user), room, found.room.everyone).await?,
+            None => None,
+        },
+        None => (log == user.log()).then_some(members::BY_RULE),
+    };
+    let extent = logs::extent(transaction, log, seq).await?;
+    Ok(part.zip(extent).map(|(part, extent)| views::standing(extent, part)))
+}
+
+async fn membership(
+    transaction: &mut Transaction,
+    reader: Option<UserId>,
+    room: RoomId,
+    everyone: bool,
+) -> Result<Option<Membership>, Fault> {
+    let row = match reader {
+        Some(user) => members::known(transaction, [(room, user)].into_iter()).await?,
+        None => Vec::new(),
+    };
+    Ok(views::membership(everyone, row.first().map(|member| member.membership)))
+}

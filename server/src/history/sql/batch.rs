@@ -1,0 +1,248 @@
+//! The writes of history over a database: one transaction a batch.
+//!
+//! Its law: locks first, then at most four reads for the whole batch, judged in memory, one insert a
+//! table, one update of all heads, commit. After any error only rollback, on a connection that is
+//! then replaced. A batch that one op spoils is run again op by op, so that it harms no other.
+
+use std::collections::BTreeSet;
+
+use protocol::change::Envelope;
+use protocol::ids::{LogId, UserId};
+use protocol::model::{Rank, RoomName};
+use protocol::refusal::RetryReason;
+
+use crate::clock::Chance;
+use crate::db::members::MemberRecord;
+use crate::db::{CommitFault, Db, Fault, Transaction};
+use crate::db::{events, logs, members, messages, ops, people, rooms};
+use crate::history::facts::{Facts, Need};
+use crate::history::judge::{Judge, Rules};
+use crate::history::{Answer, Effects, Outcome, Pending, Verdict};
+use crate::rooms::key;
+
+/// Why a transaction did not happen, or may not have.
+enum Failure {
+    Certain(Fault),
+    Unknown(Fault),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Certain(fault)
+    }
+}
+
+impl From<CommitFault> for Failure {
+    fn from(fault: CommitFault) -> Self {
+        match fault {
+            CommitFault::Failed(fault) => Self::Certain(fault),
+            CommitFault::Unknown(fault) => Self::Unknown(fault),
+        }
+    }
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Certain(fault) | Failure::Unknown(fault) => fault,
+        }
+    }
+}
+
+/// Judges and stores a batch; see `History::commit`.
+pub(super) async fn commit(
+    db: &Db,
+    rules: Rules,
+    batch: &[Pending],
+    chance: &mut dyn Chance,
+    now_ms: i64,
+) -> Outcome {
+    match attempt(db, rules, batch, chance, now_ms).await {
+        Ok(answers) => Outcome::Committed(answers),
+        Err(Failure::Certain(fault @ (Fault::Statement(_) | Fault::Damaged(_))))
+            if batch.len() > 1 =>
+        {
+            tracing::error!(%fault, ops = batch.len(), "a batch is run again op by op");
+            one_by_one(db, rules, batch, chance, now_ms).await
+        }
+        Err(failure) => outcome(failure),
+    }
+}
+
+/// Stores each op by itself. Behind one that is not stored nothing of its lane is, for order.
+async fn one_by_one(
+    db: &Db,
+    rules: Rules,
+    batch: &[Pending],
+    chance: &mut dyn Chance,
+    now_ms: i64,
+) -> Outcome {
+    let mut stopped: BTreeSet<(LogId, UserId)> = BTreeSet::new();
+    let mut answers = Vec::with_capacity(batch.len());
+    for pending in batch {
+        let lane = (pending.lane(), pending.author);
+        let mut reason = RetryReason::Unavailable;
+        if !stopped.contains(&lane) {
+            match attempt(db, rules, std::slice::from_ref(pending), chance, now_ms).await {
+                Ok(answered) => {
+                    answers.extend(answered);
+                    continue;
+                }
+                Err(failure) => match outcome(failure) {
+                    Outcome::Failed(failed) => reason = failed,
+                    unknown => return unknown,
+                },
+            }
+        }
+        stopped.insert(lane);
+        answers.push(Answer { verdict: Verdict::Retry(reason), events: Vec::new() });
+    }
+    Outcome::Committed(answers)
+}
+
+fn outcome(failure: Failure) -> Outcome {
+    match failure {
+        Failure::Certain(Fault::Disk(cause)) | Failure::Unknown(Fault::Disk(cause)) => {
+            tracing::error!(%cause, "the disk failed");
+            Outcome::DiskBroken
+        }
+        Failure::Unknown(fault) => {
+            tracing::error!(%fault, "whether a batch is stored is not known");
+            Outcome::Unknown
+        }
+        Failure::Certain(fault) => {
+            tracing::error!(%fault, "a batch was not stored");
+            Outcome::Failed(match fault {
+                Fault::DiskFull => RetryReason::DiskFull,
+                _ => RetryReason::Unavailable,
+            })
+        }
+    }
+}
+
+async fn attempt(
+    db: &Db,
+    rules: Rules,
+    batch: &[Pending],
+    chance: &mut dyn Chance,
+    now_ms: i64,
+) -> Result<Vec<Answer>, Failure> {
+    let mut transaction = db.write().await?;
+    let facts = match read(&mut transaction, batch).await {
+        Ok(facts) => facts,
+        Err(fault) => return abandon(db, transaction, fault).await,
+    };
+    let mut judge = Judge::new(facts, rules, chance, now_ms);
+    let answers = judge.batch(batch);
+    let effects = judge.effects;
+    store(db, transaction, &effects).await?;
+    Ok(answers)
+}
+
+/// Makes the room of everybody where there is none.
+pub(super) async fn make_lobby(
+    db: &Db,
+    rules: Rules,
+    name: RoomName,
+    chance: &mut dyn Chance,
+    now_ms: i64,
+) -> Result<(), Fault> {
+    let mut transaction = db.write().await?;
+    if rooms::by_key(&mut transaction, key::LOBBY).await?.is_some() {
+        return Ok(());
+    }
+    let mut judge = Judge::new(Facts::default(), rules, chance, now_ms);
+    judge.lobby(name);
+    let effects = judge.effects;
+    Ok(store(db, transaction, &effects).await?)
+}
+
+/// Makes a user the owner where there is none.
+pub(super) async fn make_owner(
+    db: &Db,
+    rules: Rules,
+    user: UserId,
+    chance: &mut dyn Chance,
+    now_ms: i64,
+) -> Result<Option<Envelope>, Fault> {
+    let mut transaction = db.write().await?;
+    if people::count_of_rank(&mut transaction, Rank::Owner).await? > 0 {
+        return Ok(None);
+    }
+    let mut facts = Facts::default();
+    for (log, cursor) in logs::heads(&mut transaction, &[user.log()]).await? {
+        facts.add_log(log, cursor.epoch, cursor.seq);
+    }
+    let mut judge = Judge::new(facts, rules, chance, now_ms);
+    let event = judge.rank(user, Rank::Owner);
+    let effects = judge.effects;
+    store(db, transaction, &effects).await?;
+    Ok(event)
+}
+
+/// The four reads.
+async fn read(transaction: &mut Transaction, batch: &[Pending]) -> Result<Facts, Fault> {
+    let need = Need::of(batch);
+    let mut facts = Facts::default();
+    for op in ops::known(transaction, need.ops.iter().copied()).await? {
+        facts.add_op(op);
+    }
+    for room in rooms::known(transaction, need.rooms.iter().copied(), need.keys.iter()).await? {
+        facts.add_room(room);
+    }
+    for person in people::known(transaction, need.people.iter().copied()).await? {
+        facts.add_person(person);
+    }
+    let pairs = facts.pairs(batch);
+    for member in members::known(transaction, pairs.iter().copied()).await? {
+        facts.add_member(member);
+    }
+    Ok(facts)
+}
+
+/// Writes what was judged and commits it. Answers that repeat what is stored need no commit.
+async fn store(db: &Db, mut transaction: Transaction, effects: &Effects) -> Result<(), Failure> {
+    if effects.is_empty() {
+        return Ok(());
+    }
+    if let Err(fault) = write(&mut transaction, effects).await {
+        return abandon(db, transaction, fault).await;
+    }
+    match transaction.unbroken()?.commit().await {
+        Ok(()) => Ok(()),
+        Err(fault) => {
+            db.renew_writer().await;
+            Err(fault.into())
+        }
+    }
+}
+
+async fn write(transaction: &mut Transaction, effects: &Effects) -> Result<(), Fault> {
+    logs::insert(transaction, &effects.logs).await?;
+    events::insert(transaction, &effects.events).await?;
+    ops::insert(transaction, &effects.ops).await?;
+    rooms::insert(transaction, &effects.rooms).await?;
+    let configured = effects.configured.iter().map(|(room, (name, topic))| (*room, name, topic));
+    rooms::configure(transaction, configured).await?;
+    members::remove(transaction, effects.left.iter().copied()).await?;
+    let joined = effects.joined.iter().map(|((room, user), membership)| MemberRecord {
+        room: *room,
+        user: *user,
+        membership: *membership,
+    });
+    members::insert(transaction, joined).await?;
+    messages::insert(transaction, &effects.messages).await?;
+    people::rename(transaction, effects.names.iter().map(|(user, name)| (*user, name))).await?;
+    for (user, rank) in &effects.ranks {
+        people::set_rank(transaction, *user, *rank).await?;
+    }
+    let raised = effects.raised.iter().map(|(log, raise)| (*log, raise.by, raise.head));
+    logs::raise(transaction, raised).await
+}
+
+/// Rolls back, on a connection that nothing else will use.
+async fn abandon<T>(db: &Db, transaction: Transaction, fault: Fault) -> Result<T, Failure> {
+    drop(transaction);
+    db.renew_writer().await;
+    Err(Failure::Certain(fault))
+}
