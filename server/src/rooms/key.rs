@@ -120,7 +120,7 @@ mod tests {
             let keys = candidates(&name, last);
             prop_assert!(keys.len() > NUMBERED_MAX - 1, "{keys:?}");
             for key in keys {
-                prop_assert_eq!(canonical(&key).as_ref(), Some(&key));
+                prop_assert_eq!(canonical(&key), Some(key));
             }
         }
 

@@ -1,0 +1,123 @@
+//! How often one user may act, and how often all of them in one room.
+//!
+//! Shared by all connections and forms of a user; asked before an op enters a mailbox. Its law: time
+//! is handed in, what is refused costs nothing, and the answer is the time to wait.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use protocol::act::Act;
+
+use crate::config::Limits;
+use crate::throttle::Rate;
+
+/// A rate with a burst, as the time at which everything taken would have come back (GCRA, ITU-T
+/// I.371): one number, no timer.
+#[derive(Debug, Clone, Copy)]
+pub struct Bucket {
+    interval_us: i64,
+    burst_us: i64,
+    full_at_us: i64,
+}
+
+impl Bucket {
+    /// A bucket of this rate, full.
+    #[must_use]
+    pub fn new(rate: &Rate) -> Self {
+        let interval_us = i64::try_from(rate.interval().as_micros()).unwrap_or(i64::MAX).max(1);
+        let beyond_first = i64::from(rate.burst.get()) - 1;
+        Self { interval_us, burst_us: interval_us.saturating_mul(beyond_first), full_at_us: 0 }
+    }
+
+    /// Takes one, or says in how many milliseconds there will be one.
+    pub fn take(&mut self, now_ms: i64) -> Result<(), u32> {
+        let now_us = now_ms.saturating_mul(1_000);
+        let full_at_us = self.full_at_us.max(now_us);
+        let wait_us = full_at_us - now_us - self.burst_us;
+        if wait_us > 0 {
+            return Err(u32::try_from(wait_us.div_euclid(1_000) + 1).unwrap_or(u32::MAX));
+        }
+        self.full_at_us = full_at_us.saturating_add(self.interval_us);
+        Ok(())
+    }
+
+    /// Whether everything taken has come back.
+    #[must_use]
+    pub const fn is_full(&self, now_ms: i64) -> bool {
+        self.full_at_us <= now_ms.saturating_mul(1_000)
+    }
+}
+
+/// What one user may do, by kind of act.
+#[derive(Debug)]
+pub struct Rates {
+    sends: Bucket,
+    joins: Bucket,
+    makes: Bucket,
+}
+
+impl Rates {
+    /// The rates of somebody who has rested.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            sends: Bucket::new(&limits.sends_per_user),
+            joins: Bucket::new(&limits.joins_per_user),
+            makes: Bucket::new(&limits.rooms_made_per_user),
+        }
+    }
+
+    /// Takes one act of this kind, or says in how many milliseconds there will be one.
+    pub fn take(&mut self, act: &Act, now: i64) -> Result<(), u32> {
+        match act {
+            Act::Create(_) => self.makes.take(now),
+            Act::Enter(_) => self.joins.take(now),
+            Act::Post(_) | Act::Leave(_) | Act::Configure(_) | Act::Rename(_) => {
+                self.sends.take(now)
+            }
+        }
+    }
+
+    const fn are_full(&self, now: i64) -> bool {
+        self.sends.is_full(now) && self.joins.is_full(now) && self.makes.is_full(now)
+    }
+}
+
+/// One user's rates, shared by his connections. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SharedRates(Arc<Mutex<Rates>>);
+
+impl SharedRates {
+    /// Shares rates.
+    #[must_use]
+    pub fn new(rates: Rates) -> Self {
+        Self(Arc::new(Mutex::new(rates)))
+    }
+
+    /// Takes one act of this kind, or says in how many milliseconds there will be one.
+    pub fn take(&self, act: &Act, now: i64) -> Result<(), u32> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(act, now)
+    }
+
+    /// Whether nobody holds them and nothing is remembered in them.
+    pub(super) fn are_at_rest(&self, now: i64) -> bool {
+        Arc::strong_count(&self.0) == 1
+            && self.0.lock().unwrap_or_else(PoisonError::into_inner).are_full(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_then_one_an_interval() {
+        let mut bucket = Bucket::new(&Rate::per_second(1, 3));
+        for _ in 0..3 {
+            assert_eq!(bucket.take(10_000), Ok(()));
+        }
+        assert_eq!(bucket.take(10_000), Err(1_001));
+        assert_eq!(bucket.take(11_001), Ok(()));
+        assert!(bucket.take(11_001).is_err());
+        assert!(!bucket.is_full(12_000) && bucket.is_full(14_000));
+    }
+}

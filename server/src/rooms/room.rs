@@ -1,0 +1,518 @@
+//! What decides in a log: which batch is written, what is spoken when, and to whom.
+//!
+//! A plain struct with `step(input, now) -> outputs`, the same for rooms' and users' logs. In the
+//! house `rooms/task.rs` carries its outputs; the simulation steps it bare (see `Log`). Its law:
+//! nothing is spoken that is not committed, everything is spoken once and in the order of its
+//! numbers, at most one batch is at the writer, and what is missing is read from the store first.
+
+use protocol::bounded::List;
+use protocol::change::Envelope;
+use protocol::event::{Event, Typists};
+use protocol::ids::{LogId, UserId};
+use protocol::model::DisplayName;
+use protocol::refusal::RetryReason;
+
+use super::lane::Mark;
+use super::mailbox::Entry;
+use super::tail::{SharedTail, Tail};
+use super::typing::Typing;
+use crate::history::{Answer, Outcome, Pending, Verdict};
+use crate::outlet::SocketId;
+use crate::outlet::chunk::{Chunk, Ends, Frame};
+
+/// Milliseconds that an op may wait for its batch.
+pub const QUEUED_MS_MAX: i64 = 3_000;
+/// Milliseconds before a read that failed, or a write of unknown outcome, is looked into again.
+const LOOK_AGAIN_MS: i64 = 1_000;
+
+/// Who is told what a log says.
+#[derive(Debug, Clone)]
+pub struct Subscriber<S> {
+    /// The connection.
+    pub socket: SocketId,
+    /// The client's number of the subscription.
+    pub sub: u32,
+    /// Whose it is.
+    pub user: UserId,
+    /// The log's head when the membership was read.
+    pub born: u64,
+    /// How to reach it: an outlet in the house, anything in the simulation.
+    pub outlet: S,
+}
+
+/// What happens to a log.
+#[derive(Debug)]
+pub enum Input<R, S> {
+    /// The mailbox's next batch; given only while `wants_batch`.
+    Batch(Vec<Entry<R>>),
+    /// What became of the batch at the writer.
+    Outcome(Outcome),
+    /// Somebody committed to this log up to this number.
+    Hint(u64),
+    /// The events behind the head, or that the store does not answer.
+    Events(Option<Vec<Envelope>>),
+    /// Somebody is to be told from now on; only then is his slot made.
+    Join(Subscriber<S>),
+    /// This subscription is over.
+    Leave(SocketId, u32),
+    /// A subscriber writes still, or has stopped.
+    Typing {
+        /// Who.
+        user: UserId,
+        /// How he is called.
+        name: DisplayName,
+        /// Whether he writes still.
+        active: bool,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What a log asks of the task around it.
+#[derive(Debug)]
+pub enum Output<R> {
+    /// Give this to the writer; its outcome is the next `Input::Outcome`.
+    Commit(Vec<Pending>),
+    /// Read the events behind this number; they are the next `Input::Events`.
+    Read {
+        /// The head.
+        after: u64,
+    },
+    /// Offer this chunk, which stands in the tail, to every subscriber; then call `offered`.
+    Speak(Chunk),
+    /// Answer an op.
+    Reply(R, Reply),
+    /// Tell another log's task, if it has one, to read up to this number.
+    Hint(LogId, u64),
+    /// Whisper this to every subscriber.
+    Whisper(Frame),
+    /// The log's order is broken: a bug. Whoever `take_subscribers` gives is to be closed with
+    /// `POSITION_LOST`; nothing was spoken past the break.
+    Halt,
+}
+
+/// The answer to an op.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// The store's.
+    Verdict(Verdict),
+    /// An earlier op of its lane was put off: no answer, the client sends it again.
+    Void,
+    /// It may be stored or not: the connection ends with `COMMIT_UNKNOWN`.
+    Unknown,
+}
+
+/// One log with its subscribers. `R` is the way back of an answer, `S` the way to a subscriber.
+///
+/// To step it without tasks: take a batch from a `Mailbox` whenever `wants_batch` says so and hand
+/// it in, answer `Commit` and `Read` whenever the test pleases, carry out `Speak` in order (offer,
+/// then `offered`), and give `Tick` when `wakes_at` has come.
+#[derive(Debug)]
+pub struct Log<R, S> {
+    id: LogId,
+    tail: SharedTail,
+    head: u64,
+    /// The highest number that is known to be committed.
+    known: u64,
+    /// The way back for each op of the batch at the writer.
+    flight: Option<Vec<(Option<Mark>, R)>>,
+    /// A read is under way, begun when this was the highest known number.
+    reading: Option<u64>,
+    /// The store did not answer: nothing is read before `look_again_at`.
+    is_store_silent: bool,
+    look_again_at: Option<i64>,
+    subscribers: Vec<Subscriber<S>>,
+    typing: Typing,
+}
+
+impl<R, S> Log<R, S> {
+    /// The log as it stands in the store, with nobody to tell; `tail` is emptied.
+    #[must_use]
+    pub fn new(id: LogId, head: u64, tail: SharedTail) -> Self {
+        tail.change(|tail| *tail = Tail::new(head));
+        Self {
+            id,
+            tail,
+            head,
+            known: head,
+            flight: None,
+            reading: None,
+            is_store_silent: false,
+            look_again_at: None,
+            subscribers: Vec::new(),
+            typing: Typing::default(),
+        }
+    }
+
+    /// Whether no batch is at the writer.
+    #[must_use]
+    pub const fn wants_batch(&self) -> bool {
+        self.flight.is_none()
+    }
+
+    /// Who is to be told.
+    #[must_use]
+    pub fn subscribers(&self) -> &[Subscriber<S>] {
+        &self.subscribers
+    }
+
+    /// Whether nobody listens and nothing is under way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.subscribers.is_empty()
+            && self.flight.is_none()
+            && self.reading.is_none()
+            && self.look_again_at.is_none()
+    }
+
+    /// When `Tick` is due.
+    #[must_use]
+    pub fn wakes_at(&self) -> Option<i64> {
+        [self.look_again_at, self.typing.wakes_at()].into_iter().flatten().min()
+    }
+
+    /// Takes an input in.
+    pub fn step(&mut self, input: Input<R, S>, now: i64, out: &mut Vec<Output<R>>) {
+        match input {
+            Input::Batch(entries) => self.batch(entries, now, out),
+            Input::Outcome(outcome) => self.outcome(outcome, now, out),
+            Input::Hint(known) => self.known = self.known.max(known),
+            Input::Events(events) => self.events(events, now, out),
+            Input::Join(subscriber) => self.join(subscriber),
+            Input::Leave(socket, sub) => self.leave(socket, sub),
+            Input::Typing { user, name, active } => self.typing.note(user, name, active, now),
+            Input::Tick => {}
+        }
+        self.look_again(now, out);
+        self.tell_typing(now, out);
+    }
+
+    /// A chunk was offered to everybody: those whose subscription it ends leave the list.
+    pub fn offered(&mut self, chunk: &Chunk) {
+        if chunk.ends() != Ends::Nobody {
+            let last = chunk.next().saturating_sub(1);
+            self.subscribers.retain(|told| !(chunk.ends().include(told.user) && told.born < last));
+        }
+    }
+
+    fn batch(&mut self, entries: Vec<Entry<R>>, now: i64, out: &mut Vec<Output<R>>) {
+        let (mut batch, mut flight) = (Vec::new(), Vec::new());
+        for Entry { pending, mark, queued_at, reply } in entries {
+            if mark.as_ref().is_some_and(Mark::is_void) {
+                out.push(Output::Reply(reply, Reply::Void));
+            } else if now > queued_at.saturating_add(QUEUED_MS_MAX) {
+                let put_off = put_off(mark.as_ref(), RetryReason::Unavailable);
+                out.push(Output::Reply(reply, put_off));
+            } else {
+                batch.push(pending);
+                flight.push((mark, reply));
+            }
+        }
+        if !batch.is_empty() {
+            self.flight = Some(flight);
+            out.push(Output::Commit(batch));
+        }
+    }
+
+    fn outcome(&mut self, outcome: Outcome, now: i64, out: &mut Vec<Output<R>>) {
+        let flight = self.flight.take().unwrap_or_default();
+        match outcome {
+            Outcome::Committed(answers) => self.committed(flight, answers, now, out),
+            Outcome::Failed(reason) => {
+                out.extend(
+                    flight
+                        .into_iter()
+                        .map(|(mark, reply)| Output::Reply(reply, put_off(mark.as_ref(), reason))),
+                );
+            }
+            // What may be stored is looked for now and once more: nobody else would hint at it.
+            Outcome::Unknown | Outcome::DiskBroken => {
+                out.extend(
+                    flight.into_iter().map(|(_, reply)| Output::Reply(reply, Reply::Unknown)),
+                );
+                self.look_again_at = Some(now.saturating_add(LOOK_AGAIN_MS));
+                self.read(out);
+            }
+        }
+    }
+
+    fn committed(
+        &mut self,
+        flight: Vec<(Option<Mark>, R)>,
+        answers: Vec<Answer>,
+        now: i64,
+        out: &mut Vec<Output<R>>,
+    ) {
+        let mut own = Vec::new();
+        for ((mark, reply), Answer { verdict, events }) in flight.into_iter().zip(answers) {
+            let reply_is = match verdict {
+                Verdict::Retry(reason) => put_off(mark.as_ref(), reason),
+                verdict => Reply::Verdict(verdict),
+            };
+            out.push(Output::Reply(reply, reply_is));
+            for event in events {
+                if event.log == self.id {
+                    own.push(event);
+                } else {
+                    out.push(Output::Hint(event.log, event.seq));
+                }
+            }
+        }
+        own.sort_by_key(|event| event.seq);
+        self.known = self.known.max(own.last().map_or(0, |event| event.seq));
+        self.speak(own, now, out);
+    }
+
+    fn events(&mut self, events: Option<Vec<Envelope>>, now: i64, out: &mut Vec<Output<R>>) {
+        let known_then = self.reading.take();
+        match events {
+            // Nothing is there: what was hinted at before the read began does not exist.
+            Some(events) if events.is_empty() => {
+                if known_then == Some(self.known) {
+                    self.known = self.head;
+                }
+            }
+            Some(events) => {
+                self.known = self.known.max(events.last().map_or(0, |event| event.seq));
+                self.speak(events, now, out);
+            }
+            None => self.wait_for_store(now),
+        }
+    }
+
+    /// Speaks what follows on the head; what lies beyond a gap waits for a read.
+    fn speak(&mut self, mut events: Vec<Envelope>, now: i64, out: &mut Vec<Output<R>>) {
+        events.retain(|event| event.seq > self.head);
+        let follows = events
+            .iter()
+            .zip(self.head.saturating_add(1)..)
+            .take_while(|(event, seq)| event.seq == *seq && event.log == self.id)
+            .count();
+        events.truncate(follows);
+        let Ok(chunks) = Chunk::cut(&events) else { return self.halt(now, out) };
+        for chunk in chunks {
+            if self.tail.change(|tail| tail.push(chunk.clone())).is_err() {
+                return self.halt(now, out);
+            }
+            self.head = chunk.next().saturating_sub(1);
+            out.push(Output::Speak(chunk));
+        }
+    }
+
+    /// Reads what is committed and not yet spoken, unless that is under way.
+    fn look_again(&mut self, now: i64, out: &mut Vec<Output<R>>) {
+        let is_due = self.look_again_at.is_some_and(|at| at <= now);
+        if is_due {
+            self.look_again_at = None;
+            self.is_store_silent = false;
+        }
+        if is_due || (self.known > self.head && !self.is_store_silent) {
+            self.read(out);
+        }
+    }
+
+    fn read(&mut self, out: &mut Vec<Output<R>>) {
+        if self.reading.is_none() {
+            self.reading = Some(self.known);
+            out.push(Output::Read { after: self.head });
+        }
+    }
+
+    fn wait_for_store(&mut self, now: i64) {
+        self.is_store_silent = true;
+        self.look_again_at = Some(now.saturating_add(LOOK_AGAIN_MS));
+    }
+
+    fn join(&mut self, subscriber: Subscriber<S>) {
+        self.leave(subscriber.socket, subscriber.sub);
+        self.subscribers.push(subscriber);
+    }
+
+    fn leave(&mut self, socket: SocketId, sub: u32) {
+        let is_meant = |told: &Subscriber<S>| told.socket == socket && told.sub == sub;
+        if let Some(index) = self.subscribers.iter().position(is_meant) {
+            self.subscribers.swap_remove(index);
+        }
+    }
+
+    fn tell_typing(&mut self, now: i64, out: &mut Vec<Output<R>>) {
+        let Some(room) = self.id.room() else { return };
+        let Some(people) = self.typing.tell(self.subscribers.len(), now) else { return };
+        let typists = Event::Typists(Typists { room, people: List::cut(people) });
+        out.extend(Frame::event(&typists).ok().map(Output::Whisper));
+    }
+
+    /// Says nothing for a while; whoever listened comes back by his cursor.
+    fn halt(&mut self, now: i64, out: &mut Vec<Output<R>>) {
+        self.wait_for_store(now);
+        out.push(Output::Halt);
+    }
+
+    /// Takes everybody off the list, after a `Halt`.
+    pub fn take_subscribers(&mut self) -> Vec<Subscriber<S>> {
+        std::mem::take(&mut self.subscribers)
+    }
+}
+
+/// The answer to an op that is not done now: its lane is told once.
+fn put_off(mark: Option<&Mark>, reason: RetryReason) -> Reply {
+    match mark {
+        Some(mark) if !mark.put_off() => Reply::Void,
+        _ => Reply::Verdict(Verdict::Retry(reason)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::act::{Act, Leave, Op};
+    use protocol::event::Accepted;
+    use protocol::ids::{DeviceId, OpId, RoomId};
+
+    use super::super::lane::Lane;
+    use super::*;
+    use crate::history::SignInHash;
+    use crate::outlet::chunk::tests::{left, posted, seqs};
+
+    type World = Log<u32, ()>;
+
+    fn id() -> LogId {
+        RoomId::from_bytes([1; 16]).log()
+    }
+
+    fn log(head: u64) -> World {
+        Log::new(id(), head, SharedTail::new(Tail::new(0)))
+    }
+
+    fn step(log: &mut World, input: Input<u32, ()>, now: i64) -> Vec<Output<u32>> {
+        let mut out = Vec::new();
+        log.step(input, now, &mut out);
+        out
+    }
+
+    fn entry(reply: u32, lane: &Lane) -> Entry<u32> {
+        let op = Op {
+            op_id: OpId::make(i64::from(reply), [1; 10]),
+            act: Act::Leave(Leave { room: RoomId::from_bytes([1; 16]) }),
+        };
+        let pending = Pending {
+            author: UserId::from_bytes([9; 16]),
+            sign_in: SignInHash::from_bytes([0; 32]),
+            device: DeviceId::NIL,
+            op,
+            check_only: false,
+        };
+        Entry { pending, mark: Some(lane.mark()), queued_at: 0, reply }
+    }
+
+    fn answer(events: Vec<Envelope>) -> Answer {
+        let accepted = Accepted {
+            op_id: OpId::NIL,
+            log: id(),
+            seq: events.first().map_or(0, |event| event.seq),
+            id: events.first().map_or(protocol::ids::EventId::NIL, |event| event.id),
+            at: 0,
+        };
+        Answer { verdict: Verdict::Accepted(accepted), events }
+    }
+
+    fn spoken(out: &[Output<u32>]) -> Vec<u64> {
+        out.iter()
+            .filter_map(|output| match output {
+                Output::Speak(chunk) => Some(seqs(chunk.bytes_from(0))),
+                _ => None,
+            })
+            .flatten()
+            .collect()
+    }
+
+    fn reads(out: &[Output<u32>]) -> Option<u64> {
+        out.iter().find_map(|output| match output {
+            Output::Read { after } => Some(*after),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn what_is_committed_is_spoken_once_and_in_order() {
+        let mut log = log(4);
+        step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
+        assert!(!log.wants_batch());
+        let out = step(
+            &mut log,
+            Input::Outcome(Outcome::Committed(vec![answer(vec![posted(5, "a")])])),
+            0,
+        );
+        assert_eq!(spoken(&out), [5]);
+        assert!(log.wants_batch());
+        let out = step(&mut log, Input::Hint(5), 0);
+        assert_eq!((spoken(&out), reads(&out)), (vec![], None));
+    }
+
+    #[test]
+    fn what_is_missing_before_an_event_is_read_first() {
+        let mut log = log(4);
+        step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
+        let out = step(
+            &mut log,
+            Input::Outcome(Outcome::Committed(vec![answer(vec![posted(6, "b")])])),
+            0,
+        );
+        assert_eq!((spoken(&out), reads(&out)), (vec![], Some(4)));
+        let out = step(&mut log, Input::Events(Some(vec![posted(5, "a"), posted(6, "b")])), 0);
+        assert_eq!((spoken(&out), reads(&out)), (vec![5, 6], None));
+    }
+
+    #[test]
+    fn a_failed_batch_voids_what_its_lanes_have_under_way() {
+        let mut log = log(0);
+        let (one, other) = (Lane::default(), Lane::default());
+        let waiting = entry(4, &one);
+        step(&mut log, Input::Batch(vec![entry(1, &one), entry(2, &one), entry(3, &other)]), 0);
+        let out = step(&mut log, Input::Outcome(Outcome::Failed(RetryReason::DiskFull)), 0);
+        let retry = Reply::Verdict(Verdict::Retry(RetryReason::DiskFull));
+        let replies: Vec<_> = out
+            .into_iter()
+            .filter_map(|output| match output {
+                Output::Reply(to, reply) => Some((to, reply)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(replies, [(1, retry.clone()), (2, Reply::Void), (3, retry)]);
+        let out = step(&mut log, Input::Batch(vec![waiting]), 0);
+        assert!(matches!(out[..], [Output::Reply(4, Reply::Void)]));
+    }
+
+    #[test]
+    fn an_op_that_waited_too_long_is_put_off() {
+        let mut log = log(0);
+        let out = step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), QUEUED_MS_MAX + 1);
+        assert!(matches!(out[..], [Output::Reply(1, Reply::Verdict(Verdict::Retry(_)))]));
+    }
+
+    #[test]
+    fn after_an_unknown_outcome_the_store_is_looked_into_twice() {
+        let mut log = log(0);
+        step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
+        let out = step(&mut log, Input::Outcome(Outcome::Unknown), 0);
+        assert_eq!(reads(&out), Some(0));
+        assert_eq!(reads(&step(&mut log, Input::Events(Some(vec![])), 0)), None);
+        let at = log.wakes_at().unwrap();
+        assert_eq!(reads(&step(&mut log, Input::Tick, at)), Some(0));
+        assert_eq!(spoken(&step(&mut log, Input::Events(Some(vec![posted(1, "a")])), at)), [1]);
+    }
+
+    #[test]
+    fn who_left_is_off_the_list_but_not_who_came_back_since() {
+        let mut log = log(3);
+        for (sub, born) in [(1, 3), (2, 9)] {
+            let user = UserId::from_bytes([5; 16]);
+            let socket = SocketId(1);
+            step(&mut log, Input::Join(Subscriber { socket, sub, user, born, outlet: () }), 0);
+        }
+        let chunk = Chunk::cut(&[left(4, 5)]).unwrap().remove(0);
+        log.offered(&chunk);
+        assert_eq!(log.subscribers().iter().map(|told| told.sub).collect::<Vec<_>>(), [2]);
+        step(&mut log, Input::Leave(SocketId(1), 1), 0);
+        assert_eq!(log.subscribers().len(), 1, "an old guard takes nobody else off");
+    }
+}
