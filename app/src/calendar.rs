@@ -6,6 +6,7 @@
 
 use leptos::prelude::*;
 
+use crate::browser::zone_minutes;
 use crate::text::{PageLanguage, language};
 
 const MINUTE_MS: i64 = 60_000;
@@ -131,20 +132,6 @@ const fn names(language: PageLanguage) -> ([&'static str; 7], [&'static str; 12]
             ],
         ),
     }
-}
-
-/// Minutes that the visitor's clocks are east of Greenwich at that moment, summer time included.
-#[cfg(feature = "hydrate")]
-fn zone_minutes(at_ms: i64) -> i64 {
-    use wasm_bindgen::JsValue;
-    #[expect(clippy::as_conversions, reason = "exact below 2^53, and a zone is a small number")]
-    let west = js_sys::Date::new(&JsValue::from_f64(at_ms as f64)).get_timezone_offset() as i64;
-    -west
-}
-
-#[cfg(not(feature = "hydrate"))]
-const fn zone_minutes(_at_ms: i64) -> i64 {
-    0
 }
 
 #[cfg(test)]

@@ -7,9 +7,12 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+pub mod browser;
 pub mod calendar;
+pub mod components;
 pub mod first_page;
 pub mod link;
+pub mod pages;
 pub mod routes;
 pub mod store;
 pub mod text;

@@ -125,6 +125,7 @@ texts! {
     Rooms: "Rooms", "الغرف";
     AllRooms: "All rooms", "كل الغرف";
     NoRooms: "There are no other rooms yet.", "لا غرف أخرى بعد.";
+    MoreRooms: "More rooms", "غرف أخرى";
     CreateRoom: "Create a room", "إنشاء غرفة";
     Create: "Create", "إنشاء";
     RoomName: "Name of the room", "اسم الغرفة";
@@ -140,6 +141,7 @@ texts! {
     NotYetMade: "Nobody has made this room yet. Join and it is there.", "لم تُنشأ هذه الغرفة بعد. بالانضمام تصبح موجودة.";
     Back: "Back", "رجوع";
     Save: "Save", "حفظ";
+    Saved: "Saved", "حُفظ";
 
     Messages: "Messages", "الرسائل";
     ShowOlder: "Show older messages", "عرض رسائل أقدم";
@@ -148,6 +150,7 @@ texts! {
     EmptyRoom: "Nothing has been said here yet", "لا رسائل هنا بعد";
     EmptyRoomHelp: "Write the first message below.", "يمكنك كتابة أول رسالة في الأسفل.";
     MessageTo: "Message {}", "رسالة إلى «{}»";
+    OutboxFull: "Too many messages wait. Send again when they are through.", "عدد الرسائل المنتظرة كبير. يمكن الإرسال بعد وصولها.";
     Send: "Send", "إرسال";
     Sent: "Sent", "أُرسلت";
     Pending: "Waiting to be sent", "في انتظار الإرسال";
@@ -166,6 +169,10 @@ texts! {
     Offline: "Offline. Messages wait on this device", "لا اتصال. الرسائل محفوظة على هذا الجهاز";
     Updating: "Updating…", "جارٍ التحديث…";
     SignedOut: "This page was signed out", "انتهت جلسة هذه الصفحة";
+    StoppedReplaced: "This page is open elsewhere", "هذه الصفحة مفتوحة في مكان آخر";
+    StoppedVersion: "A newer version is ready", "يتوفر إصدار أحدث";
+    StoppedTooMany: "Too many tabs are open", "عدد الألسنة المفتوحة أكبر من اللازم";
+    StoppedBroken: "The server refused this page", "رفض الخادم هذه الصفحة";
     Reload: "Reload", "إعادة التحميل";
     AppDidNotLoad: "The app did not load. You can read and write without it.", "لم يُحمّل التطبيق. القراءة والكتابة متاحتان من دونه.";
 

@@ -1,0 +1,217 @@
+//! The composer: a form with one text, which the socket sends where there is one.
+//!
+//! Its element has neither children nor a bound value, so that what was typed before the app came
+//! stays in it; the head script notes an early Enter. Its law: a text leaves the composer only
+//! when the outbox has taken it, and the network never greys it.
+
+use std::sync::Arc;
+
+use leptos::ev::{KeyboardEvent, SubmitEvent};
+use leptos::html;
+use leptos::prelude::*;
+use protocol::act::{Act, Post};
+use protocol::client::exchange::Ask;
+use protocol::ids::{OpId, UserId};
+use protocol::model::MessageText;
+
+use super::flag::Flag;
+use super::form::{FormOp, RefusedForm, why_words};
+use super::icon::{Icon, Sign};
+use crate::browser::{early_enter, touch};
+use crate::first_page::{Form, Refused};
+use crate::link::Link;
+use crate::routes::room_path;
+use crate::store::{Room, Store};
+use crate::text::{Count, Text, counted, fill, t};
+
+/// A failed message's text on its way back into the composer; a context of a room's page.
+#[derive(Debug, Clone, Copy)]
+pub struct Returned(pub RwSignal<Option<Arc<str>>>);
+
+/// What the composer's closures share.
+#[derive(Clone)]
+struct Writing {
+    room: Room,
+    store: Store,
+    link: Link,
+    area: NodeRef<html::Textarea>,
+    text: RwSignal<String>,
+    on_sent: Callback<()>,
+}
+
+/// The composer of a room.
+#[component]
+pub fn Composer(
+    /// Where its text goes.
+    room: Room,
+    /// The op of the plain form.
+    op: OpId,
+    /// Called when a text was taken into the outbox.
+    #[prop(into)]
+    on_sent: Callback<()>,
+) -> impl IntoView {
+    let store = expect_context::<Store>();
+    let writing = Writing {
+        room: room.clone(),
+        store: store.clone(),
+        link: use_context().unwrap_or_default(),
+        area: NodeRef::new(),
+        text: RwSignal::new(String::new()),
+        on_sent,
+    };
+    writing.clone().begin();
+    let refused = RefusedForm::take(Form::Post);
+    let wrong = refused.as_ref().map(|refused| why_words(&refused.why));
+    let me = store.me.clone();
+    let flag = move || me.with(|me| me.as_ref().map_or(UserId::NIL, |me| me.id));
+    let submit = {
+        let writing = writing.clone();
+        move |event: SubmitEvent| {
+            if writing.link.leads() {
+                event.prevent_default();
+                writing.send();
+            }
+        }
+    };
+    let full = store.waiting;
+    view! {
+        {wrong
+            .map(|wrong| {
+                view! {
+                    <p class="composer-wrong" role="alert">
+                        <Icon sign=Sign::Alert small=true/>
+                        {wrong}
+                    </p>
+                }
+            })}
+        {move || {
+            full.with(|waiting| waiting.full)
+                .then(|| view! { <p class="composer-wrong" role="alert">{t(Text::OutboxFull)}</p> })
+        }}
+        <form class="composer" method="post" action=room_path(&room.key) on:submit=submit>
+            <FormOp op/>
+            <Flag user=Signal::derive(flag)/>
+            {area(&writing, refused)}
+            {counter(&writing)}
+            <button class="composer-send" aria-label=t(Text::Send)>
+                <Icon sign=Sign::Send/>
+            </button>
+        </form>
+    }
+    .into_any()
+}
+
+/// The text area. A text that was refused stands in it again, in the first view only: an element
+/// of this kind prints its child without escaping it, so that is done here, and the parser eats
+/// the first line end.
+fn area(writing: &Writing, refused: Option<Refused>) -> AnyView {
+    let name = writing.room.name.clone();
+    let label = move || fill(Text::MessageTo, [&*name.get()]);
+    let (input, keydown) = (writing.clone(), writing.clone());
+    let shared = view! {
+        <{..}
+            id="text"
+            class="composer-text"
+            name="text"
+            rows="1"
+            dir="auto"
+            autocomplete="off"
+            aria-label=label.clone()
+            placeholder=label
+            on:input=move |_| input.changed()
+            on:keydown=move |event: KeyboardEvent| keydown.pressed(&event)
+        />
+    };
+    match refused {
+        Some(Refused { text, .. }) => {
+            let escaped = format!("\n{}", text.replace('&', "&amp;").replace('<', "&lt;"));
+            view! { <textarea node_ref=writing.area {..shared}>{escaped}</textarea> }.into_any()
+        }
+        None => view! { <textarea node_ref=writing.area {..shared}></textarea> }.into_any(),
+    }
+}
+
+/// How many characters are left, in the last tenth, or are too many.
+fn counter(writing: &Writing) -> impl IntoView + use<> {
+    let (text, chars_max) = (writing.text, writing.store.text_chars_max.clone());
+    move || {
+        let chars_max = u64::from(chars_max.get());
+        let chars = text.with(|text| u64::try_from(text.chars().count()).unwrap_or(u64::MAX));
+        let (class, words) = match chars_max.checked_sub(chars) {
+            Some(left) if left > chars_max / 10 => return None,
+            Some(left) => ("composer-count", counted(Count::CharactersLeft, left)),
+            None => (
+                "composer-count composer-count-over",
+                counted(Count::CharactersOver, chars.saturating_sub(chars_max)),
+            ),
+        };
+        Some(view! { <span class=class role="status">{words}</span> })
+    }
+}
+
+impl Writing {
+    /// Takes up what was typed before the app came, else the room's draft; then whatever a failed
+    /// message gives back.
+    fn begin(self) {
+        let writing = self.clone();
+        Effect::new(move |begun: Option<bool>| {
+            let Some(area) = writing.area.get() else { return false };
+            if begun != Some(true) {
+                if area.value().is_empty() {
+                    area.set_value(&writing.store.drafts.restore(writing.room.id));
+                }
+                writing.text.set(area.value());
+                if early_enter() {
+                    writing.send();
+                }
+            }
+            true
+        });
+        Effect::new(move |_| {
+            let Returned(returned) = use_context()?;
+            let text = returned.get()?;
+            let area = self.area.get_untracked()?;
+            area.set_value(&text);
+            let _ = area.focus();
+            self.changed();
+            returned.set(None);
+            Some(())
+        });
+    }
+
+    fn changed(&self) {
+        let Some(area) = self.area.get_untracked() else { return };
+        let text = area.value();
+        self.store.drafts.keep(self.room.id, &text);
+        let text_is_there = !text.trim().is_empty();
+        self.link.ask(Ask::Typing { room: self.room.id, text: text_is_there });
+        self.text.set(text);
+    }
+
+    /// Enter sends, Shift and Enter make a line; the Enter that ends an input method's word (229
+    /// is its key code where `isComposing` comes too late) does neither. On touch Enter makes a
+    /// line, for there is no Shift to hold.
+    fn pressed(&self, event: &KeyboardEvent) {
+        let composing = event.is_composing() || event.key_code() == 229;
+        if event.key() == "Enter" && !event.shift_key() && !composing && !touch() {
+            event.prevent_default();
+            self.send();
+        }
+    }
+
+    fn send(&self) {
+        let Some(area) = self.area.get_untracked() else { return };
+        let value = area.value();
+        let chars_max = usize::try_from(self.store.text_chars_max.get_untracked());
+        let too_long = chars_max.is_ok_and(|chars_max| value.chars().count() > chars_max);
+        let full = self.store.waiting.with_untracked(|waiting| waiting.full);
+        if value.trim().is_empty() || too_long || full {
+            return;
+        }
+        let Ok(text) = MessageText::new(value) else { return };
+        self.link.act(Act::Post(Post { room: self.room.id, text }));
+        area.set_value("");
+        self.changed();
+        self.on_sent.run(());
+    }
+}

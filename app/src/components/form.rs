@@ -1,0 +1,182 @@
+//! What forms share: a field, the act that a form sends over the socket, and why it was refused.
+//!
+//! Without a script a form is posted and the server answers with a page; with one its act goes
+//! through the `Link`, and what comes of it is read from the `Store`. The law: both ways end in
+//! the same words at the same place.
+
+use leptos::ev::SubmitEvent;
+use leptos::html;
+use leptos::prelude::*;
+use protocol::act::Act;
+use protocol::ids::{LogId, OpId};
+use protocol::refusal::Refusal;
+
+use super::icon::{Icon, Sign};
+use crate::first_page::{Form, Refused, Why};
+use crate::link::Link;
+use crate::store::{Fate, Store};
+use crate::text::{Count, Text, counted, t};
+
+/// The form that the server refused when it drew this page; a context of every page. It is shown
+/// once, in the first view: a page that is opened later has nothing to redraw.
+#[derive(Clone, Copy)]
+pub struct RefusedForm(StoredValue<Option<Refused>>);
+
+impl RefusedForm {
+    /// Holds what the first page brought.
+    #[must_use]
+    pub fn new(refused: Option<Refused>) -> Self {
+        Self(StoredValue::new(refused))
+    }
+
+    /// What was refused of this form, once.
+    #[must_use]
+    pub fn take(form: Form) -> Option<Refused> {
+        let held = use_context::<Self>()?.0;
+        let taken = held.with_value(|refused| refused.clone().filter(|it| it.form == form));
+        if taken.is_some() {
+            held.set_value(None);
+        }
+        taken
+    }
+}
+
+/// What a form sent over the socket, and what came of it.
+#[derive(Clone)]
+pub struct Sending {
+    link: Link,
+    store: Store,
+    op: RwSignal<Option<OpId>>,
+    refused: RwSignal<Option<Why>>,
+}
+
+impl Sending {
+    /// For a form whose page may have come back refused.
+    #[must_use]
+    pub fn new(refused: Option<&Refused>) -> Self {
+        Self {
+            link: use_context().unwrap_or_default(),
+            store: expect_context(),
+            op: RwSignal::new(None),
+            refused: RwSignal::new(refused.map(|refused| refused.why.clone())),
+        }
+    }
+
+    /// Sends the act instead of the form, where the link leads somewhere. An act that cannot be
+    /// made is left to the server, which says why.
+    pub fn submit(&self, event: &SubmitEvent, act: Option<Act>) {
+        if let Some(act) = act.filter(|_| self.link.leads()) {
+            event.prevent_default();
+            self.refused.set(None);
+            self.op.set(Some(self.link.act(act)));
+        }
+    }
+
+    /// The log in which the act was stored; tracked.
+    #[must_use]
+    pub fn done(&self) -> Option<LogId> {
+        match self.fate()? {
+            Fate::Done(log) => Some(log),
+            Fate::Pending | Fate::Failed(_) => None,
+        }
+    }
+
+    /// Why it was refused, in words; tracked.
+    #[must_use]
+    pub fn wrong(&self) -> Option<String> {
+        match self.fate() {
+            Some(Fate::Failed(refusal)) => Some(refusal_words(&refusal)),
+            _ => self.refused.with(|why| why.as_ref().map(why_words)),
+        }
+    }
+
+    fn fate(&self) -> Option<Fate> {
+        let op = self.op.get()?;
+        self.store.fates.with(|fates| fates.get(&op).cloned())
+    }
+}
+
+/// Why a form was refused, in words.
+#[must_use]
+pub fn why_words(why: &Why) -> String {
+    match why {
+        Why::Refused(refusal) => refusal_words(refusal),
+        Why::Later(_) => t(Text::RetryLater).to_owned(),
+    }
+}
+
+/// Why an op will not be done, in words.
+#[must_use]
+pub fn refusal_words(refusal: &Refusal) -> String {
+    let text = match refusal {
+        Refusal::TooLong { chars_max } => {
+            return counted(Count::CharactersMax, (*chars_max).into());
+        }
+        Refusal::TooManyRooms { rooms_max } => {
+            return counted(Count::RoomsMax, (*rooms_max).into());
+        }
+        Refusal::Empty => Text::RefusedEmpty,
+        Refusal::BadName => Text::RefusedBadName,
+        Refusal::NotMember => Text::RefusedNotMember,
+        Refusal::NotAllowed => Text::RefusedNotAllowed,
+        Refusal::OpIdReused => Text::RefusedReused,
+        Refusal::AccountDisabled => Text::RefusedDisabled,
+        Refusal::Unknown => Text::RefusedUnknown,
+        Refusal::Expired => Text::RefusedExpired,
+    };
+    t(text).to_owned()
+}
+
+/// The id under which a plain form sends its act, so that Back and Reload cannot do it twice.
+#[component]
+pub fn FormOp(
+    /// The op.
+    op: OpId,
+) -> impl IntoView {
+    view! { <input type="hidden" name="op" value=op.to_string()/> }
+}
+
+/// A line of text with its label above, and help or what is wrong below.
+#[component]
+pub fn Field(
+    /// What it asks for.
+    label: Text,
+    /// Its name in the form.
+    name: &'static str,
+    /// What stands in it first.
+    value: String,
+    /// The most characters it takes.
+    chars_max: usize,
+    /// Whether it may stay empty.
+    #[prop(optional)]
+    optional: bool,
+    /// What helps to fill it in.
+    help: Text,
+    /// What is wrong with it.
+    #[prop(into, optional)]
+    wrong: Signal<Option<String>>,
+    /// Its element, to be read when the form is sent.
+    input: NodeRef<html::Input>,
+) -> impl IntoView {
+    view! {
+        <label class="field" class:field-wrong=move || wrong.with(Option::is_some)>
+            <span class="field-label">{t(label)}</span>
+            <input
+                class="field-input"
+                name=name
+                value=value
+                maxlength=chars_max.to_string()
+                required=!optional
+                autocomplete="off"
+                dir="auto"
+                aria-invalid=move || wrong.with(Option::is_some).then_some("true")
+                node_ref=input
+            />
+            <span class="field-note" role="status">
+                {move || wrong.with(Option::is_some).then(|| view! { <Icon sign=Sign::Alert small=true/> })}
+                <span>{move || wrong.get().unwrap_or_else(|| t(help).to_owned())}</span>
+            </span>
+        </label>
+    }
+    .into_any()
+}

@@ -1,0 +1,127 @@
+//! One row of the list: a message, and above it the day that begins with it.
+//!
+//! Its element lives as long as the row: what changes are classes and texts. Flag and name are in
+//! every row and shown in the first of a group, so that a row may change its place in a group.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use protocol::client::exchange::Ask;
+use protocol::ids::OpId;
+
+use super::composer::Returned;
+use super::flag::Flag;
+use super::form::refusal_words;
+use super::icon::Sign;
+use crate::calendar::{Moment, stamp};
+use crate::link::Link;
+use crate::store::{Opens, Row, RowState};
+use crate::text::{Text, t};
+
+/// A message as one row of the list.
+#[component]
+pub fn MessageRow(
+    /// What it shows.
+    row: Row,
+) -> impl IntoView {
+    let Row { op_id, author, name, text, own, state, at, opens, .. } = row;
+    let (at, state): (Signal<i64>, Signal<RowState>) = (at.into(), state.into());
+    let (text, opens): (Signal<Arc<str>>, Signal<Opens>) = (text.into(), opens.into());
+    view! {
+        <li>
+            {move || (opens.get() == Opens::Day).then(|| view! { <DayLine at/> })}
+            <div class=move || state.with(|state| class(own, state, opens.get()))>
+                <Flag user=author/>
+                <p class="message-byline"><bdi class="message-name">{move || name.get()}</bdi></p>
+                <p class="message-text" dir="auto">{move || text.get()}</p>
+                <div class="message-aside">
+                    <time class="message-time" datetime=move || stamp(at.get())>
+                        {move || Moment::shown(at.get()).clock()}
+                    </time>
+                    {own.then(|| view! { <StateIcon state/> })}
+                </div>
+                {move || match state.get() {
+                    RowState::Failed(refusal) => {
+                        let reason = refusal_words(&refusal);
+                        Some(view! { <FailureNote op_id reason text/> })
+                    }
+                    RowState::Pending | RowState::Sent { .. } => None,
+                }}
+            </div>
+        </li>
+    }
+    .into_any()
+}
+
+const fn class(own: bool, state: &RowState, opens: Opens) -> &'static str {
+    match (own, state, opens) {
+        (false, _, Opens::Nothing) => "message",
+        (false, _, _) => "message message-head",
+        (true, RowState::Pending, Opens::Nothing) => "message message-own message-pending",
+        (true, RowState::Pending, _) => "message message-own message-pending message-head",
+        (true, RowState::Failed(_), Opens::Nothing) => "message message-own message-failed",
+        (true, RowState::Failed(_), _) => "message message-own message-failed message-head",
+        (true, RowState::Sent { .. }, Opens::Nothing) => "message message-own",
+        (true, RowState::Sent { .. }, _) => "message message-own message-head",
+    }
+}
+
+/// The line with the day's name, which the text below it begins on.
+#[component]
+fn DayLine(at: Signal<i64>) -> impl IntoView {
+    let moment = move || Moment::shown(at.get());
+    view! {
+        <p class="day">
+            <time datetime=move || moment().day_stamp()>{move || moment().day_words()}</time>
+        </p>
+    }
+}
+
+/// Tick, clock or alert, with the word for those who do not see it.
+#[component]
+fn StateIcon(state: Signal<RowState>) -> impl IntoView {
+    let sign = move || match state.get() {
+        RowState::Pending => (Sign::Clock, Text::Pending, "message-state"),
+        RowState::Sent { .. } => (Sign::Tick, Text::Sent, "message-state message-tick"),
+        RowState::Failed(_) => (Sign::Alert, Text::Failed, "message-state"),
+    };
+    view! {
+        <span class=move || sign().2>
+            <svg class="icon icon-small" aria-hidden="true">
+                <use href=move || sign().0.reference()></use>
+            </svg>
+            <span class="spoken">{move || t(sign().1)}</span>
+        </span>
+    }
+    .into_any()
+}
+
+/// Why a message is not in the room, and what can be done about it.
+#[component]
+fn FailureNote(op_id: OpId, reason: String, text: Signal<Arc<str>>) -> impl IntoView {
+    let link = use_context::<Link>().unwrap_or_default();
+    let (retry, edit, discard) = (link.clone(), link.clone(), link);
+    let returned = use_context::<Returned>();
+    let edit = move |_| {
+        if let Some(Returned(returned)) = returned {
+            returned.set(Some(text.get_untracked()));
+            edit.ask(Ask::Discard(op_id));
+        }
+    };
+    view! {
+        <p class="message-note" role="alert">
+            <span>{t(Text::Failed)} ": " {reason}</span>
+            <button type="button" class="button-text" on:click=move |_| { retry.retry(op_id); }>
+                {t(Text::Retry)}
+            </button>
+            <button type="button" class="button-text" on:click=edit>{t(Text::Edit)}</button>
+            <button
+                type="button"
+                class="button-text"
+                on:click=move |_| discard.ask(Ask::Discard(op_id))
+            >
+                {t(Text::Discard)}
+            </button>
+        </p>
+    }
+}

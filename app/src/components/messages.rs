@@ -1,0 +1,94 @@
+//! The messages of a room, oldest first, and the way to still older ones.
+//!
+//! The pane around it opens at its end and holds what is read where it is (`style/layout.css`), so
+//! nothing here moves it. Older messages are a link to a page; with a script they are read into
+//! the list when its beginning comes near.
+
+use leptos::ev::MouseEvent;
+use leptos::prelude::*;
+use protocol::client::exchange::Ask;
+
+use super::message::MessageRow;
+use crate::link::Link;
+use crate::routes::room_path;
+use crate::store::{OlderState, Room, RowState};
+use crate::text::{Text, t};
+
+/// The messages of a room.
+#[component]
+pub fn Messages(
+    /// Whose messages.
+    room: Room,
+) -> impl IntoView {
+    let rows = room.rows.clone();
+    let empty = {
+        let (rows, older) = (room.rows.clone(), room.older.clone());
+        move || older.get() == OlderState::Start && rows.with(Vec::is_empty)
+    };
+    view! {
+        <div class="log column" role="log" tabindex="0" aria-label=t(Text::Messages)>
+            {move || empty().then(|| view! { <EmptyRoom/> })}
+            <ol class="rows">
+                <li class="older"><Older room=room.clone()/></li>
+                <For each=move || rows.get() key=|row| row.number let:row>
+                    <MessageRow row/>
+                </For>
+            </ol>
+        </div>
+    }
+    .into_any()
+}
+
+/// Asks for older messages, where there are some that were not asked for yet.
+pub fn ask_older(room: &Room, link: &Link) {
+    if room.older.get_untracked() == OlderState::More
+        && let Some(before) = first_number(room)
+    {
+        room.older.set(OlderState::Loading);
+        link.ask(Ask::Older { room: room.id, before });
+    }
+}
+
+fn first_number(room: &Room) -> Option<u64> {
+    room.rows.with_untracked(|rows| {
+        rows.iter().find_map(|row| match row.state.get_untracked() {
+            RowState::Sent { seq } => Some(seq),
+            RowState::Pending | RowState::Failed(_) => None,
+        })
+    })
+}
+
+/// What stands above the first message.
+#[component]
+fn Older(room: Room) -> impl IntoView {
+    let link = use_context::<Link>().unwrap_or_default();
+    move || match room.older.get() {
+        OlderState::More | OlderState::Loading => {
+            let before = first_number(&room).unwrap_or_default();
+            let address = format!("{}?before={before}", room_path(&room.key));
+            let (room, link) = (room.clone(), link.clone());
+            let read = move |event: MouseEvent| {
+                if link.leads() {
+                    event.prevent_default();
+                    ask_older(&room, &link);
+                }
+            };
+            view! { <a href=address rel="external" on:click=read>{t(Text::ShowOlder)}</a> }
+                .into_any()
+        }
+        OlderState::Start if !room.rows.with(Vec::is_empty) => {
+            view! { <span>{t(Text::RoomBegins)}</span> }.into_any()
+        }
+        OlderState::Unread | OlderState::Start => ().into_any(),
+    }
+}
+
+#[component]
+fn EmptyRoom() -> impl IntoView {
+    view! {
+        <div class="empty contours">
+            <h2 class="heading">{t(Text::EmptyRoom)}</h2>
+            <p class="empty-words">{t(Text::EmptyRoomHelp)}</p>
+        </div>
+    }
+}

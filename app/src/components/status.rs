@@ -1,0 +1,136 @@
+//! The status slot above the composer: a row that is always there and says one thing at a time.
+//!
+//! The connection comes before the typing line. It counts seconds for the eye only; those who
+//! listen hear each standing once.
+
+use leptos::prelude::*;
+use protocol::client::exchange::{Ask, Stop};
+
+use crate::link::Link;
+use crate::store::{Pill, Room, Store};
+use crate::text::{Count, Text, counted, fill, t};
+
+/// The element that the shell's script shows when the app cannot be loaded.
+pub const NOT_LOADED_ID: &str = "app-did-not-load";
+
+/// What is going on in a room and with the connection.
+#[component]
+pub fn Status(
+    /// Whose typing line.
+    room: Room,
+) -> impl IntoView {
+    let store = expect_context::<Store>();
+    let pill: Signal<Pill> = store.connection.pill.into();
+    let waiting = store.waiting;
+    let typists = room.typists;
+    view! {
+        <div class="status">
+            <p class="pill" id=NOT_LOADED_ID hidden>
+                {t(Text::AppDidNotLoad)}
+                <a class="pill-action" href="" rel="external">{t(Text::Retry)}</a>
+            </p>
+            <span class="spoken" role="status">{move || pill.with(spoken)}</span>
+            {move || match pill.get() {
+                Pill::Hidden => view! { <TypingLine names=typists.get()/> }.into_any(),
+                pill => {
+                    let waiting = waiting.clone();
+                    view! {
+                        <PillView pill/>
+                        <span class="status-waiting">
+                            {move || match waiting.get().op_count {
+                                0 => String::new(),
+                                count => counted(Count::Waiting, u64::try_from(count).unwrap_or(u64::MAX)),
+                            }}
+                        </span>
+                    }
+                    .into_any()
+                }
+            }}
+        </div>
+    }
+    .into_any()
+}
+
+fn spoken(pill: &Pill) -> &'static str {
+    match pill {
+        Pill::Hidden => "",
+        Pill::Reconnecting { .. } => t(Text::Reconnecting),
+        Pill::Offline => t(Text::Offline),
+        Pill::Updating => t(Text::Updating),
+        Pill::Stopped(stop) => t(stop_text(stop)),
+    }
+}
+
+const fn stop_text(stop: &Stop) -> Text {
+    match stop {
+        Stop::Done | Stop::SignedOut => Text::SignedOut,
+        Stop::Replaced => Text::StoppedReplaced,
+        Stop::Disabled => Text::RefusedDisabled,
+        Stop::Version => Text::StoppedVersion,
+        Stop::TooManySockets => Text::StoppedTooMany,
+        Stop::Policy(_) | Stop::Broken => Text::StoppedBroken,
+    }
+}
+
+/// The pill with its one button; `aria-hidden` words, for `spoken` says them once.
+#[component]
+fn PillView(pill: Pill) -> impl IntoView {
+    let link = use_context::<Link>().unwrap_or_default();
+    match pill {
+        Pill::Reconnecting { seconds } => {
+            let words = if seconds == 0 {
+                t(Text::Reconnecting).to_owned()
+            } else {
+                counted(Count::NextTry, seconds.into())
+            };
+            view! {
+                <p class="pill">
+                    <span class="spinner" aria-hidden="true"></span>
+                    <span aria-hidden="true">{words}</span>
+                    <button type="button" class="pill-action" on:click=move |_| link.ask(Ask::ConnectNow)>
+                        {t(Text::RetryNow)}
+                    </button>
+                </p>
+            }
+            .into_any()
+        }
+        Pill::Updating => view! {
+            <p class="pill">
+                <span class="spinner" aria-hidden="true"></span>
+                <span aria-hidden="true">{t(Text::Updating)}</span>
+            </p>
+        }
+        .into_any(),
+        Pill::Stopped(stop) => view! {
+            <p class="pill">
+                <span aria-hidden="true">{t(stop_text(&stop))}</span>
+                <a class="pill-action" href="" rel="external">{t(Text::Reload)}</a>
+            </p>
+        }
+        .into_any(),
+        Pill::Hidden | Pill::Offline => {
+            view! { <p class="pill" aria-hidden="true">{t(Text::Offline)}</p> }.into_any()
+        }
+    }
+}
+
+/// Who is writing just now: up to three by name.
+#[component]
+fn TypingLine(names: Vec<String>) -> impl IntoView {
+    let text = match names.len() {
+        0 => return ().into_any(),
+        1 => Text::OneTyping,
+        2 => Text::TwoTyping,
+        3 => Text::ThreeTyping,
+        _ => Text::SeveralTyping,
+    };
+    // Isolated, so that a name of the other direction does not turn the sentence round.
+    let names: Vec<String> = names.iter().map(|name| format!("\u{2068}{name}\u{2069}")).collect();
+    view! {
+        <p class="typing">
+            <span class="typing-dots" aria-hidden="true"><i></i><i></i><i></i></span>
+            {fill(text, names.iter().map(String::as_str))}
+        </p>
+    }
+    .into_any()
+}

@@ -1,0 +1,106 @@
+//! The pages of the house and which path shows which.
+//!
+//! `App` provides the `Store`, the `Link` and, by `provide_page`, what the first page brought,
+//! and draws `Pages` inside its router. Their law: a page is drawn whole from what is in context,
+//! and what is not in the store after a change of page is a link that loads the page anew.
+
+pub mod error;
+pub mod me;
+pub mod room;
+pub mod room_settings;
+pub mod rooms;
+pub mod setup;
+
+use leptos::prelude::*;
+use leptos_router::components::{Route, Routes};
+use leptos_router::hooks::use_params_map;
+use leptos_router::path;
+
+use crate::calendar::LocalTime;
+use crate::components::Sidebar;
+use crate::components::form::RefusedForm;
+use crate::first_page::{FirstPage, Shown};
+use crate::routes::LOBBY_KEY;
+use crate::text::Text;
+
+/// Provides what the parts of a page read of the first page: its language, the ops of its forms,
+/// a refused form, and the page itself. Times turn local when the page is hydrated.
+pub fn provide_page(page: FirstPage) {
+    let local_time = RwSignal::new(false);
+    Effect::new(move |_| local_time.set(true));
+    provide_context(LocalTime(local_time));
+    provide_context(page.language);
+    provide_context(page.op_ids);
+    provide_context(RefusedForm::new(page.refused.clone()));
+    provide_context(page);
+}
+
+/// The title of the browser's tab for a page of this title.
+#[must_use]
+pub fn tab_title(title: &str) -> String {
+    format!("{title} · WasmChannel")
+}
+
+/// The title of the first page, for the shell; `Header` keeps it right from then on.
+#[must_use]
+pub fn title_of(page: &FirstPage) -> String {
+    let words = |text: Text| text.in_language(page.language).to_owned();
+    tab_title(&match &page.shown {
+        Shown::Room(room) => room.entry.name.to_string(),
+        Shown::RoomSettings(entry) => entry.name.to_string(),
+        Shown::Rooms(_) => words(Text::AllRooms),
+        Shown::Me => words(Text::Yourself),
+        Shown::Setup { .. } => words(Text::SetUp),
+        Shown::NotFound => words(Text::NotFound),
+        Shown::Broken => words(Text::OurFault),
+    })
+}
+
+/// The sidebar, and beside it the page of the address. `join`, `leave` and `language` are where
+/// forms are sent; a refused one is answered there with the page it came from.
+#[component]
+pub fn Pages() -> impl IntoView {
+    view! {
+        <div class="house">
+            <Sidebar/>
+            <Routes fallback=error::Error>
+                <Route path=path!("/") view=|| view! { <room::RoomPage key=LOBBY_KEY.to_owned()/> }/>
+                <Route path=path!("/r/:key") view=KeyedRoom/>
+                <Route path=path!("/r/:key/join") view=KeyedRoom/>
+                <Route path=path!("/r/:key/leave") view=KeyedRoom/>
+                <Route path=path!("/r/:key/settings") view=KeyedRoomSettings/>
+                <Route path=path!("/rooms") view=rooms::RoomsPage/>
+                <Route path=path!("/me") view=me::MePage/>
+                <Route path=path!("/language") view=me::MePage/>
+                <Route path=path!("/setup/:token") view=setup::SetupPage/>
+            </Routes>
+        </div>
+    }
+}
+
+fn key_of_path() -> Memo<String> {
+    let params = use_params_map();
+    Memo::new(move |_| params.with(|params| params.get("key").unwrap_or_default()))
+}
+
+/// A room by the key of the path. A list of one key, because another key must be another element:
+/// a view that only changes keeps its elements, and with them the other room's draft.
+#[component]
+fn KeyedRoom() -> impl IntoView {
+    let key = key_of_path();
+    view! {
+        <For each=move || [key.get()] key=String::clone let:key>
+            <room::RoomPage key/>
+        </For>
+    }
+}
+
+#[component]
+fn KeyedRoomSettings() -> impl IntoView {
+    let key = key_of_path();
+    view! {
+        <For each=move || [key.get()] key=String::clone let:key>
+            <room_settings::RoomSettingsPage key/>
+        </For>
+    }
+}

@@ -1,0 +1,37 @@
+//! What stands where no page can: it does not exist, or the house could not answer.
+
+use leptos::prelude::*;
+
+use crate::components::Header;
+use crate::first_page::{FirstPage, Shown};
+use crate::text::{Text, t};
+
+/// The page for what cannot be shown. The neutral words do not tell whether something is hidden.
+#[component]
+pub fn Error() -> impl IntoView {
+    let broken = use_context::<FirstPage>().is_some_and(|page| page.shown == Shown::Broken);
+    let (title, words) = if broken {
+        (Text::OurFault, Text::OurFaultHelp)
+    } else {
+        (Text::NotFound, Text::NotFoundHelp)
+    };
+    view! {
+        <main class="pane">
+            <div class="room contours">
+                <Header title=t(title).to_owned()/>
+                <div class="log column">
+                    <div class="empty">
+                        <h2 class="heading">{t(title)}</h2>
+                        <p class="empty-words">{t(words)}</p>
+                        <p class="form-actions">
+                            <a class="button button-main" href="/" rel="external">
+                                {t(Text::GoToLobby)}
+                            </a>
+                        </p>
+                    </div>
+                </div>
+            </div>
+        </main>
+    }
+    .into_any()
+}

@@ -1,0 +1,94 @@
+//! The user's own page: his name and the language of the house.
+
+use leptos::ev::SubmitEvent;
+use leptos::html;
+use leptos::prelude::*;
+use protocol::act::{Act, Rename};
+use protocol::limits::NAME_CHARS_MAX;
+use protocol::model::DisplayName;
+
+use crate::components::Header;
+use crate::components::form::{Field, FormOp, RefusedForm, Sending};
+use crate::first_page::{Form, FormOps};
+use crate::routes::{LANGUAGE_PATH, ME_PATH};
+use crate::store::Store;
+use crate::text::{PageLanguage, Text, language, t};
+
+/// The page on which the user changes his name and his language.
+#[component]
+pub fn MePage() -> impl IntoView {
+    view! {
+        <main class="pane">
+            <Header title=t(Text::Yourself).to_owned()/>
+            <div class="page">
+                <NameForm/>
+                <h2 class="page-part">{t(Text::Language)}</h2>
+                <LanguageForm/>
+            </div>
+        </main>
+    }
+    .into_any()
+}
+
+#[component]
+fn NameForm() -> impl IntoView {
+    let refused = RefusedForm::take(Form::Rename);
+    let sending = Sending::new(refused.as_ref());
+    let op = use_context::<FormOps>().unwrap_or_default().rename;
+    let input = NodeRef::<html::Input>::new();
+    let me = expect_context::<Store>().me.get_untracked();
+    let name = me.map(|me| me.name.into_string()).unwrap_or_default();
+    let value = refused.map_or(name, |refused| refused.text);
+    let (wrong, done) = (sending.clone(), sending.clone());
+    let submit = move |event: SubmitEvent| {
+        let name = input.get_untracked().and_then(|input| DisplayName::new(input.value()).ok());
+        sending.submit(&event, name.map(|name| Act::Rename(Rename { name })));
+    };
+    view! {
+        <form class="form" method="post" action=ME_PATH on:submit=submit>
+            <FormOp op/>
+            <Field
+                label=Text::YourName
+                name="name"
+                value
+                chars_max=NAME_CHARS_MAX
+                help=Text::YourNameHelp
+                wrong=Signal::derive(move || wrong.wrong())
+                input
+            />
+            <div class="form-actions">
+                <button class="button button-main">{t(Text::Save)}</button>
+                <span class="form-done" role="status">
+                    {move || done.done().map(|_| t(Text::Saved))}
+                </span>
+            </div>
+        </form>
+    }
+    .into_any()
+}
+
+/// A button for each language, in that language; the page comes back in it.
+#[component]
+fn LanguageForm() -> impl IntoView {
+    let spoken = language();
+    view! {
+        <form class="form-actions" method="post" action=LANGUAGE_PATH>
+            {PageLanguage::ALL
+                .map(|(language, name)| {
+                    view! {
+                        <button
+                            class="button"
+                            name="lang"
+                            value=language.tag()
+                            lang=language.tag()
+                            aria-pressed=(language == spoken).to_string()
+                        >
+                            {name}
+                        </button>
+                    }
+                })
+                .collect_view()}
+        </form>
+    }
+    .into_any()
+}

@@ -1,0 +1,205 @@
+//! A room: its head, its messages and the composer; for who is no member, a form to join.
+//!
+//! The room comes from the store. The page tells the machine that it is on the screen, and asks
+//! for older messages when their beginning comes near.
+
+use leptos::ev::SubmitEvent;
+use leptos::html;
+use leptos::prelude::*;
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::use_navigate;
+use protocol::act::{Act, Enter, Leave};
+use protocol::client::exchange::Ask;
+
+use super::error::Error;
+use crate::components::composer::Returned;
+use crate::components::form::{FormOp, RefusedForm, Sending};
+use crate::components::messages::ask_older;
+use crate::components::{Composer, Header, Icon, Messages, Sign, Status};
+use crate::first_page::{FirstPage, Form, FormOps, Shown};
+use crate::link::Link;
+use crate::routes::{ROOMS_PATH, room_part_path};
+use crate::store::{Membership, Room, Store};
+use crate::text::{Count, Text, counted, t};
+
+/// So near to the oldest message, in CSS pixels, older ones are asked for.
+const NEAR_THE_BEGINNING: i32 = 800;
+
+/// The page of the room with this key.
+#[component]
+pub fn RoomPage(
+    /// The room's key.
+    key: String,
+) -> impl IntoView {
+    match expect_context::<Store>().room(&key) {
+        Some(room) => view! { <KnownRoom room/> }.into_any(),
+        None => view! { <Error/> }.into_any(),
+    }
+}
+
+#[component]
+fn KnownRoom(room: Room) -> impl IntoView {
+    let link = use_context::<Link>().unwrap_or_default();
+    let pane = NodeRef::<html::Main>::new();
+    provide_context(Returned(RwSignal::new(None)));
+    show(&room, &link);
+    let scrolled = {
+        let room = room.clone();
+        move |_| {
+            let Some(pane) = pane.get_untracked() else { return };
+            // The pane is reversed: its end is 0 and what is above has negative numbers.
+            let above = pane.scroll_height() - pane.client_height() + pane.scroll_top();
+            if above < NEAR_THE_BEGINNING {
+                ask_older(&room, &link);
+            }
+        }
+    };
+    let to_the_end = move |()| {
+        if let Some(pane) = pane.get_untracked() {
+            pane.set_scroll_top(0);
+        }
+    };
+    let (name, topic) = (room.name.clone(), room.topic.clone());
+    let menu = room.clone();
+    view! {
+        <main class="pane pane-room" node_ref=pane on:scroll=scrolled>
+            <div class="room">
+                <Header
+                    title=Signal::derive(move || name.get().to_string())
+                    topic=Signal::derive(move || topic.get().to_string())
+                >
+                    <RoomMenu room=menu/>
+                </Header>
+                {move || match room.membership.get() {
+                    Membership::Member => {
+                        view! { <Inside room=room.clone() on_sent=to_the_end/> }.into_any()
+                    }
+                    Membership::Outside => view! { <Join room=room.clone()/> }.into_any(),
+                }}
+            </div>
+        </main>
+    }
+    .into_any()
+}
+
+/// Tells the machine that the room is on the screen, with what the first page knew of it, and that
+/// it is no longer when the page goes.
+fn show(room: &Room, link: &Link) {
+    let id = room.id;
+    let cursor = use_context::<FirstPage>().and_then(|page| match page.shown {
+        Shown::Room(page) if page.entry.id == id => page.inside,
+        _ => None,
+    });
+    let cursor = cursor.filter(|inside| !inside.newer).map(|inside| inside.cursor);
+    let (shown, hidden) = (link.clone(), link.clone());
+    Effect::new(move |_| shown.ask(Ask::Show { room: id, cursor }));
+    on_cleanup(move || hidden.ask(Ask::Hide(id)));
+}
+
+#[component]
+fn Inside(room: Room, #[prop(into)] on_sent: Callback<()>) -> impl IntoView {
+    let op = use_context::<FormOps>().unwrap_or_default().post;
+    view! {
+        <Messages room=room.clone()/>
+        <div class="foot column">
+            <Status room=room.clone()/>
+            <Composer room op on_sent/>
+        </div>
+    }
+    .into_any()
+}
+
+/// What can be done about the room: its settings, and to leave it.
+#[component]
+fn RoomMenu(room: Room) -> impl IntoView {
+    let settings = room_part_path(&room.key, "settings");
+    let member = room.membership.clone();
+    let everyone = room.everyone;
+    move || {
+        (member.get() == Membership::Member).then(|| {
+            view! {
+                <button
+                    type="button"
+                    class="button-icon"
+                    popovertarget="room-menu"
+                    aria-label=t(Text::RoomMenu)
+                >
+                    <Icon sign=Sign::More/>
+                </button>
+                <div class="menu" id="room-menu" popover="auto">
+                    <a class="menu-row" href=settings.clone()>
+                        <Icon sign=Sign::Sliders/>
+                        {t(Text::RoomSettings)}
+                    </a>
+                    {(!everyone).then(|| view! { <LeaveForm room=room.clone()/> })}
+                </div>
+            }
+        })
+    }
+}
+
+#[component]
+fn LeaveForm(room: Room) -> impl IntoView {
+    let refused = RefusedForm::take(Form::Leave);
+    let sending = Sending::new(refused.as_ref());
+    let op = use_context::<FormOps>().unwrap_or_default().leave;
+    let left = sending.clone();
+    Effect::new(move |_| {
+        if left.done().is_some() {
+            use_navigate()("/", NavigateOptions::default());
+        }
+    });
+    let wrong = sending.clone();
+    let act = Act::Leave(Leave { room: room.id });
+    view! {
+        <form
+            class="menu-part"
+            method="post"
+            action=room_part_path(&room.key, "leave")
+            on:submit=move |event: SubmitEvent| sending.submit(&event, Some(act.clone()))
+        >
+            <FormOp op/>
+            <button class="menu-row menu-row-danger">
+                <Icon sign=Sign::Leave/>
+                {t(Text::LeaveRoom)}
+            </button>
+            {move || wrong.wrong().map(|wrong| view! { <p class="menu-wrong" role="alert">{wrong}</p> })}
+        </form>
+    }
+    .into_any()
+}
+
+/// What is seen of a room by who is no member: how many are, and the form to become one.
+#[component]
+fn Join(room: Room) -> impl IntoView {
+    let refused = RefusedForm::take(Form::Enter);
+    let sending = Sending::new(refused.as_ref());
+    let op = use_context::<FormOps>().unwrap_or_default().enter;
+    let wrong = sending.clone();
+    let act = Act::Enter(Enter { key: room.key.clone() });
+    let made = !room.id.is_nil();
+    view! {
+        <div class="log column">
+            <div class="empty contours">
+                <p class="empty-words">
+                    {move || made.then(|| room.member_count.get()).flatten().map(|count| {
+                        format!("{}. ", counted(Count::Members, count))
+                    })}
+                    {t(if made { Text::JoinToRead } else { Text::NotYetMade })}
+                </p>
+                <form
+                    class="form-actions"
+                    method="post"
+                    action=room_part_path(&room.key, "join")
+                    on:submit=move |event: SubmitEvent| sending.submit(&event, Some(act.clone()))
+                >
+                    <FormOp op/>
+                    <button class="button button-main">{t(Text::JoinRoom)}</button>
+                    <a class="button" href=ROOMS_PATH rel="external">{t(Text::AllRooms)}</a>
+                </form>
+                {move || wrong.wrong().map(|wrong| view! { <p class="wrong" role="alert">{wrong}</p> })}
+            </div>
+        </div>
+    }
+    .into_any()
+}

@@ -1,0 +1,75 @@
+//! The open rooms of the house, to be entered. On a phone also where one's own rooms stand.
+
+use leptos::prelude::*;
+use protocol::ids::OpId;
+
+use super::error::Error;
+use crate::components::Header;
+use crate::components::form::FormOp;
+use crate::first_page::{FirstPage, FormOps, OpenRoom, Shown};
+use crate::routes::{ROOMS_PATH, room_part_path, room_path};
+use crate::text::{Count, Text, counted, t};
+
+/// The page of all rooms, as it was loaded: it is always opened by a link that loads it.
+#[component]
+pub fn RoomsPage() -> impl IntoView {
+    let Some(FirstPage { shown: Shown::Rooms(page), .. }) = use_context() else {
+        return view! { <Error/> }.into_any();
+    };
+    let op = use_context::<FormOps>().unwrap_or_default().enter;
+    let next = page.after.map(|after| format!("{ROOMS_PATH}?after={}", &*after));
+    let empty = page.rooms.is_empty();
+    view! {
+        <main class="pane page-rooms">
+            <Header title=t(Text::AllRooms).to_owned()/>
+            <div class="page">
+                {empty.then(|| view! { <p class="page-words">{t(Text::NoRooms)}</p> })}
+                <ul>
+                    {page
+                        .rooms
+                        .into_iter()
+                        .map(|room| view! { <OpenRoomRow room op/> })
+                        .collect_view()}
+                </ul>
+                {next.map(|next| view! {
+                    <p class="page-next"><a href=next rel="external">{t(Text::MoreRooms)}</a></p>
+                })}
+            </div>
+        </main>
+    }
+    .into_any()
+}
+
+/// A room with its topic, its count and the one thing to do. Only one Join form of a page can be
+/// sent, so all of them carry the same op.
+#[component]
+fn OpenRoomRow(room: OpenRoom, op: OpId) -> impl IntoView {
+    let OpenRoom { entry, member_count, member } = room;
+    let path = room_path(&entry.key);
+    let about = match (counted(Count::Members, member_count), entry.topic.is_empty()) {
+        (count, true) => count,
+        (count, false) => format!("{} · {count}", &*entry.topic),
+    };
+    let act = if member {
+        view! { <a class="button" href=path.clone() rel="external">{t(Text::OpenRoom)}</a> }
+            .into_any()
+    } else {
+        view! {
+            <form method="post" action=room_part_path(&entry.key, "join")>
+                <FormOp op/>
+                <button class="button">{t(Text::JoinRoom)}</button>
+            </form>
+        }
+        .into_any()
+    };
+    view! {
+        <li class="rooms-row">
+            <div class="rooms-words">
+                <a class="rooms-name" href=path rel="external" dir="auto">{entry.name.into_string()}</a>
+                <span class="rooms-about" dir="auto">{about}</span>
+            </div>
+            {act}
+        </li>
+    }
+    .into_any()
+}

@@ -1,0 +1,37 @@
+//! The setup link: one button, whose press makes the visitor the owner of the house.
+
+use leptos::prelude::*;
+
+use super::error::Error;
+use crate::components::Header;
+use crate::components::form::{RefusedForm, why_words};
+use crate::first_page::{FirstPage, Form, Shown};
+use crate::routes::SETUP_PREFIX;
+use crate::text::{Text, t};
+
+/// The page behind the setup link; a link that is void is no page at all.
+#[component]
+pub fn SetupPage() -> impl IntoView {
+    let Some(FirstPage { shown: Shown::Setup { token, valid: true }, .. }) = use_context() else {
+        return view! { <Error/> }.into_any();
+    };
+    let wrong = RefusedForm::take(Form::Setup).map(|refused| why_words(&refused.why));
+    view! {
+        <main class="pane">
+            <div class="room contours">
+                <Header title=t(Text::SetUp).to_owned()/>
+                <div class="log column">
+                    <div class="empty">
+                        <h2 class="heading">{t(Text::SetUp)}</h2>
+                        <p class="empty-words">{t(Text::SetUpHelp)}</p>
+                        <form class="form-actions" method="post" action=format!("{SETUP_PREFIX}{token}")>
+                            <button class="button button-main">{t(Text::BecomeOwner)}</button>
+                        </form>
+                        {wrong.map(|wrong| view! { <p class="wrong" role="alert">{wrong}</p> })}
+                    </div>
+                </div>
+            </div>
+        </main>
+    }
+    .into_any()
+}

@@ -1,0 +1,229 @@
+//! Every page as the server draws it: whole, in both languages, and safe whatever people wrote.
+#![cfg(feature = "ssr")]
+#![expect(clippy::expect_used, reason = "a test says by its panic what is wrong")]
+
+use std::sync::Arc;
+
+use app::first_page::{FirstPage, Form, OpenRoom, Refused, RoomsPage, Shown, Why};
+use app::link::Link;
+use app::pages::{Pages, provide_page};
+use app::store::drafts::NoKeeper;
+use app::store::{Membership, OlderState, Opens, Pill, Row, RowState, Store};
+use app::text::PageLanguage;
+use leptos::prelude::*;
+use leptos_router::components::Router;
+use leptos_router::location::RequestUrl;
+use protocol::ids::{OpId, RoomId, UserId};
+use protocol::model::{Me, Rank, Role, RoomEntry, RoomKey, RoomName, Topic};
+use protocol::refusal::Refusal;
+
+const ATTACK: &str = "</textarea><img src=x onerror=alert(1)>&amp;";
+
+fn entry(number: u8, key: &str, name: &str) -> RoomEntry {
+    RoomEntry {
+        id: RoomId::from_bytes([number; 16]),
+        key: RoomKey::cut(key),
+        name: RoomName::cut(name),
+        topic: Topic::cut("What it is about"),
+        everyone: key == "lobby",
+        role: Role::Member,
+        head: 1,
+    }
+}
+
+fn page() -> FirstPage {
+    FirstPage {
+        rooms: vec![entry(1, "lobby", "Lobby"), entry(2, "غرفة", "غرفة القهوة")],
+        text_chars_max: 10_000,
+        shown: Shown::Me,
+        ..FirstPage::default()
+    }
+}
+
+fn row(number: u64, text: &str, state: RowState, opens: Opens) -> Row {
+    Row {
+        number,
+        op_id: OpId::NIL,
+        author: ArcRwSignal::new(UserId::from_bytes([9; 16])),
+        name: ArcRwSignal::new(Arc::from("Mei <Tanaka>")),
+        text: ArcRwSignal::new(Arc::from(text)),
+        own: true,
+        state: ArcRwSignal::new(state),
+        at: ArcRwSignal::new(1_795_262_700_000),
+        opens: ArcRwSignal::new(opens),
+    }
+}
+
+/// The page at a path as HTML, after `change` has put into the store what the case is about.
+fn draw(path: &str, page: FirstPage, change: impl FnOnce(&Store)) -> String {
+    Owner::new().with(|| {
+        let store = Store::new(&page, Arc::new(NoKeeper));
+        change(&store);
+        provide_context(RequestUrl::new(&format!("http://localhost{path}")));
+        provide_context(store);
+        provide_context(Link::default());
+        provide_page(page);
+        view! { <Router><Pages/></Router> }.to_html()
+    })
+}
+
+fn lobby(change: impl FnOnce(&app::store::Room)) -> String {
+    draw("/", page(), |store| change(&store.room("lobby").expect("the lobby")))
+}
+
+#[test]
+fn messages_stand_in_the_page_as_they_were_typed() {
+    let html = lobby(|room| {
+        let sent = RowState::Sent { seq: 1 };
+        room.rows.set(vec![row(1, "<img src=x onerror=alert(1)>", sent, Opens::Day)]);
+    });
+    assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;"), "{html}");
+    assert!(html.contains("Mei &lt;Tanaka&gt;"));
+    assert!(html.contains("Saturday, 21 November"));
+    assert!(html.contains("datetime=\"2026-11-21T12:05Z\""));
+    assert!(!html.contains("<img"));
+}
+
+#[test]
+fn each_state_of_an_own_message_is_told_in_words() {
+    let html = lobby(|room| {
+        room.rows.set(vec![
+            row(1, "a", RowState::Sent { seq: 1 }, Opens::Day),
+            row(2, "b", RowState::Pending, Opens::Nothing),
+            row(3, "c", RowState::Failed(Refusal::NotMember), Opens::Nothing),
+        ]);
+    });
+    for words in [">Sent<", ">Waiting to be sent<", ">Not sent<", ">Retry<", ">Discard<"] {
+        assert!(html.contains(words), "{words} in {html}");
+    }
+}
+
+#[test]
+fn a_refused_text_stands_in_the_composer_and_stays_text() {
+    let refused = Refused {
+        form: Form::Post,
+        text: ATTACK.to_owned(),
+        topic: String::new(),
+        why: Why::Refused(Refusal::TooLong { chars_max: 5 }),
+    };
+    let html = draw("/", FirstPage { refused: Some(refused), ..page() }, |_| {});
+    assert!(html.contains("\n&lt;/textarea>&lt;img src=x onerror=alert(1)>&amp;amp;</textarea>"));
+    assert!(html.contains("Too long: at most 5 characters."));
+    assert!(!html.contains("<img"));
+}
+
+#[test]
+fn an_untouched_composer_has_no_child_that_could_replace_early_text() {
+    assert!(lobby(|_| {}).contains("></textarea>"));
+}
+
+#[test]
+fn who_is_no_member_sees_a_form_and_no_composer() {
+    let html = draw("/r/%D8%BA%D8%B1%D9%81%D8%A9", page(), |store| {
+        let room = store.room("غرفة").expect("the room");
+        room.membership.set(Membership::Outside);
+        room.member_count.set(Some(3));
+    });
+    assert!(html.contains("action=\"/r/غرفة/join\""), "{html}");
+    assert!(html.contains("3 members"));
+    assert!(!html.contains("<textarea"));
+}
+
+#[test]
+fn the_room_of_the_page_is_the_chosen_one_also_in_arabic() {
+    let html = draw("/r/%D8%BA%D8%B1%D9%81%D8%A9", page(), |_| {});
+    assert_eq!(html.matches("aria-current=\"page\"").count(), 1);
+    assert!(html.contains("href=\"/r/غرفة\" aria-current=\"page\""), "{html}");
+}
+
+#[test]
+fn older_messages_are_a_link_that_works_without_a_script() {
+    let html = lobby(|room| {
+        room.rows.set(vec![row(1, "a", RowState::Sent { seq: 51 }, Opens::Day)]);
+        room.older.set(OlderState::More);
+    });
+    assert!(html.contains("href=\"/?before=51\""));
+}
+
+#[test]
+fn an_empty_room_says_so_only_when_it_is_known_to_be_empty() {
+    let empty = "Nothing has been said here yet";
+    assert!(lobby(|room| room.older.set(OlderState::Start)).contains(empty));
+    assert!(!lobby(|_| {}).contains(empty));
+}
+
+#[test]
+fn the_connection_comes_before_the_typing_line() {
+    let html = draw("/", page(), |store| {
+        store.room("lobby").expect("the lobby").typists.set(vec!["Jonas".to_owned()]);
+        store.connection.pill.set(Pill::Reconnecting { seconds: 8 });
+    });
+    assert!(html.contains("Next try in 8 s"));
+    assert!(!html.contains("is typing"));
+    let html = lobby(|room| room.typists.set(vec!["Jonas".to_owned()]));
+    assert!(html.contains("Jonas\u{2069} is typing"));
+}
+
+#[test]
+fn the_list_of_rooms_offers_to_join_or_to_open() {
+    let open = |number, member| OpenRoom {
+        entry: entry(number, "design", "Design"),
+        member_count: 1,
+        member,
+    };
+    let rooms = RoomsPage { rooms: vec![open(3, false), open(4, true)], after: None };
+    let html = draw("/rooms", FirstPage { shown: Shown::Rooms(rooms), ..page() }, |_| {});
+    assert!(html.contains("action=\"/r/design/join\"") && html.contains(">Open<"));
+    assert!(html.contains("1 member"));
+}
+
+#[test]
+fn one_button_makes_the_owner_and_a_void_link_is_no_page() {
+    let setup = |valid| Shown::Setup { token: "0123".to_owned(), valid };
+    let html = draw("/setup/0123", FirstPage { shown: setup(true), ..page() }, |_| {});
+    assert!(html.contains("action=\"/setup/0123\"") && html.contains("Become the owner"));
+    let html = draw("/setup/0123", FirstPage { shown: setup(false), ..page() }, |_| {});
+    assert!(html.contains("This page does not exist, or is not open to you."));
+}
+
+#[test]
+fn one_changes_his_name_and_his_language() {
+    let me = Me {
+        id: UserId::from_bytes([9; 16]),
+        name: protocol::model::DisplayName::cut("Quiet Heron"),
+        rank: Rank::Guest,
+    };
+    let html = draw("/me", FirstPage { me: Some(me), ..page() }, |_| {});
+    assert!(html.contains("value=\"Quiet Heron\"") && html.contains("action=\"/language\""));
+    assert!(html.contains("lang=\"ar\" aria-pressed=\"false\""), "{html}");
+}
+
+#[test]
+fn a_room_gets_another_name_and_topic() {
+    let html = draw("/r/lobby/settings", page(), |_| {});
+    assert!(html.contains("action=\"/r/lobby/settings\"") && html.contains("value=\"Lobby\""));
+}
+
+#[test]
+fn an_unknown_path_is_answered_in_words() {
+    let html = draw("/nowhere", FirstPage { shown: Shown::NotFound, ..page() }, |_| {});
+    assert!(html.contains("This page does not exist, or is not open to you."));
+}
+
+#[test]
+fn an_arabic_page_says_nothing_in_english() {
+    let arabic = FirstPage { language: PageLanguage::Arabic, ..page() };
+    for path in ["/", "/me", "/r/lobby/settings", "/nowhere"] {
+        let html = draw(path, arabic.clone(), |_| {});
+        for words in ["Send", "Rooms", "Save", "Visitor", "Not found"] {
+            assert!(!html.contains(words), "{words} at {path}");
+        }
+    }
+}
+
+#[test]
+fn no_element_has_a_style_of_its_own() {
+    for path in ["/", "/me", "/r/lobby/settings", "/nowhere"] {
+        assert!(!draw(path, page(), |_| {}).contains("style="), "{path}");
+    }
+}
