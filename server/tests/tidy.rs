@@ -33,7 +33,7 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// What decides without waiting: no clock, no chance, no order of a hash map.
-const PURE: &[&str] = &["protocol/src/", "server/src/history/judge"];
+const PURE: &[&str] = &["protocol/src/", "server/src/history/judge", "server/src/outlet"];
 
 const BANS: &[Ban] = &[
     Ban {
