@@ -47,9 +47,11 @@ impl Source {
         Finding { path: self.path.clone(), line, what: what.into(), instead: instead.into() }
     }
 
-    /// The lines with their numbers, without comments.
+    /// The lines with their numbers, without comments and without the tests at their end.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text.lines().enumerate().map(|(index, line)| (index + 1, without_comment(line)))
+        let lines = if self.path.ends_with("/tests.rs") { "" } else { &self.text }.lines();
+        let code = lines.take_while(|line| *line != "#[cfg(test)]");
+        code.enumerate().map(|(index, line)| (index + 1, without_comment(line)))
     }
 }
 
