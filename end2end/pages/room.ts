@@ -28,7 +28,7 @@ export class RoomPage {
 
   /** What is said of the connection, when something is. */
   get pill(): Locator {
-    return this.page.locator('.pill');
+    return this.page.locator('.pill:not(#app-did-not-load)');
   }
 
   get typing(): Locator {
@@ -40,7 +40,7 @@ export class RoomPage {
   }
 
   get rooms(): Locator {
-    return this.page.locator('.sidebar .room');
+    return this.page.locator('.sidebar-rooms ul .sidebar-item');
   }
 
   /** Own messages that are not stored yet. */
@@ -90,14 +90,33 @@ export class RoomPage {
     return this.texts.evaluateAll((elements) => elements.map((element) => element.textContent ?? ''));
   }
 
-  /** Scrolls up until the beginning of the room is shown. */
+  /** Scrolls up until the beginning of the room is shown. The pane is reversed: its end is 0. */
   async readToTheBeginning(): Promise<void> {
     const beginning = this.page.getByText('The room begins here');
     await expect(async () => {
-      await this.messages.first().scrollIntoViewIfNeeded();
-      await this.page.mouse.wheel(0, -4_000);
-      await expect(beginning).toBeVisible({ timeout: 200 });
-    }).toPass({ timeout: 40_000, intervals: [50] });
+      await this.page.locator('.pane').evaluate((pane) => (pane.scrollTop = -pane.scrollHeight));
+      await expect(beginning).toBeAttached({ timeout: 100 });
+    }).toPass({ timeout: 60_000, intervals: [20] });
+  }
+
+  /** Opens the address of a room and becomes a member there. */
+  async join(key: string): Promise<void> {
+    await this.go(`/r/${key}`);
+    await this.page.getByRole('button', { name: 'Join' }).click();
+    await expect(this.composer).toBeVisible();
+  }
+
+  /** Makes a room from the list at the side, and waits until it is open. */
+  async create(name: string): Promise<void> {
+    await this.page.locator('.sidebar summary').click();
+    await this.page.getByLabel('Name of the room').fill(name);
+    await this.page.getByRole('button', { name: 'Create', exact: true }).click();
+    await expect(this.page).toHaveURL(/\/r\//);
+  }
+
+  async leave(): Promise<void> {
+    await this.page.getByRole('button', { name: 'Room menu' }).click();
+    await this.page.getByRole('button', { name: 'Leave room' }).click();
   }
 }
 

@@ -15,7 +15,7 @@ test('200 messages are there after a reload, in order, with their times', async 
   await ada.reload();
   await ada.readToTheBeginning();
   expect(await ada.said()).toEqual(said);
-  const times = await ada.page.locator('.message time').evaluateAll((all) => all.map((time) => time.getAttribute('datetime')));
+  const times = await ada.page.locator('.message-time').evaluateAll((all) => all.map((time) => time.getAttribute('datetime')));
   expect(times).toHaveLength(200);
   expect(times.every((time) => time !== null && !Number.isNaN(Date.parse(time)))).toBe(true);
 });

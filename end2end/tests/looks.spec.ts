@@ -24,9 +24,8 @@ test('the language is a choice that stays', async ({ visitor }) => {
 });
 
 test('a room has one address, in Arabic too', async ({ visitor }) => {
-  const ada = await (await visitor()).open('/rooms');
-  await ada.page.getByLabel('Name of the room').fill('غرفة الشاي');
-  await ada.page.getByRole('button', { name: 'Create', exact: true }).click();
+  const ada = await (await visitor()).open();
+  await ada.create('غرفة الشاي');
   const address = encodeURI('/r/غرفة-الشاي');
   await expect(ada.page).toHaveURL((url) => url.pathname === address);
   await ada.saySurely('شاي');
@@ -43,7 +42,7 @@ test('times are shown in the zone of the reader', async ({ visitor }) => {
   const ada = await (await visitor()).open();
   await ada.saySurely('what time is it');
   await ada.reload();
-  const time = ada.page.locator('.message time').last();
+  const time = ada.page.locator('.message-time').last();
   const at = new Date((await time.getAttribute('datetime')) ?? '');
   const local = new Intl.DateTimeFormat('en-GB', { timeStyle: 'short', timeZone: 'Asia/Kolkata' }).format(at);
   await expect(time).toHaveText(local);
@@ -53,8 +52,11 @@ for (const locale of ['en-GB', 'ar']) {
   test(`a phone of 360 px shows it all without scrolling sideways (${locale})`, async ({ visitor }) => {
     const phone = { viewport: { width: 360, height: 640 }, isMobile: true, hasTouch: true, locale };
     const ada = await (await visitor(phone)).open();
-    await ada.saySurely('a line that is long enough to be broken more than once on a phone '.repeat(4).trim());
-    await ada.saySurely('x'.repeat(300));
+    for (const text of ['words that go on and on '.repeat(12).trim(), 'x'.repeat(300)]) {
+      await ada.composer.fill(text);
+      await ada.sendButton.click();
+      await ada.seesLast(text);
+    }
     for (const path of ['/', '/rooms', '/me']) {
       await ada.go(path);
       const [inner, scrolled] = await ada.page.evaluate(() => [innerWidth, document.documentElement.scrollWidth]);

@@ -16,8 +16,8 @@ test('the setup link makes its visitor the owner, once, and is never logged', as
 
   const ada = await (await visitor()).open(path);
   await ada.page.getByRole('button', { name: 'Become the owner' }).click();
-  await ada.go('/me');
-  await expect(ada.page.getByText('Owner').first()).toBeVisible();
+  await ada.go('/');
+  await expect(ada.page.locator('.self-kind')).toHaveText('Owner');
 
   const ben = await (await visitor()).open(path);
   await expect(ben.page.getByRole('button', { name: 'Become the owner' })).toHaveCount(0);

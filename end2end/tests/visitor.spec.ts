@@ -62,7 +62,8 @@ test('a new name is shown beside what is said from then on', async ({ visitor })
   await ada.saySurely('before');
   await ada.go('/me');
   await ada.page.getByLabel('Your name').fill('Ada Lovelace');
-  await ada.page.getByRole('button', { name: 'Save' }).first().click();
+  await ada.page.getByRole('button', { name: 'Save' }).click();
+  await expect(ada.page.getByText('Saved')).toBeVisible();
   await ada.go('/');
   await ada.saySurely('after');
   await ben.seesLast('after');
