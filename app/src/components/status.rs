@@ -78,15 +78,17 @@ fn PillView(pill: Pill) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
     match pill {
         Pill::Reconnecting { seconds } => {
-            let words = if seconds == 0 {
-                t(Text::Reconnecting).to_owned()
+            // On a phone there is no room for both, and the next try is what tells.
+            let (class, standing, next) = if seconds == 0 {
+                ("", t(Text::Reconnecting).to_owned(), None)
             } else {
-                counted(Count::NextTry, seconds.into())
+                let standing = format!("{}. ", t(Text::Reconnecting));
+                ("pill-standing", standing, Some(counted(Count::NextTry, seconds.into())))
             };
             view! {
                 <p class="pill">
                     <span class="spinner" aria-hidden="true"></span>
-                    <span aria-hidden="true">{words}</span>
+                    <span aria-hidden="true"><span class=class>{standing}</span>{next}</span>
                     <button type="button" class="pill-action" on:click=move |_| link.ask(Ask::ConnectNow)>
                         {t(Text::RetryNow)}
                     </button>

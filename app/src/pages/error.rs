@@ -17,10 +17,10 @@ pub fn Error() -> impl IntoView {
     };
     view! {
         <main class="pane">
-            <div class="room contours">
+            <div class="room">
                 <Header title=t(title).to_owned()/>
                 <div class="log column">
-                    <div class="empty">
+                    <div class="empty contours">
                         <h2 class="heading">{t(title)}</h2>
                         <p class="empty-words">{t(words)}</p>
                         <p class="form-actions">

@@ -18,10 +18,10 @@ pub fn SetupPage() -> impl IntoView {
     let wrong = RefusedForm::take(Form::Setup).map(|refused| why_words(&refused.why));
     view! {
         <main class="pane">
-            <div class="room contours">
+            <div class="room">
                 <Header title=t(Text::SetUp).to_owned()/>
                 <div class="log column">
-                    <div class="empty">
+                    <div class="empty contours">
                         <h2 class="heading">{t(Text::SetUp)}</h2>
                         <p class="empty-words">{t(Text::SetUpHelp)}</p>
                         <form class="form-actions" method="post" action=format!("{SETUP_PREFIX}{token}")>
