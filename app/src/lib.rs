@@ -13,6 +13,9 @@ pub mod components;
 pub mod first_page;
 pub mod link;
 pub mod pages;
+pub mod root;
 pub mod routes;
+#[cfg(feature = "ssr")]
+pub mod shell;
 pub mod store;
 pub mod text;

@@ -1,0 +1,106 @@
+//! The document around the app: its head, the scripts that stand in it, and nothing that moves.
+//!
+//! Drawn by the server only. Every tag that loads or runs something carries the page's nonce, and
+//! no element has a style of its own (`Content-Security-Policy`). leptos' own tags for the browser
+//! build are not used: they put the nonce into `crossorigin`, which stops Firefox (leptos#4843).
+
+use std::sync::Arc;
+
+use leptos::config::LeptosOptions;
+use leptos::hydration::AutoReload;
+use leptos::nonce::use_nonce;
+use leptos::prelude::*;
+
+use crate::components::Sprite;
+use crate::components::status::NOT_LOADED_ID;
+use crate::first_page::FirstPage;
+use crate::pages::title_of;
+use crate::root::App;
+
+/// Where the files of the browser build are; a context, found once when the server starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// The stylesheet.
+    pub style: Arc<str>,
+    /// The script that loads the WASM.
+    pub script: Arc<str>,
+    /// The WASM.
+    pub wasm: Arc<str>,
+}
+
+/// Notes an Enter that comes before the app, which sends the text as soon as it is there and says
+/// `done`; on touch Enter makes a line.
+const EARLY_ENTER: &str = "\
+addEventListener('keydown', (event) => {
+  if (window.earlyEnter === 'done' || event.target.id !== 'text' || event.key !== 'Enter') return;
+  if (event.shiftKey || event.isComposing || event.keyCode === 229) return;
+  if (matchMedia('(pointer: coarse)').matches) return;
+  event.preventDefault();
+  window.earlyEnter = event.target.value.trim() !== '';
+}, true);";
+
+/// Shows clock times in the visitor's zone while the page is still being read, so that they do not
+/// change under his eyes. Hydration compares no text.
+const LOCAL_TIMES: &str = "\
+const clock = new Intl.DateTimeFormat(document.documentElement.lang === 'ar' ? 'ar-EG' : 'en-GB',
+  { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+for (const time of document.querySelectorAll('.message-time')) {
+  if (time.firstChild) time.firstChild.data = clock.format(new Date(time.dateTime));
+}";
+
+/// Starts the app. Where it cannot be loaded, that is said, and an early Enter sends a plain form.
+fn start(files: &Files) -> String {
+    let Files { script, wasm, .. } = files;
+    format!(
+        "import('{script}')
+  .then(async (app) => {{ await app.default({{ module_or_path: '{wasm}' }}); app.hydrate(); }})
+  .catch((fault) => {{
+    const notice = document.getElementById('{NOT_LOADED_ID}');
+    if (notice) notice.hidden = false;
+    const early = window.earlyEnter === true;
+    window.earlyEnter = 'done';
+    if (early) document.querySelector('.composer')?.requestSubmit();
+    console.warn('the app did not load', fault);
+  }});"
+    )
+}
+
+/// The whole document of a page. `options` name the port of the reloading under `make dev`.
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    let page = use_context::<FirstPage>().unwrap_or_default();
+    let files = expect_context::<Files>();
+    let start = start(&files);
+    let Files { style, script, wasm } = files;
+    let language = page.language;
+    view! {
+        <!DOCTYPE html>
+        <html lang=language.tag() dir=language.direction()>
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <title>{title_of(&page)}</title>
+                <link rel="icon" href="/icon.svg" type="image/svg+xml"/>
+                <link rel="manifest" href="/manifest.webmanifest"/>
+                <link rel="stylesheet" href=style.to_string() nonce=use_nonce()/>
+                <link rel="modulepreload" href=script.to_string() nonce=use_nonce() crossorigin=""/>
+                <link
+                    rel="preload"
+                    r#as="fetch"
+                    r#type="application/wasm"
+                    href=wasm.to_string()
+                    nonce=use_nonce()
+                    crossorigin=""
+                />
+                <script nonce=use_nonce()>{EARLY_ENTER}</script>
+                <AutoReload options/>
+            </head>
+            <body>
+                <App/>
+                <Sprite/>
+                <script nonce=use_nonce()>{LOCAL_TIMES}</script>
+                <script type="module" nonce=use_nonce()>{start}</script>
+            </body>
+        </html>
+    }
+}
