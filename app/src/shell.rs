@@ -17,13 +17,13 @@ use crate::first_page::FirstPage;
 use crate::pages::title_of;
 use crate::root::App;
 
-/// Where the files of the browser build are; a context, found once when the server starts.
+/// Where the files are that every page loads; found once when the server starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
-    /// The stylesheet.
-    pub style: Arc<str>,
-    /// The script that loads the WASM.
-    pub script: Arc<str>,
+    /// The style sheet.
+    pub css: Arc<str>,
+    /// The module that loads the WASM.
+    pub js: Arc<str>,
     /// The WASM.
     pub wasm: Arc<str>,
 }
@@ -50,9 +50,9 @@ for (const time of document.querySelectorAll('.message-time')) {
 
 /// Starts the app. Where it cannot be loaded, that is said, and an early Enter sends a plain form.
 fn start(files: &Files) -> String {
-    let Files { script, wasm, .. } = files;
+    let Files { js, wasm, .. } = files;
     format!(
-        "import('{script}')
+        "import('{js}')
   .then(async (app) => {{ await app.default({{ module_or_path: '{wasm}' }}); app.hydrate(); }})
   .catch((fault) => {{
     const notice = document.getElementById('{NOT_LOADED_ID}');
@@ -65,12 +65,23 @@ fn start(files: &Files) -> String {
     )
 }
 
-/// The whole document of a page. `options` name the port of the reloading under `make dev`.
-pub fn shell(options: LeptosOptions) -> impl IntoView {
-    let page = use_context::<FirstPage>().unwrap_or_default();
-    let files = expect_context::<Files>();
+/// The socket that loads the page anew when its sources change, under `make dev` alone.
+fn reloading() -> impl IntoView {
+    let port = std::env::var("LEPTOS_RELOAD_PORT").ok().and_then(|port| port.parse().ok());
+    let options = LeptosOptions::builder().output_name("wasmchannel");
+    view! { <AutoReload options=options.reload_port(port.unwrap_or(3001)).build()/> }
+}
+
+/// The whole document of a page.
+#[component]
+pub fn Shell(
+    /// What it loads.
+    files: Files,
+    /// What it shows first.
+    page: FirstPage,
+) -> impl IntoView {
     let start = start(&files);
-    let Files { style, script, wasm } = files;
+    let Files { css, js, wasm } = files;
     let language = page.language;
     view! {
         <!DOCTYPE html>
@@ -82,8 +93,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <title>{title_of(&page)}</title>
                 <link rel="icon" href="/icon.svg" type="image/svg+xml"/>
                 <link rel="manifest" href="/manifest.webmanifest"/>
-                <link rel="stylesheet" href=style.to_string() nonce=use_nonce()/>
-                <link rel="modulepreload" href=script.to_string() nonce=use_nonce() crossorigin=""/>
+                <link rel="stylesheet" href=css.to_string() nonce=use_nonce()/>
+                <link rel="modulepreload" href=js.to_string() nonce=use_nonce() crossorigin=""/>
                 <link
                     rel="preload"
                     r#as="fetch"
@@ -93,7 +104,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                     crossorigin=""
                 />
                 <script nonce=use_nonce()>{EARLY_ENTER}</script>
-                <AutoReload options/>
+                {reloading()}
             </head>
             <body>
                 <App/>
