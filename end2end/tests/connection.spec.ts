@@ -13,10 +13,26 @@ test('the state is shown between two and three seconds after a close', async ({ 
   const closed = Date.now();
   await sleep(1_800);
   await expect(ada.pill).toBeHidden();
-  await expect(ada.pill).toContainText('Reconnecting', { timeout: 2_000 });
+  await expect(ada.pill).toContainText('Reconnecting', { timeout: 1_200 });
   expect(Date.now() - closed).toBeLessThan(3_000);
   expect(await ada.said()).toEqual(['still readable']);
   await expect(ada.composer).toBeEditable();
+});
+
+test('without a network the state is shown as soon, and goes when it is back', async ({ visitor }) => {
+  const visiting = await visitor();
+  visiting.complaints.expectNetwork();
+  const ada = await visiting.open();
+  await ada.saySurely('still readable');
+  await visiting.context.setOffline(true);
+  await sleep(1_800);
+  await expect(ada.pill).toBeHidden();
+  await expect(ada.pill).toContainText('Offline', { timeout: 1_200 });
+  await ada.say('waits on this device');
+  await expect(ada.pending).toHaveCount(1);
+  await visiting.context.setOffline(false);
+  await expect(ada.pending).toHaveCount(0);
+  await expect(ada.pill).toBeHidden();
 });
 
 test('what was written while the server was away for 20 seconds goes out once, in order', async ({ visitor, house }) => {
