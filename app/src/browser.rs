@@ -3,6 +3,13 @@
 //! The two builds differ in these answers and never in the structure they draw: whatever follows
 //! from them is done after the page is hydrated.
 
+use leptos::prelude::RwSignal;
+
+/// Whether the page is hydrated; a context of every page, false until both sides have drawn the
+/// same. What is drawn later was opened in the browser.
+#[derive(Debug, Clone, Copy)]
+pub struct Hydrated(pub RwSignal<bool>);
+
 #[cfg(feature = "hydrate")]
 pub use here::{early_enter, touch, zone_minutes};
 #[cfg(not(feature = "hydrate"))]

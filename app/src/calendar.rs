@@ -1,21 +1,16 @@
 //! From a moment in Unix milliseconds to what a clock and a calendar on the wall show.
 //!
-//! Messages and day lines call it. The server knows no visitor's time zone and draws UTC; in the
-//! browser the page is hydrated as it was drawn and then, with `local` set, shows his own zone.
-//! The law: time is for showing only, nothing is ordered by it.
+//! Messages and day lines call it. The server knows no visitor's time zone and draws UTC; the
+//! browser hydrates the page as it was drawn and shows his own zone from then on. The law: time is
+//! for showing only, nothing is ordered by it.
 
 use leptos::prelude::*;
 
-use crate::browser::zone_minutes;
+use crate::browser::{Hydrated, zone_minutes};
 use crate::text::{PageLanguage, language};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MINUTES: i64 = 24 * 60;
-
-/// Whether times are shown in the visitor's zone; a context of every page, false until the page
-/// is hydrated, so that both sides draw the same.
-#[derive(Debug, Clone, Copy)]
-pub struct LocalTime(pub RwSignal<bool>);
 
 /// A moment on the wall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +25,8 @@ impl Moment {
     /// The moment `at_ms`, in the visitor's zone once the page may show it.
     #[must_use]
     pub fn shown(at_ms: i64) -> Self {
-        let local = use_context::<LocalTime>().is_some_and(|local| local.0.get());
-        Self::at(at_ms, if local { zone_minutes(at_ms) } else { 0 })
+        let hydrated = use_context::<Hydrated>().is_some_and(|hydrated| hydrated.0.get());
+        Self::at(at_ms, if hydrated { zone_minutes(at_ms) } else { 0 })
     }
 
     /// The moment `at_ms` in a zone so many minutes east of Greenwich.

@@ -16,19 +16,20 @@ use leptos_router::components::{Route, Routes};
 use leptos_router::hooks::use_params_map;
 use leptos_router::path;
 
-use crate::calendar::LocalTime;
+use crate::browser::Hydrated;
 use crate::components::Sidebar;
 use crate::components::form::RefusedForm;
 use crate::first_page::{FirstPage, Shown};
 use crate::routes::LOBBY_KEY;
+use crate::store::{Room, Store};
 use crate::text::Text;
 
 /// Provides what the parts of a page read of the first page: its language, the ops of its forms,
-/// a refused form, and the page itself. Times turn local when the page is hydrated.
+/// a refused form, and the page itself. The effect runs when the page is hydrated as it was drawn.
 pub fn provide_page(page: FirstPage) {
-    let local_time = RwSignal::new(false);
-    Effect::new(move |_| local_time.set(true));
-    provide_context(LocalTime(local_time));
+    let hydrated = RwSignal::new(false);
+    Effect::new(move |_| hydrated.set(true));
+    provide_context(Hydrated(hydrated));
     provide_context(page.language);
     provide_context(page.op_ids);
     provide_context(RefusedForm::new(page.refused.clone()));
@@ -76,6 +77,19 @@ pub fn Pages() -> impl IntoView {
             </Routes>
         </div>
     }
+}
+
+/// The room with this key, or the page that says there is none. A room that the store does not
+/// know when one comes to its page in the browser may still exist: the server is asked for it.
+fn room_or_error(key: &str, page: impl FnOnce(Room) -> AnyView) -> AnyView {
+    if let Some(room) = untrack(|| expect_context::<Store>().room(key)) {
+        return page(room);
+    }
+    if use_context::<Hydrated>().is_some_and(|hydrated| hydrated.0.get_untracked()) {
+        Effect::new(|_| window().location().reload());
+        return ().into_any();
+    }
+    view! { <error::Error/> }.into_any()
 }
 
 fn key_of_path() -> Memo<String> {

@@ -150,8 +150,8 @@ fn counter(writing: &Writing) -> impl IntoView + use<> {
 }
 
 impl Writing {
-    /// Takes up what was typed before the app came, else the room's draft; then whatever a failed
-    /// message gives back.
+    /// Takes up what was typed before the app came, else the room's draft; then what a failed
+    /// message gives back, and, while nothing is written, what could not be sent.
     fn begin(self) {
         let writing = self.clone();
         Effect::new(move |begun: Option<bool>| {
@@ -167,16 +167,40 @@ impl Writing {
             }
             true
         });
+        let writing = self.clone();
         Effect::new(move |_| {
             let Returned(returned) = use_context()?;
             let text = returned.get()?;
-            let area = self.area.get_untracked()?;
-            area.set_value(&text);
-            let _ = area.focus();
-            self.changed();
+            writing.put_back(&text);
             returned.set(None);
+            let _ = writing.area.get_untracked()?.focus();
             Some(())
         });
+        Effect::new(move |_| {
+            let empty = self.area.get().is_some() && self.text.with(String::is_empty);
+            if let Some(text) = empty.then(|| self.take_kept()).flatten() {
+                self.put_back(&text);
+            }
+        });
+    }
+
+    /// The first text that was written here and not sent, if any; tracked.
+    fn take_kept(&self) -> Option<MessageText> {
+        let here = |act: &Act| matches!(act, Act::Post(post) if post.room == self.room.id);
+        let index = self.store.kept.with(|kept| kept.iter().position(here))?;
+        match self.store.kept.try_update(|kept| kept.remove(index))? {
+            Act::Post(post) => Some(post.text),
+            _ => None,
+        }
+    }
+
+    /// Puts a text before what is being written.
+    fn put_back(&self, text: &str) {
+        let Some(area) = self.area.get_untracked() else { return };
+        let written = area.value();
+        let between = if written.is_empty() { "" } else { "\n" };
+        area.set_value(&format!("{text}{between}{written}"));
+        self.changed();
     }
 
     fn changed(&self) {

@@ -11,7 +11,7 @@ use protocol::client::exchange::Ask;
 use super::message::MessageRow;
 use crate::link::Link;
 use crate::routes::room_path;
-use crate::store::{OlderState, Room, RowState};
+use crate::store::{OlderState, Room, Row};
 use crate::text::{Text, t};
 
 /// The messages of a room.
@@ -50,12 +50,7 @@ pub fn ask_older(room: &Room, link: &Link) {
 }
 
 fn first_number(room: &Room) -> Option<u64> {
-    room.rows.with_untracked(|rows| {
-        rows.iter().find_map(|row| match row.state.get_untracked() {
-            RowState::Sent { seq } => Some(seq),
-            RowState::Pending | RowState::Failed(_) => None,
-        })
-    })
+    room.rows.with_untracked(|rows| rows.iter().find_map(Row::seq))
 }
 
 /// What stands above the first message.

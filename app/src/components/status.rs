@@ -25,7 +25,7 @@ pub fn Status(
     let typists = room.typists;
     view! {
         <div class="status">
-            <p class="pill" id=NOT_LOADED_ID hidden>
+            <p class="pill pill-notice" id=NOT_LOADED_ID hidden>
                 {t(Text::AppDidNotLoad)}
                 <a class="pill-action" href="" rel="external">{t(Text::Retry)}</a>
             </p>

@@ -10,13 +10,14 @@ use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 use protocol::act::{Act, Enter, Leave};
 use protocol::client::exchange::Ask;
+use protocol::model::{Rank, Role};
 
-use super::error::Error;
+use super::room_or_error;
 use crate::components::composer::Returned;
 use crate::components::form::{FormOp, RefusedForm, Sending};
 use crate::components::messages::ask_older;
 use crate::components::{Composer, Header, Icon, Messages, Sign, Status};
-use crate::first_page::{FirstPage, Form, FormOps, Shown};
+use crate::first_page::{Form, FormOps};
 use crate::link::Link;
 use crate::routes::{ROOMS_PATH, room_part_path};
 use crate::store::{Membership, Room, Store};
@@ -31,10 +32,7 @@ pub fn RoomPage(
     /// The room's key.
     key: String,
 ) -> impl IntoView {
-    match expect_context::<Store>().room(&key) {
-        Some(room) => view! { <KnownRoom room/> }.into_any(),
-        None => view! { <Error/> }.into_any(),
-    }
+    room_or_error(&key, |room| view! { <KnownRoom room/> }.into_any())
 }
 
 #[component]
@@ -85,12 +83,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
 /// Tells the machine that the room is on the screen, with what the first page knew of it, and that
 /// it is no longer when the page goes.
 fn show(room: &Room, link: &Link) {
-    let id = room.id;
-    let cursor = use_context::<FirstPage>().and_then(|page| match page.shown {
-        Shown::Room(page) if page.entry.id == id => page.inside,
-        _ => None,
-    });
-    let cursor = cursor.filter(|inside| !inside.newer).map(|inside| inside.cursor);
+    let (id, cursor) = (room.id, room.cursor);
     let (shown, hidden) = (link.clone(), link.clone());
     Effect::new(move |_| shown.ask(Ask::Show { room: id, cursor }));
     on_cleanup(move || hidden.ask(Ask::Hide(id)));
@@ -109,14 +102,16 @@ fn Inside(room: Room, #[prop(into)] on_sent: Callback<()>) -> impl IntoView {
     .into_any()
 }
 
-/// What can be done about the room: its settings, and to leave it.
+/// What this user can do about the room, if anything: change its name and topic, and leave it.
 #[component]
 fn RoomMenu(room: Room) -> impl IntoView {
+    let me = expect_context::<Store>().me;
     let settings = room_part_path(&room.key, "settings");
-    let member = room.membership.clone();
-    let everyone = room.everyone;
+    let (role, membership, leaves) = (room.role.clone(), room.membership.clone(), !room.everyone);
     move || {
-        (member.get() == Membership::Member).then(|| {
+        let operates = me.with(|me| me.as_ref().is_some_and(|me| me.rank >= Rank::Admin));
+        let configures = operates || role.get() >= Role::Moderator;
+        (membership.get() == Membership::Member && (configures || leaves)).then(|| {
             view! {
                 <button
                     type="button"
@@ -127,11 +122,13 @@ fn RoomMenu(room: Room) -> impl IntoView {
                     <Icon sign=Sign::More/>
                 </button>
                 <div class="menu" id="room-menu" popover="auto">
-                    <a class="menu-row" href=settings.clone()>
-                        <Icon sign=Sign::Sliders/>
-                        {t(Text::RoomSettings)}
-                    </a>
-                    {(!everyone).then(|| view! { <LeaveForm room=room.clone()/> })}
+                    {configures.then(|| view! {
+                        <a class="menu-row" href=settings.clone()>
+                            <Icon sign=Sign::Sliders/>
+                            {t(Text::RoomSettings)}
+                        </a>
+                    })}
+                    {leaves.then(|| view! { <LeaveForm room=room.clone()/> })}
                 </div>
             }
         })

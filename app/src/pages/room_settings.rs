@@ -9,12 +9,12 @@ use protocol::act::{Act, Configure};
 use protocol::limits::{ROOM_NAME_CHARS_MAX, TOPIC_CHARS_MAX};
 use protocol::model::{RoomName, Topic};
 
-use super::error::Error;
+use super::room_or_error;
 use crate::components::Header;
 use crate::components::form::{Field, FormOp, RefusedForm, Sending};
 use crate::first_page::{Form, FormOps};
 use crate::routes::{room_part_path, room_path};
-use crate::store::{Room, Store};
+use crate::store::Room;
 use crate::text::{Text, t};
 
 /// The page on which the room with this key gets another name and topic.
@@ -23,10 +23,7 @@ pub fn RoomSettingsPage(
     /// The room's key.
     key: String,
 ) -> impl IntoView {
-    match expect_context::<Store>().room(&key) {
-        Some(room) => view! { <Settings room/> }.into_any(),
-        None => view! { <Error/> }.into_any(),
-    }
+    room_or_error(&key, |room| view! { <Settings room/> }.into_any())
 }
 
 #[component]
