@@ -5,7 +5,7 @@
 //! and never waits; to end one it closes its outlet, and its task does the rest.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ struct Connection {
     user: UserId,
     sign_in: [u8; 32],
     page: Option<PageId>,
-    unanswered: usize,
+    unanswered: Arc<AtomicUsize>,
     outlet: OutletHandle,
 }
 
@@ -49,6 +49,7 @@ pub struct TooManySockets;
 pub struct Place {
     hub: Hub,
     socket: SocketId,
+    unanswered: Arc<AtomicUsize>,
 }
 
 impl Hub {
@@ -83,9 +84,10 @@ impl Hub {
             return Err(TooManySockets);
         }
         let socket = outlet.socket();
-        let connection = Connection { user, sign_in, page: None, unanswered: 0, outlet };
-        connections.insert(socket, connection);
-        Ok(Place { hub: self.clone(), socket })
+        let unanswered = Arc::new(AtomicUsize::new(0));
+        let place = Place { hub: self.clone(), socket, unanswered: Arc::clone(&unanswered) };
+        connections.insert(socket, Connection { user, sign_in, page: None, unanswered, outlet });
+        Ok(place)
     }
 
     /// How many connections there are.
@@ -117,7 +119,7 @@ impl Hub {
         self.0.stopping.send_replace(true);
         // Every connection's task is given a moment to see the sign before the first look.
         sleep(DRAIN_LOOK).await;
-        let answered = |connection: &Connection| connection.unanswered == 0;
+        let answered = |connection: &Connection| connection.unanswered.load(Ordering::Relaxed) == 0;
         self.wait_until(patience, |all| all.values().all(answered)).await;
         self.close_where(CloseCode::RESTART, |_, _| true);
         self.wait_until(patience, BTreeMap::is_empty).await;
@@ -174,9 +176,7 @@ impl Place {
 
     /// Tells how many acts of this connection wait for their answer; a drain waits for them.
     pub fn set_unanswered(&self, unanswered: usize) {
-        if let Some(connection) = self.hub.connections().get_mut(&self.socket) {
-            connection.unanswered = unanswered;
-        }
+        self.unanswered.store(unanswered, Ordering::Relaxed);
     }
 }
 

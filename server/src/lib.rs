@@ -13,5 +13,6 @@ pub mod history;
 pub mod hub;
 pub mod outlet;
 pub mod rooms;
+pub mod session;
 pub mod socket;
 pub mod throttle;

@@ -11,8 +11,9 @@ use protocol::change::Envelope;
 use protocol::ids::{LogId, UserId};
 use protocol::refusal::RetryReason;
 
-use crate::clock::{Clock, SystemChance};
+use crate::clock::Clock;
 use crate::config::Limits;
+use crate::history::writer::Writer;
 use crate::history::{History, Later, Outcome, Pending, Unavailable, Verdict};
 
 pub mod key;
@@ -39,6 +40,7 @@ pub struct Rooms(Arc<House>);
 
 struct House {
     history: Arc<dyn History>,
+    writer: Writer,
     clock: Arc<dyn Clock>,
     limits: Arc<Limits>,
     logs: Mutex<BTreeMap<LogId, LogHandle>>,
@@ -46,11 +48,16 @@ struct House {
 }
 
 impl Rooms {
-    /// Opens the rooms over a store. Log tasks run where this is used.
+    /// Opens the rooms over a store and its writer. Log tasks run where this is used.
     #[must_use]
-    pub fn new(history: Arc<dyn History>, clock: Arc<dyn Clock>, limits: Arc<Limits>) -> Self {
+    pub fn new(
+        history: Arc<dyn History>,
+        writer: Writer,
+        clock: Arc<dyn Clock>,
+        limits: Arc<Limits>,
+    ) -> Self {
         let (logs, rates) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(House { history, clock, limits, logs, rates }))
+        Self(Arc::new(House { history, writer, clock, limits, logs, rates }))
     }
 
     /// Does one act for somebody without a connection, such as a form, and waits for its verdict.
@@ -115,8 +122,8 @@ impl Rooms {
     }
 
     fn commit(&self, batch: Vec<Pending>) -> Later<'static, Outcome> {
-        let (history, now) = (Arc::clone(&self.0.history), self.now());
-        Box::pin(async move { history.commit(&batch, &mut SystemChance, now).await })
+        let writer = self.0.writer.clone();
+        Box::pin(async move { writer.submit(batch).await })
     }
 
     fn read(&self, log: LogId, after: u64) -> Later<'static, Option<Vec<Envelope>>> {

@@ -5,26 +5,19 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
+use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
-use protocol::close::CloseCode;
 use protocol::codec::SUB_PROTOCOL;
-use protocol::ids::UserId;
 
 use crate::clock::Clock;
 use crate::config::Limits;
-use crate::history::{History, SignInHash};
+use crate::history::History;
 use crate::hub::Hub;
 use crate::rooms::Rooms;
+pub use crate::session::Caller;
 
-/// Whom a connection speaks for; made only where a sign-in was checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
-    /// The account.
-    pub user: UserId,
-    /// The sign-in that proves it.
-    pub sign_in: SignInHash,
-}
+mod connection;
+mod transport;
 
 /// All that a connection needs of the house. Cheap to clone.
 #[derive(Clone)]
@@ -44,10 +37,6 @@ pub struct Engine {
 /// Answers the upgrade and lets the connection live in a task of its own.
 #[must_use]
 pub fn upgrade(engine: Engine, caller: Caller, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.protocols([SUB_PROTOCOL]).on_upgrade(move |mut socket| async move {
-        let _ = (engine.hub.count(), caller);
-        let code = CloseCode::TRY_LATER;
-        let close = CloseFrame { code: code.0, reason: code.reason().into() };
-        let _ = socket.send(Message::Close(Some(close))).await;
-    })
+    transport::with_small_buffers(upgrade.protocols([SUB_PROTOCOL]))
+        .on_upgrade(move |socket| connection::run(engine, caller, socket))
 }

@@ -20,7 +20,10 @@ pub struct OutletHandle(Arc<Shared>);
 struct Shared {
     socket: SocketId,
     wired: Mutex<Wired>,
+    /// Rung when something waits to be written.
     bell: Notify,
+    /// Rung when something is to be read for a slot, or the connection is being closed.
+    errand: Notify,
 }
 
 struct Wired {
@@ -42,7 +45,12 @@ impl OutletHandle {
             orders: Vec::new(),
             closing: None,
         };
-        Self(Arc::new(Shared { socket, wired: Mutex::new(wired), bell: Notify::new() }))
+        Self(Arc::new(Shared {
+            socket,
+            wired: Mutex::new(wired),
+            bell: Notify::new(),
+            errand: Notify::new(),
+        }))
     }
 
     /// The connection it belongs to.
@@ -71,33 +79,32 @@ impl OutletHandle {
         let Ok(mut wired) = self.0.wired.lock() else { return };
         let wired = &mut *wired;
         wired.outlet.step(input, now, &mut *wired.sink, &mut wired.out);
-        let mut rings = false;
         for output in wired.out.drain(..) {
             match output {
-                Output::Wake => rings = true,
+                Output::Wake => self.0.bell.notify_one(),
                 Output::Fetch(order) => {
                     wired.orders.push(order);
-                    rings = true;
+                    self.0.errand.notify_one();
                 }
-                Output::Closing(code) => wired.closing = Some(code),
+                Output::Closing(code) => {
+                    wired.closing = Some(code);
+                    self.0.errand.notify_one();
+                }
                 Output::Alarm(alarm) => {
                     tracing::error!(socket = self.0.socket.0, ?alarm, "a rule of delivery broke");
                 }
             }
         }
-        if rings {
-            self.0.bell.notify_one();
-        }
     }
 
-    /// Waits until there is something to write or to fetch. One task waits here.
+    /// Waits until something is to be written. One task waits here.
     pub async fn rung(&self) {
         self.0.bell.notified().await;
     }
 
-    /// Rings for its task; the transport calls it when it can take more.
-    pub fn ring(&self) {
-        self.0.bell.notify_one();
+    /// Waits until something is to be read, or the connection is being closed. One task waits here.
+    pub async fn sent_out(&self) {
+        self.0.errand.notified().await;
     }
 
     /// The reads that were ordered since the last call.

@@ -1,8 +1,10 @@
 //! The outlet's rules, one by one, over a tail in memory and a sink that takes what a test allows.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use protocol::codec::decode_event;
-use protocol::event::{Gone, GoneReason, Probed, SubOk};
+use protocol::event::{Gone, GoneReason, Probed, ResetReason, SubOk};
 use protocol::ids::RoomId;
 
 use super::chunk::tests::{left, posted};

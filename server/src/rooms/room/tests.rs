@@ -1,0 +1,149 @@
+//! The log's rules, one by one, stepped by hand with envelopes in place of a store.
+//!
+//! Its law: a test names the promise it holds the log to.
+
+use protocol::act::{Act, Leave, Op};
+use protocol::event::Accepted;
+use protocol::ids::{DeviceId, OpId, RoomId};
+
+use super::*;
+use crate::history::SignInHash;
+use crate::outlet::chunk::tests::{left, posted, seqs};
+use crate::rooms::lane::Lane;
+
+type World = Log<u32, ()>;
+
+fn id() -> LogId {
+    RoomId::from_bytes([1; 16]).log()
+}
+
+fn log(head: u64) -> World {
+    Log::new(id(), head, SharedTail::new(Tail::new(0)))
+}
+
+fn step(log: &mut World, input: Input<u32, ()>, now: i64) -> Vec<Output<u32>> {
+    let mut out = Vec::new();
+    log.step(input, now, &mut out);
+    out
+}
+
+fn entry(reply: u32, lane: &Lane) -> Entry<u32> {
+    let op = Op {
+        op_id: OpId::make(i64::from(reply), [1; 10]),
+        act: Act::Leave(Leave { room: RoomId::from_bytes([1; 16]) }),
+    };
+    let pending = Pending {
+        author: UserId::from_bytes([9; 16]),
+        sign_in: SignInHash::from_bytes([0; 32]),
+        device: DeviceId::NIL,
+        op,
+        check_only: false,
+    };
+    Entry { pending, mark: Some(lane.mark()), queued_at: 0, reply }
+}
+
+fn answer(events: Vec<Envelope>) -> Answer {
+    let accepted = Accepted {
+        op_id: OpId::NIL,
+        log: id(),
+        seq: events.first().map_or(0, |event| event.seq),
+        id: events.first().map_or(protocol::ids::EventId::NIL, |event| event.id),
+        at: 0,
+    };
+    Answer { verdict: Verdict::Accepted(accepted), events }
+}
+
+fn spoken(out: &[Output<u32>]) -> Vec<u64> {
+    out.iter()
+        .filter_map(|output| match output {
+            Output::Speak(chunk) => Some(seqs(chunk.bytes_from(0))),
+            _ => None,
+        })
+        .flatten()
+        .collect()
+}
+
+fn reads(out: &[Output<u32>]) -> Option<u64> {
+    out.iter().find_map(|output| match output {
+        Output::Read { after } => Some(*after),
+        _ => None,
+    })
+}
+
+#[test]
+fn what_is_committed_is_spoken_once_and_in_order() {
+    let mut log = log(4);
+    step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
+    assert!(!log.wants_batch());
+    let out =
+        step(&mut log, Input::Outcome(Outcome::Committed(vec![answer(vec![posted(5, "a")])])), 0);
+    assert_eq!(spoken(&out), [5]);
+    assert!(log.wants_batch());
+    let out = step(&mut log, Input::Hint(5), 0);
+    assert_eq!((spoken(&out), reads(&out)), (vec![], None));
+}
+
+#[test]
+fn what_is_missing_before_an_event_is_read_first() {
+    let mut log = log(4);
+    step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
+    let out =
+        step(&mut log, Input::Outcome(Outcome::Committed(vec![answer(vec![posted(6, "b")])])), 0);
+    assert_eq!((spoken(&out), reads(&out)), (vec![], Some(4)));
+    let out = step(&mut log, Input::Events(Some(vec![posted(5, "a"), posted(6, "b")])), 0);
+    assert_eq!((spoken(&out), reads(&out)), (vec![5, 6], None));
+}
+
+#[test]
+fn a_failed_batch_voids_what_its_lanes_have_under_way() {
+    let mut log = log(0);
+    let (one, other) = (Lane::default(), Lane::default());
+    let waiting = entry(4, &one);
+    step(&mut log, Input::Batch(vec![entry(1, &one), entry(2, &one), entry(3, &other)]), 0);
+    let out = step(&mut log, Input::Outcome(Outcome::Failed(RetryReason::DiskFull)), 0);
+    let retry = Reply::Verdict(Verdict::Retry(RetryReason::DiskFull));
+    let replies: Vec<_> = out
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Reply(to, reply) => Some((to, reply)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(replies, [(1, retry.clone()), (2, Reply::Void), (3, retry)]);
+    let out = step(&mut log, Input::Batch(vec![waiting]), 0);
+    assert!(matches!(out[..], [Output::Reply(4, Reply::Void)]));
+}
+
+#[test]
+fn an_op_that_waited_too_long_is_put_off() {
+    let mut log = log(0);
+    let out = step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), QUEUED_MS_MAX + 1);
+    assert!(matches!(out[..], [Output::Reply(1, Reply::Verdict(Verdict::Retry(_)))]));
+}
+
+#[test]
+fn after_an_unknown_outcome_the_store_is_looked_into_twice() {
+    let mut log = log(0);
+    step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
+    let out = step(&mut log, Input::Outcome(Outcome::Unknown), 0);
+    assert_eq!(reads(&out), Some(0));
+    assert_eq!(reads(&step(&mut log, Input::Events(Some(vec![])), 0)), None);
+    let at = log.wakes_at().unwrap();
+    assert_eq!(reads(&step(&mut log, Input::Tick, at)), Some(0));
+    assert_eq!(spoken(&step(&mut log, Input::Events(Some(vec![posted(1, "a")])), at)), [1]);
+}
+
+#[test]
+fn who_left_is_off_the_list_but_not_who_came_back_since() {
+    let mut log = log(3);
+    for (sub, born) in [(1, 3), (2, 9)] {
+        let user = UserId::from_bytes([5; 16]);
+        let socket = SocketId(1);
+        step(&mut log, Input::Join(Subscriber { socket, sub, user, born, outlet: () }), 0);
+    }
+    let chunk = Chunk::cut(&[left(4, 5)]).unwrap().remove(0);
+    log.offered(&chunk);
+    assert_eq!(log.subscribers().iter().map(|told| told.sub).collect::<Vec<_>>(), [2]);
+    step(&mut log, Input::Leave(SocketId(1), 1), 0);
+    assert_eq!(log.subscribers().len(), 1, "an old guard takes nobody else off");
+}

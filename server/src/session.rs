@@ -1,0 +1,435 @@
+//! One client's conversation with the server: what is understood, allowed now, and answered.
+//!
+//! A plain struct with `step(input, now) -> outputs`; the connection's task (`socket/connection.rs`)
+//! carries them out, the simulation steps it bare (see `Session`). `session/handle.rs` is its table
+//! of verbs. Its law: `Hello` comes first and once, every op gets at most one answer, an op of a
+//! void generation gets none, and whatever is too much is answered or cut, never queued.
+
+use std::collections::BTreeMap;
+
+use protocol::bounded::{List, Text};
+use protocol::close::CloseCode;
+use protocol::cursor::Cursor;
+use protocol::event::{Drain, Event, Faulty, RefuseRetry, Rooms, Welcome};
+use protocol::frame::Command;
+use protocol::ids::{DeviceId, LogId, OpId, PageId, RoomId, UserId};
+use protocol::limits::{
+    BAD_FRAMES_MAX, CLIENT_SILENCE_MS_MAX, PING_MS, ROOMS_A_FRAME_MAX, WELCOME_MS_MAX, WINDOW_OPS,
+};
+use protocol::model::{DisplayName, Me, RoomEntry};
+use protocol::refusal::{Fault, RetryReason};
+
+use crate::clock::{Chance, SeededChance};
+use crate::history::{Arrival, Pending, SignInHash, Standing, Verdict};
+use crate::rooms::lane::{Lane, Mark};
+use crate::rooms::rates::{Bucket, SharedRates};
+use crate::rooms::room::Reply;
+use crate::rooms::task::TurnedAway;
+use crate::throttle::Rate;
+
+mod handle;
+pub mod reading;
+
+/// Lanes that one connection may have open.
+const LANES_MAX: usize = 1_024;
+/// Refusals for sending too fast that a client may ignore before it is closed.
+const IGNORED_MAX: u32 = 3;
+/// Signs of typing that a connection may send.
+const TYPING_RATE: Rate = Rate::per_second(2, 10);
+/// Milliseconds over which the clients of a stopping server come back.
+const DRAIN_SPREAD_MS: u64 = 2_000;
+
+/// Whom a connection speaks for; made only where a sign-in was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The account.
+    pub user: UserId,
+    /// The sign-in that proves it.
+    pub sign_in: SignInHash,
+}
+
+/// What a session is told at its beginning.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Whom it speaks for.
+    pub caller: Caller,
+    /// How often that user may act.
+    pub rates: SharedRates,
+    /// Characters that a message may have.
+    pub text_chars_max: u32,
+    /// Which build answers.
+    pub build: &'static str,
+    /// What its random delays come from; no secret.
+    pub seed: u64,
+}
+
+/// What happens to a session.
+#[derive(Debug)]
+pub enum Input {
+    /// A frame that could be read; given only while `is_ready`.
+    Command(Command),
+    /// A frame that could not.
+    Faulty {
+        /// What is wrong with it.
+        fault: Fault,
+        /// The kind it named; 0 where it could not be read.
+        kind: u16,
+    },
+    /// The answer to `Output::Arrive`; nothing where the account is gone.
+    Arrived(Option<Box<Arrival>>),
+    /// The answer to `Output::Act`.
+    Replied(Ticket, Reply),
+    /// Another answer to `Output::Act`: the log did not take the op in.
+    TurnedAway(Ticket, TurnedAway),
+    /// The server is about to stop.
+    Stop,
+    /// Time has passed.
+    Tick,
+}
+
+/// What a session asks of the task around it, to be carried out in order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send these before everything else.
+    Greet(Vec<Event>),
+    /// Send this.
+    Answer(Event),
+    /// Name the page in the register and read the user's arrival; no command until `Arrived`.
+    Arrive {
+        /// This page load.
+        page: PageId,
+        /// What the client knows of its user's log.
+        cursor: Option<Cursor>,
+    },
+    /// Subscribe the user's own log under the number 0, as this standing says.
+    SubscribeOwn {
+        /// How the log stands to the cursor.
+        standing: Standing,
+        /// What the client knows of it.
+        cursor: Option<Cursor>,
+    },
+    /// Read how the user stands to the room, then subscribe him or refuse him.
+    Subscribe {
+        /// The client's number of it.
+        sub: u32,
+        /// The room.
+        room: RoomId,
+        /// What the client knows of it.
+        cursor: Option<Cursor>,
+    },
+    /// Tell the outlet that this subscription is not wanted any more.
+    Unsubscribe(u32),
+    /// Tell the outlet that a page arrived.
+    PageAck(u32),
+    /// Put the op into its lane's log's mailbox.
+    Act(Ticket, Pending),
+    /// Read older messages and answer with `Older`.
+    Older(protocol::command::History),
+    /// Tell the room's log, if the client is live there, who writes.
+    Typing {
+        /// The room.
+        room: RoomId,
+        /// How the user is called.
+        name: DisplayName,
+        /// Whether he writes still.
+        active: bool,
+    },
+    /// Let the outlet send a `Ping` of this number.
+    Ping(u32),
+    /// End the connection.
+    Close(CloseCode),
+}
+
+/// What the answer to an op is matched by.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    op_id: OpId,
+    log: LogId,
+    mark: Mark,
+    /// The name that the op gives the user, if it is that kind of op.
+    name: Option<DisplayName>,
+}
+
+impl Ticket {
+    /// The log that the op goes to.
+    #[must_use]
+    pub const fn log(&self) -> LogId {
+        self.log
+    }
+
+    /// The mark under which it goes there.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.mark.clone()
+    }
+}
+
+enum Stage {
+    /// Waits for `Hello`.
+    Opened,
+    /// Waits for `Arrived`.
+    Arriving {
+        device: DeviceId,
+        cursor: Option<Cursor>,
+    },
+    Open {
+        device: DeviceId,
+        name: DisplayName,
+    },
+    Closed,
+}
+
+struct OpenLane {
+    lane: Lane,
+    under_way: u32,
+}
+
+/// One session, from the upgrade to the close.
+///
+/// To step it without tasks: give a `Command` only while `is_ready` and while the outputs of the
+/// one before are carried out (a `Subscribe` is: read `standing`, join the log's list, then step the
+/// outlet); `Replied` comes whenever the test pleases, `Tick` when `wakes_at` has come.
+pub struct Session {
+    terms: Terms,
+    stage: Stage,
+    opened_at: i64,
+    heard_at: i64,
+    ping_at: i64,
+    ping_number: u32,
+    bad_frames: u32,
+    last_sub: u32,
+    unanswered: usize,
+    lanes: BTreeMap<LogId, OpenLane>,
+    typing: Bucket,
+    /// Until when the client was told to wait for sending too fast.
+    patience_until: i64,
+    ignored: u32,
+    is_stopping: bool,
+    chance: SeededChance,
+}
+
+impl Session {
+    /// A session whose socket was just opened.
+    #[must_use]
+    pub fn new(terms: Terms, now: i64) -> Self {
+        let chance = SeededChance::new(terms.seed);
+        Self {
+            terms,
+            stage: Stage::Opened,
+            opened_at: now,
+            heard_at: now,
+            ping_at: i64::MAX,
+            ping_number: 0,
+            bad_frames: 0,
+            last_sub: 0,
+            unanswered: 0,
+            lanes: BTreeMap::new(),
+            typing: Bucket::new(&TYPING_RATE),
+            patience_until: 0,
+            ignored: 0,
+            is_stopping: false,
+            chance,
+        }
+    }
+
+    /// Takes an input in.
+    pub fn step(&mut self, input: Input, now: i64, out: &mut Vec<Output>) {
+        if matches!(self.stage, Stage::Closed) {
+            return;
+        }
+        match input {
+            Input::Command(command) => {
+                self.heard_at = now;
+                self.handle(command, now, out);
+            }
+            Input::Faulty { fault, kind } => {
+                self.heard_at = now;
+                self.bad_frame(fault, kind, out);
+            }
+            Input::Arrived(arrival) => self.arrived(arrival, now, out),
+            Input::Replied(ticket, reply) => self.replied(ticket, reply, out),
+            Input::TurnedAway(ticket, away) => self.turned_away(&ticket, away, out),
+            Input::Stop => self.stop(out),
+            Input::Tick => self.tick(now, out),
+        }
+    }
+
+    /// Whether the next command may come: the window is open and nothing is awaited first.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.unanswered < WINDOW_OPS && matches!(self.stage, Stage::Opened | Stage::Open { .. })
+    }
+
+    /// Ops that wait for their answer.
+    #[must_use]
+    pub const fn unanswered(&self) -> usize {
+        self.unanswered
+    }
+
+    /// When `Tick` is due.
+    #[must_use]
+    pub fn wakes_at(&self) -> Option<i64> {
+        match self.stage {
+            Stage::Opened | Stage::Arriving { .. } => {
+                Some(self.opened_at.saturating_add(WELCOME_MS_MAX))
+            }
+            Stage::Open { .. } => {
+                Some(self.ping_at.min(self.heard_at.saturating_add(CLIENT_SILENCE_MS_MAX)))
+            }
+            Stage::Closed => None,
+        }
+    }
+
+    fn close(&mut self, code: CloseCode, out: &mut Vec<Output>) {
+        self.stage = Stage::Closed;
+        out.push(Output::Close(code));
+    }
+
+    fn bad_frame(&mut self, fault: Fault, kind: u16, out: &mut Vec<Output>) {
+        self.bad_frames += 1;
+        if fault == Fault::NotBinary {
+            self.close(CloseCode::NOT_BINARY, out);
+        } else if self.bad_frames >= BAD_FRAMES_MAX {
+            self.close(CloseCode::BAD_FRAMES, out);
+        } else {
+            out.push(Output::Answer(Event::Faulty(Faulty { fault, kind })));
+        }
+    }
+
+    fn arrived(&mut self, arrival: Option<Box<Arrival>>, now: i64, out: &mut Vec<Output>) {
+        let Stage::Arriving { device, cursor } = self.stage else { return };
+        let Some(arrival) = arrival else { return self.close(CloseCode::SIGNED_OUT, out) };
+        let Arrival { me, disabled, rooms, standing } = *arrival;
+        if disabled {
+            return self.close(CloseCode::DISABLED, out);
+        }
+        self.stage = Stage::Open { device, name: me.name.clone() };
+        let first_ping_ms = self.chance.below(PING_MS.unsigned_abs());
+        self.ping_at = now.saturating_add_unsigned(first_ping_ms);
+        out.push(Output::Greet(self.greeting(me, rooms, now)));
+        out.push(Output::SubscribeOwn { standing, cursor });
+        if self.is_stopping {
+            self.say_drain(out);
+        }
+    }
+
+    fn greeting(&self, user: Me, rooms: Vec<RoomEntry>, now: i64) -> Vec<Event> {
+        let mut pages = rooms.chunks(ROOMS_A_FRAME_MAX);
+        let page = |entries: &[RoomEntry]| List::cut(entries.iter().cloned());
+        let welcome = Welcome {
+            user,
+            rooms: pages.next().map(page).unwrap_or_default(),
+            more: pages.len() > 0,
+            ping_ms: u32::try_from(PING_MS).unwrap_or(u32::MAX),
+            text_chars_max: self.terms.text_chars_max,
+            window: u16::try_from(WINDOW_OPS).unwrap_or(u16::MAX),
+            server_time: now,
+            build: Text::cut(self.terms.build),
+        };
+        let mut greeting = vec![Event::Welcome(welcome)];
+        while let Some(entries) = pages.next() {
+            greeting.push(Event::Rooms(Rooms { rooms: page(entries), more: pages.len() > 0 }));
+        }
+        greeting
+    }
+
+    fn replied(&mut self, ticket: Ticket, reply: Reply, out: &mut Vec<Output>) {
+        self.answered(&ticket);
+        match reply {
+            Reply::Verdict(Verdict::Accepted(accepted)) => {
+                if let (Some(new), Stage::Open { name, .. }) = (ticket.name, &mut self.stage) {
+                    *name = new;
+                }
+                out.push(Output::Answer(Event::Accepted(accepted)));
+            }
+            Reply::Verdict(Verdict::Refused(refused)) => {
+                out.push(Output::Answer(Event::Refused(refused)));
+            }
+            Reply::Verdict(Verdict::Retry(reason)) => {
+                self.put_off(&ticket, reason, wait_ms(reason), out);
+            }
+            Reply::Verdict(Verdict::SignedOut) => self.close(CloseCode::SIGNED_OUT, out),
+            Reply::Void => {}
+            Reply::Unknown => self.close(CloseCode::COMMIT_UNKNOWN, out),
+        }
+    }
+
+    fn turned_away(&mut self, ticket: &Ticket, away: TurnedAway, out: &mut Vec<Output>) {
+        self.answered(ticket);
+        // Of the ops under way in a lane only one is told that all are void.
+        if ticket.mark.put_off() {
+            self.put_off(ticket, away.reason, away.retry_after_ms, out);
+        }
+    }
+
+    /// Answers that an op is not done now; its lane's generation is raised already.
+    fn put_off(&self, ticket: &Ticket, reason: RetryReason, ms: u32, out: &mut Vec<Output>) {
+        let lane_generation = self.lanes.get(&ticket.log).map_or(0, |open| open.lane.generation());
+        out.push(Output::Answer(Event::RefuseRetry(RefuseRetry {
+            op_id: ticket.op_id,
+            log: ticket.log,
+            lane_generation,
+            retry_after_ms: ms,
+            reason,
+        })));
+    }
+
+    /// One op less is under way; a lane that is as at the beginning is forgotten.
+    fn answered(&mut self, ticket: &Ticket) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if let Some(open) = self.lanes.get_mut(&ticket.log) {
+            open.under_way = open.under_way.saturating_sub(1);
+            if open.under_way == 0 && open.lane.generation() == 0 && !ticket.mark.is_void() {
+                self.lanes.remove(&ticket.log);
+            }
+        }
+    }
+
+    fn stop(&mut self, out: &mut Vec<Output>) {
+        self.is_stopping = true;
+        if matches!(self.stage, Stage::Open { .. }) {
+            self.say_drain(out);
+        }
+    }
+
+    fn say_drain(&mut self, out: &mut Vec<Output>) {
+        let after_ms = u32::try_from(self.chance.below(DRAIN_SPREAD_MS)).unwrap_or(0);
+        out.push(Output::Answer(Event::Drain(Drain { after_ms })));
+    }
+
+    fn tick(&mut self, now: i64, out: &mut Vec<Output>) {
+        match self.stage {
+            Stage::Opened if now >= self.opened_at.saturating_add(WELCOME_MS_MAX) => {
+                self.close(CloseCode::NO_HELLO, out);
+            }
+            Stage::Arriving { .. } if now >= self.opened_at.saturating_add(WELCOME_MS_MAX) => {
+                self.close(CloseCode::TRY_LATER, out);
+            }
+            Stage::Open { .. } => {
+                if now >= self.heard_at.saturating_add(CLIENT_SILENCE_MS_MAX) {
+                    return self.close(CloseCode::SILENT, out);
+                }
+                if now >= self.ping_at {
+                    let tenth = PING_MS.unsigned_abs() / 10;
+                    let wait_ms = 9 * tenth + self.chance.below(2 * tenth);
+                    self.ping_at = now.saturating_add_unsigned(wait_ms);
+                    self.ping_number = self.ping_number.wrapping_add(1);
+                    out.push(Output::Ping(self.ping_number));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// When an op that was not done may be tried again, in milliseconds.
+const fn wait_ms(reason: RetryReason) -> u32 {
+    match reason {
+        RetryReason::Busy => 250,
+        RetryReason::Rate | RetryReason::Unavailable | RetryReason::Draining => 1_000,
+        RetryReason::DiskFull => 30_000,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! The session's rules, one by one, stepped by hand without a socket or a store.
+//!
+//! Its law: a test names the promise it holds the session to.
+
+use protocol::act::{OpHead, Post};
+use protocol::command::{Hello, Probe, Sub};
+use protocol::cursor::Cursor;
+use protocol::event::Accepted;
+use protocol::frame::Act;
+use protocol::ids::EventId;
+use protocol::model::{MessageText, Rank};
+
+use super::*;
+use crate::config::Limits;
+use crate::history::Membership;
+use crate::rooms::rates::Rates;
+
+struct World {
+    session: Session,
+    now: i64,
+    ops: u8,
+}
+
+fn me() -> UserId {
+    UserId::from_bytes([5; 16])
+}
+
+fn room() -> RoomId {
+    RoomId::from_bytes([1; 16])
+}
+
+fn hello(version: u16) -> Command {
+    Command::Hello(Hello {
+        version,
+        build: Text::cut("test"),
+        page: PageId::NIL,
+        device: DeviceId::NIL,
+        abilities: 0,
+        user_cursor: None,
+    })
+}
+
+fn arrival(room_count: u8) -> Box<Arrival> {
+    let entry = |number: u8| RoomEntry {
+        id: RoomId::from_bytes([number; 16]),
+        key: Text::cut("room"),
+        name: Text::cut("Room"),
+        topic: Text::default(),
+        everyone: false,
+        role: protocol::model::Role::Member,
+        head: 0,
+    };
+    Box::new(Arrival {
+        me: Me { id: me(), name: Text::cut("Ada"), rank: Rank::Guest },
+        disabled: false,
+        rooms: (0..room_count).map(entry).collect(),
+        standing: Standing {
+            membership: Membership { role: protocol::model::Role::Member, joined_seq: 0 },
+            head: Cursor::start(1),
+            floor: 1,
+            floor_tag: 0,
+            cursor_tag: None,
+        },
+    })
+}
+
+impl World {
+    fn opened() -> Self {
+        let terms = Terms {
+            caller: Caller { user: me(), sign_in: SignInHash::from_bytes([0; 32]) },
+            rates: SharedRates::new(Rates::new(&Limits::default())),
+            text_chars_max: 10_000,
+            build: "test",
+            seed: 7,
+        };
+        Self { session: Session::new(terms, 0), now: 0, ops: 0 }
+    }
+
+    fn greeted() -> Self {
+        let mut world = Self::opened();
+        world.command(hello(1));
+        world.step(Input::Arrived(Some(arrival(1))));
+        world
+    }
+
+    fn step(&mut self, input: Input) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.session.step(input, self.now, &mut out);
+        out
+    }
+
+    fn command(&mut self, command: Command) -> Vec<Output> {
+        self.step(Input::Command(command))
+    }
+
+    fn post(&mut self, lane_generation: u32, text: &str) -> Vec<Output> {
+        self.ops += 1;
+        let op_id = OpId::from_bytes([self.ops; 16]);
+        let head = OpHead { op_id, lane_generation, check_only: false };
+        let text = MessageText::new(text).unwrap();
+        self.command(Command::Op(head, Act::Post(Post { room: room(), text })))
+    }
+
+    fn ticket(&mut self, lane_generation: u32) -> Ticket {
+        match self.post(lane_generation, "hello").pop() {
+            Some(Output::Act(ticket, _)) => ticket,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn closed(out: &[Output]) -> Option<CloseCode> {
+    out.iter().find_map(|output| match output {
+        Output::Close(code) => Some(*code),
+        _ => None,
+    })
+}
+
+fn retried(out: &[Output]) -> Option<(u32, RetryReason)> {
+    out.iter().find_map(|output| match output {
+        Output::Answer(Event::RefuseRetry(refused)) => {
+            Some((refused.lane_generation, refused.reason))
+        }
+        _ => None,
+    })
+}
+
+#[test]
+fn hello_comes_first_and_once() {
+    let out = World::opened().command(Command::Probe(Probe { number: 1 }));
+    assert_eq!(closed(&out), Some(CloseCode::OUT_OF_TURN));
+    assert_eq!(closed(&World::greeted().command(hello(1))), Some(CloseCode::OUT_OF_TURN));
+    assert_eq!(closed(&World::opened().command(hello(2))), Some(CloseCode::VERSION));
+}
+
+#[test]
+fn who_says_no_hello_in_five_seconds_is_closed() {
+    let mut world = World::opened();
+    world.now = world.session.wakes_at().unwrap();
+    assert_eq!(world.now, 5_000);
+    assert_eq!(closed(&world.step(Input::Tick)), Some(CloseCode::NO_HELLO));
+}
+
+#[test]
+fn rooms_come_fifty_a_frame_and_the_last_says_so() {
+    let mut world = World::opened();
+    world.command(hello(1));
+    let out = world.step(Input::Arrived(Some(arrival(120))));
+    let Some(Output::Greet(greeting)) = out.first() else { panic!("{out:?}") };
+    let more: Vec<_> = greeting
+        .iter()
+        .map(|event| match event {
+            Event::Welcome(welcome) => (welcome.rooms.len(), welcome.more),
+            Event::Rooms(rooms) => (rooms.rooms.len(), rooms.more),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(more, [(50, true), (50, true), (20, false)]);
+}
+
+#[test]
+fn a_bad_frame_is_answered_and_the_third_closes() {
+    let mut world = World::greeted();
+    for fault in [Fault::Checksum, Fault::UnknownKind] {
+        let out = world.step(Input::Faulty { fault, kind: 9 });
+        assert!(
+            matches!(&out[..], [Output::Answer(Event::Faulty(faulty))] if faulty.fault == fault)
+        );
+    }
+    let out = world.step(Input::Faulty { fault: Fault::Trailing, kind: 9 });
+    assert_eq!(closed(&out), Some(CloseCode::BAD_FRAMES));
+}
+
+#[test]
+fn a_number_of_a_subscription_must_grow() {
+    let mut world = World::greeted();
+    let sub = |sub| Command::Sub(Sub { sub, room: room(), cursor: None });
+    assert!(matches!(world.command(sub(2))[..], [Output::Subscribe { sub: 2, .. }]));
+    assert!(matches!(world.command(sub(2))[..], [Output::Answer(Event::Faulty(_))]));
+}
+
+#[test]
+fn no_command_is_read_while_sixteen_ops_wait() {
+    let mut world = World::greeted();
+    let mut tickets: Vec<_> = (0..10).map(|_| world.ticket(0)).collect();
+    world.now = 6_000;
+    tickets.extend((0..6).map(|_| world.ticket(0)));
+    assert!(!world.session.is_ready());
+    let accepted =
+        Accepted { op_id: OpId::NIL, log: room().log(), seq: 1, id: EventId::NIL, at: 0 };
+    let verdict = Reply::Verdict(Verdict::Accepted(accepted));
+    world.step(Input::Replied(tickets.remove(0), verdict));
+    assert!(world.session.is_ready());
+}
+
+#[test]
+fn a_retry_voids_the_lane_and_older_generations_get_no_answer() {
+    let mut world = World::greeted();
+    let (first, second) = (world.ticket(0), world.ticket(0));
+    assert!(first.mark().put_off(), "as the log does");
+    let retry = Reply::Verdict(Verdict::Retry(RetryReason::Unavailable));
+    let out = world.step(Input::Replied(first, retry));
+    assert_eq!(retried(&out), Some((1, RetryReason::Unavailable)));
+    assert!(world.step(Input::Replied(second, Reply::Void)).is_empty());
+    assert!(world.post(0, "late").is_empty());
+    assert!(matches!(world.post(1, "again")[..], [Output::Act(..)]));
+}
+
+#[test]
+fn who_sends_too_fast_is_told_when_and_who_ignores_it_is_closed() {
+    let mut world = World::greeted();
+    for _ in 0..10 {
+        world.ticket(0);
+    }
+    assert_eq!(retried(&world.post(0, "too fast")), Some((1, RetryReason::Rate)));
+    assert_eq!(retried(&world.post(1, "too fast")), Some((2, RetryReason::Rate)));
+    assert_eq!(retried(&world.post(2, "too fast")), Some((3, RetryReason::Rate)));
+    assert_eq!(closed(&world.post(3, "too fast")), Some(CloseCode::RATE));
+}
+
+#[test]
+fn an_unknown_outcome_and_a_lost_sign_in_end_the_connection() {
+    for (reply, code) in [
+        (Reply::Unknown, CloseCode::COMMIT_UNKNOWN),
+        (Reply::Verdict(Verdict::SignedOut), CloseCode::SIGNED_OUT),
+    ] {
+        let mut world = World::greeted();
+        let ticket = world.ticket(0);
+        assert_eq!(closed(&world.step(Input::Replied(ticket, reply))), Some(code));
+    }
+}
+
+#[test]
+fn line_ends_are_taken_as_lf() {
+    let mut world = World::greeted();
+    let out = world.post(0, "a\r\nb");
+    let Some(Output::Act(_, Pending { op, .. })) = out.first() else { panic!("{out:?}") };
+    assert!(matches!(&op.act, Act::Post(post) if &*post.text == "a\nb"));
+}
+
+#[test]
+fn a_silent_client_is_pinged_then_given_up() {
+    let mut world = World::greeted();
+    let mut pings = 0;
+    loop {
+        world.now = world.session.wakes_at().unwrap();
+        let out = world.step(Input::Tick);
+        if let Some(code) = closed(&out) {
+            assert_eq!((code, world.now), (CloseCode::SILENT, 30_000));
+            break;
+        }
+        pings += out.iter().filter(|output| matches!(output, Output::Ping(_))).count();
+    }
+    assert!((1..=2).contains(&pings), "{pings}");
+}
+
+#[test]
+fn a_stopping_server_says_so_and_takes_no_op_in() {
+    let mut world = World::greeted();
+    assert!(matches!(world.step(Input::Stop)[..], [Output::Answer(Event::Drain(_))]));
+    assert_eq!(retried(&world.post(0, "late")), Some((1, RetryReason::Draining)));
+}

@@ -1,0 +1,365 @@
+//! One connection's task: it carries bytes and outputs between socket, session, outlet and rooms.
+//!
+//! Started by `socket::upgrade`, ended by the client, by the outlet's close, or by a broken socket.
+//! Its law: one command at a time is carried out before the next is read; reading stops while the
+//! window is full or answers have no place; nothing is spawned, so nothing outlives the task.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use protocol::close::CloseCode;
+use protocol::codec::{Header, decode_command};
+use protocol::command::History as HistoryAsked;
+use protocol::cursor::Cursor;
+use protocol::event::{Event, Older, USER_SUB};
+use protocol::ids::{LogId, RoomId};
+use protocol::model::Messages;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+use super::Engine;
+use super::transport::{Reading, Received, Writing, divide};
+use crate::history::{Later, OlderMessages, Standing};
+use crate::hub::Place;
+use crate::outlet::chunk::Frame;
+use crate::outlet::handle::OutletHandle;
+use crate::outlet::{Fetched, Input as Said, LINGER_MS, Order, Outlet, Subscription, What};
+use crate::rooms::room::{Reply, Subscriber};
+use crate::session::{Caller, Input, Output, Session, Terms, Ticket, reading};
+
+/// The last moments of a socket whose connection is over.
+const LINGER: Duration = Duration::from_millis(LINGER_MS.unsigned_abs());
+
+/// Lets one upgraded socket live.
+pub(super) async fn run(engine: Engine, caller: Caller, socket: axum::extract::ws::WebSocket) {
+    let clock = engine.clock.clone();
+    let is_spoken = socket.protocol().is_some();
+    let (mut reading, mut writing, pipe) = divide(socket);
+    let outlet = OutletHandle::new(engine.hub.name_socket(), caller.user, Box::new(pipe));
+    let sockets_max = usize::try_from(engine.limits.sockets_per_user).unwrap_or(usize::MAX);
+    let place = engine.hub.enter(caller.user, caller.sign_in.bytes(), outlet.clone(), sockets_max);
+    match (is_spoken, place) {
+        (false, _) => outlet.close(CloseCode::VERSION, clock.now_ms()),
+        (true, Err(_)) => outlet.close(CloseCode::TOO_MANY_SOCKETS, clock.now_ms()),
+        (true, Ok(place)) => {
+            let mut connection = Connection::new(engine, caller, outlet.clone(), place);
+            tokio::select! {
+                () = connection.converse(&mut reading) => {}
+                () = writing.pump(&outlet, &*clock) => {}
+            }
+            connection.log_end();
+        }
+    }
+    linger(&outlet, &mut reading, &mut writing, &*clock).await;
+}
+
+/// Ends a socket so that the client can read why: the last bytes go out, then it is read until the
+/// client has closed too, each for a second at most.
+async fn linger(
+    outlet: &OutletHandle,
+    reading: &mut Reading,
+    writing: &mut Writing,
+    clock: &dyn crate::clock::Clock,
+) {
+    // A task that ends without a code (the client went) closes too: that drops the slots.
+    outlet.close(CloseCode::GOING_AWAY, clock.now_ms());
+    if timeout(LINGER, writing.pump(outlet, clock)).await.is_ok() {
+        let _ = timeout(LINGER, reading.discard()).await;
+    }
+}
+
+struct Connection {
+    engine: Engine,
+    caller: Caller,
+    outlet: OutletHandle,
+    session: Session,
+    place: Place,
+    stopping: watch::Receiver<bool>,
+    /// Ops whose answer is awaited; at most the window.
+    answers: FuturesUnordered<Later<'static, (Ticket, Reply)>>,
+    /// Reads for the outlet's slots; it orders at most two at a time.
+    fetches: FuturesUnordered<Later<'static, (Order, Result<Fetched, CloseCode>)>>,
+}
+
+/// What woke a connection.
+enum Woken {
+    Received(Received),
+    Replied(Ticket, Reply),
+    Fetched(Order, Result<Fetched, CloseCode>),
+    Errand,
+    Stop,
+    Time,
+}
+
+impl Connection {
+    fn new(engine: Engine, caller: Caller, outlet: OutletHandle, place: Place) -> Self {
+        let terms = Terms {
+            caller,
+            rates: engine.rooms.rates(caller.user),
+            text_chars_max: engine.limits.text_chars,
+            build: env!("CARGO_PKG_VERSION"),
+            seed: outlet.socket().0,
+        };
+        let session = Session::new(terms, engine.clock.now_ms());
+        let stopping = engine.hub.stopping();
+        let (answers, fetches) = (FuturesUnordered::new(), FuturesUnordered::new());
+        Self { engine, caller, outlet, session, place, stopping, answers, fetches }
+    }
+
+    /// Goes on until the outlet is dead or the client gone.
+    async fn converse(&mut self, reading: &mut Reading) {
+        if *self.stopping.borrow_and_update() {
+            self.step(Input::Stop).await;
+        }
+        while !self.outlet.ask(Outlet::is_dead).unwrap_or(true) {
+            match self.woken(reading).await {
+                Woken::Received(Received::End) => return,
+                Woken::Received(received) => self.receive(received).await,
+                Woken::Replied(ticket, reply) => self.step(Input::Replied(ticket, reply)).await,
+                Woken::Fetched(order, fetched) => self.fetched(&order, fetched),
+                Woken::Errand => {}
+                Woken::Stop => self.step(Input::Stop).await,
+                Woken::Time => {
+                    self.say(Said::Tick);
+                    self.step(Input::Tick).await;
+                }
+            }
+            self.order_reads();
+            self.place.set_unanswered(self.session.unanswered());
+        }
+    }
+
+    async fn woken(&mut self, reading: &mut Reading) -> Woken {
+        let is_closing = self.outlet.closing().is_some();
+        let unanswered = self.session.unanswered();
+        let has_place = self.outlet.ask(|outlet| outlet.has_place(unanswered)).unwrap_or(false);
+        let may_read = !is_closing && has_place && self.session.is_ready();
+        let session_due = self.session.wakes_at().filter(|_| !is_closing);
+        let outlet_due = self.outlet.ask(Outlet::wakes_at).flatten();
+        let due = [session_due, outlet_due].into_iter().flatten().min().unwrap_or(i64::MAX);
+        let wait_ms = due.saturating_sub(self.now()).max(0).unsigned_abs();
+        tokio::select! {
+            biased;
+            Some((ticket, reply)) = self.answers.next() => Woken::Replied(ticket, reply),
+            Some((order, fetched)) = self.fetches.next() => Woken::Fetched(order, fetched),
+            () = self.outlet.sent_out() => Woken::Errand,
+            received = reading.next(), if may_read => Woken::Received(received),
+            Ok(()) = self.stopping.changed() => Woken::Stop,
+            () = sleep(Duration::from_millis(wait_ms)) => Woken::Time,
+        }
+    }
+
+    async fn receive(&mut self, received: Received) {
+        match received {
+            Received::Frame(bytes) => {
+                let input = match decode_command(&bytes) {
+                    Ok(command) => Input::Command(command),
+                    Err(fault) => {
+                        let kind = Header::read(&bytes).map_or(0, |(header, _)| header.kind);
+                        Input::Faulty { fault, kind }
+                    }
+                };
+                self.step(input).await;
+            }
+            Received::Text => self.close(CloseCode::NOT_BINARY),
+            Received::Fault(code) => self.close(code),
+            Received::Beat | Received::End => {}
+        }
+    }
+
+    /// Steps the session and carries out what it asks, in order, and what follows from that.
+    async fn step(&mut self, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let mut out = Vec::new();
+            self.session.step(input, self.now(), &mut out);
+            for output in out {
+                inputs.extend(self.carry_out(output).await);
+            }
+        }
+    }
+
+    /// Carries out one output; its result is the session's next input.
+    async fn carry_out(&mut self, output: Output) -> Option<Input> {
+        match output {
+            Output::Greet(events) => self.greet(&events),
+            Output::Answer(event) => self.answer(&event),
+            Output::Arrive { page, cursor } => {
+                self.place.set_page(page);
+                return self.arrive(cursor).await;
+            }
+            Output::SubscribeOwn { standing, cursor } => {
+                self.attach((self.caller.user.log(), USER_SUB), &standing, cursor).await;
+            }
+            Output::Subscribe { sub, room, cursor } => self.subscribe(sub, room, cursor).await,
+            Output::Unsubscribe(sub) => self.say(Said::Unsubscribe(sub)),
+            Output::PageAck(sub) => self.say(Said::PageAck(sub)),
+            Output::Act(ticket, pending) => {
+                let log = self.engine.rooms.log(ticket.log());
+                match log.act(pending, Some(ticket.mark()), self.now()).await {
+                    Ok(answer) => self.answers.push(Box::pin(answered(ticket, answer))),
+                    Err(away) => return Some(Input::TurnedAway(ticket, away)),
+                }
+            }
+            Output::Older(asked) => self.older(&asked).await,
+            Output::Typing { room, name, active } => {
+                if self.outlet.ask(|outlet| outlet.is_live(room.log())).unwrap_or(false) {
+                    self.engine.rooms.log(room.log()).typing(self.caller.user, name, active);
+                }
+            }
+            Output::Ping(number) => self.say(Said::Ping(number)),
+            Output::Close(code) => self.close(code),
+        }
+        None
+    }
+
+    async fn arrive(&mut self, cursor: Option<Cursor>) -> Option<Input> {
+        match self.engine.history.arrival(self.caller.user, cursor).await {
+            Ok(arrival) => Some(Input::Arrived(arrival.map(Box::new))),
+            Err(fault) => {
+                self.unavailable(&fault);
+                None
+            }
+        }
+    }
+
+    async fn subscribe(&mut self, sub: u32, room: RoomId, cursor: Option<Cursor>) {
+        let log = room.log();
+        match self.engine.history.standing(self.caller.user, log, cursor).await {
+            Ok(Some(standing)) => self.attach((log, sub), &standing, cursor).await,
+            Ok(None) => self.say(Said::Refuse { log, sub }),
+            Err(fault) => self.unavailable(&fault),
+        }
+    }
+
+    /// Enters the log's list, and only then makes the slot: what is spoken meanwhile is in the tail.
+    async fn attach(
+        &mut self,
+        (log, sub): (LogId, u32),
+        standing: &Standing,
+        cursor: Option<Cursor>,
+    ) {
+        let Ok(begin) = reading::beginning((log, sub), standing, cursor) else {
+            return self.close(CloseCode::INTERNAL);
+        };
+        let handle = self.engine.rooms.log(log);
+        let born = standing.head.seq;
+        let (socket, user, outlet) = (self.outlet.socket(), self.caller.user, self.outlet.clone());
+        let seat = handle.join(Subscriber { socket, sub, user, born, outlet }).await;
+        let ring = std::sync::Arc::new(handle.tail());
+        self.say(Said::Subscribe(Subscription { log, sub, born, begin, ring, seat }));
+    }
+
+    async fn older(&mut self, asked: &HistoryAsked) {
+        let reader = Some(self.caller.user);
+        match self.engine.history.older(reader, asked.room, asked.before).await {
+            Ok(found) => {
+                let nothing = OlderMessages { messages: Messages::default(), older: false };
+                let OlderMessages { messages, older } = found.unwrap_or(nothing);
+                let (number, room) = (asked.number, asked.room);
+                self.answer(&Event::Older(Older { number, room, messages, older }));
+            }
+            Err(fault) => self.unavailable(&fault),
+        }
+    }
+
+    /// Begins the reads that the outlet ordered.
+    fn order_reads(&self) {
+        for order in self.outlet.take_orders() {
+            self.fetches.push(Box::pin(fetch(self.engine.clone(), self.caller, order)));
+        }
+    }
+
+    fn fetched(&self, order: &Order, fetched: Result<Fetched, CloseCode>) {
+        let (log, sub) = (order.log, order.sub);
+        match fetched {
+            Ok(fetched) => self.say(Said::Fetched { log, sub, fetched: Some(fetched) }),
+            Err(code) => self.close(code),
+        }
+    }
+
+    fn greet(&self, events: &[Event]) {
+        let frames: Result<Vec<Frame>, _> = events.iter().map(Frame::event).collect();
+        match frames {
+            Ok(frames) => self.say(Said::Greet(frames)),
+            Err(fault) => self.broken(&fault),
+        }
+    }
+
+    fn answer(&self, event: &Event) {
+        match Frame::event(event) {
+            Ok(frame) => self.say(Said::Answer(frame)),
+            Err(fault) => self.broken(&fault),
+        }
+    }
+
+    fn broken(&self, fault: &protocol::codec::EncodeFault) {
+        tracing::error!(%fault, "a frame cannot be encoded");
+        self.close(CloseCode::INTERNAL);
+    }
+
+    fn unavailable(&self, fault: &crate::history::Unavailable) {
+        tracing::warn!(%fault, socket = self.outlet.socket().0, "closing a connection");
+        self.close(CloseCode::TRY_LATER);
+    }
+
+    fn close(&self, code: CloseCode) {
+        self.outlet.close(code, self.now());
+    }
+
+    fn say(&self, said: Said<'_>) {
+        self.outlet.step(said, self.now());
+    }
+
+    fn now(&self) -> i64 {
+        self.engine.clock.now_ms()
+    }
+
+    fn log_end(&self) {
+        let (socket, code) = (self.outlet.socket().0, self.outlet.closing().map(|code| code.0));
+        tracing::debug!(socket, code, "a connection ended");
+    }
+}
+
+/// The answer to one op. A task that died of a bug leaves its outcome unknown.
+async fn answered(ticket: Ticket, answer: oneshot::Receiver<Reply>) -> (Ticket, Reply) {
+    (ticket, answer.await.unwrap_or(Reply::Unknown))
+}
+
+/// Reads what a slot wants.
+async fn fetch(
+    engine: Engine,
+    caller: Caller,
+    order: Order,
+) -> (Order, Result<Fetched, CloseCode>) {
+    let read = async {
+        let user = caller.user;
+        match (order.what, order.log.room()) {
+            (What::Page { after }, _) => {
+                let events = engine.history.page(order.log, after).await?;
+                Ok(reading::page(&order, user, events))
+            }
+            (What::Snapshot(_), Some(room)) => {
+                let view = engine.history.snapshot(Some(user), room).await?;
+                Ok(reading::snapshot(&order, view))
+            }
+            (What::Snapshot(_), None) => Ok(Ok(None)),
+        }
+    };
+    let read: Result<_, crate::history::Unavailable> = read.await;
+    let fetched = match read {
+        Ok(Ok(Some(fetched))) => Ok(fetched),
+        // Events that the head promises are not there.
+        Ok(Ok(None)) => Err(CloseCode::POSITION_LOST),
+        Ok(Err(fault)) => {
+            tracing::error!(%fault, "a page cannot be encoded");
+            Err(CloseCode::INTERNAL)
+        }
+        Err(fault) => {
+            tracing::warn!(%fault, "a page cannot be read");
+            Err(CloseCode::TRY_LATER)
+        }
+    };
+    (order, fetched)
+}

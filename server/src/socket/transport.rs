@@ -1,0 +1,165 @@
+//! The bytes of one socket, over axum's WebSocket: the seam behind which another stream may stand.
+//!
+//! Used by `socket/connection.rs` alone. The outlet writes finished messages into a `Pipe`, which
+//! takes a write only when the one before has gone out; the pump carries payloads from there to the
+//! socket. Its law: at most one write (64 KiB, or one longer message) waits here, so a socket that
+//! stops taking bytes stops its outlet.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use protocol::close::CloseCode;
+use protocol::limits::MESSAGE_BYTES_MAX;
+use tokio_tungstenite::tungstenite;
+
+use crate::clock::Clock;
+use crate::outlet::chunk::{Opcode, take_message};
+use crate::outlet::handle::OutletHandle;
+use crate::outlet::{Input, Sink};
+
+/// Bytes read at once, and kept for it, by each socket.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Bytes gathered before they are written.
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+/// Bytes that may be gathered: one of the longest messages and what was gathered before it.
+const WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
+
+/// Sets every buffer: axum's own would take 134 KiB for an idle socket.
+#[must_use]
+pub(super) fn with_small_buffers(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_frame_size(MESSAGE_BYTES_MAX)
+}
+
+/// What an outlet wrote and the socket has not taken yet.
+#[derive(Clone, Default)]
+pub(super) struct Pipe(Arc<Mutex<Bytes>>);
+
+impl Pipe {
+    fn take(&self) -> Bytes {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Sink for Pipe {
+    fn write(&mut self, parts: &[Bytes]) -> usize {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waiting.is_empty() {
+            return 0;
+        }
+        *waiting = match parts {
+            [one] => one.clone(),
+            many => many.iter().fold(BytesMut::new(), joined).freeze(),
+        };
+        waiting.len()
+    }
+}
+
+fn joined(mut before: BytesMut, part: &Bytes) -> BytesMut {
+    before.extend_from_slice(part);
+    before
+}
+
+/// The writing side of a socket.
+pub(super) struct Writing {
+    socket: SplitSink<WebSocket, Message>,
+    pipe: Pipe,
+}
+
+/// The reading side of a socket.
+pub(super) struct Reading(SplitStream<WebSocket>);
+
+/// What came in.
+pub(super) enum Received {
+    /// One binary message: a frame of the protocol.
+    Frame(Bytes),
+    /// A text message, which this sub-protocol does not have.
+    Text,
+    /// WebSocket's own ping or pong.
+    Beat,
+    /// The client closed, or the socket broke.
+    End,
+    /// The client broke WebSocket's rules: to be closed with this code.
+    Fault(CloseCode),
+}
+
+/// Divides a socket; what is written into the pipe goes out by `Writing::pump`.
+pub(super) fn divide(socket: WebSocket) -> (Reading, Writing, Pipe) {
+    let (socket, stream) = socket.split();
+    let pipe = Pipe::default();
+    (Reading(stream), Writing { socket, pipe: pipe.clone() }, pipe)
+}
+
+impl Writing {
+    /// Carries what the outlet writes, until it is dead or the socket broken.
+    pub(super) async fn pump(&mut self, outlet: &OutletHandle, clock: &dyn Clock) {
+        loop {
+            outlet.step(Input::Writable, clock.now_ms());
+            let bytes = self.pipe.take();
+            if !bytes.is_empty() {
+                if self.carry(bytes).await.is_err() {
+                    return;
+                }
+            } else if outlet.ask(|outlet| outlet.is_dead()).unwrap_or(true) {
+                return;
+            } else {
+                outlet.rung().await;
+            }
+        }
+    }
+
+    async fn carry(&mut self, mut bytes: Bytes) -> Result<(), axum::Error> {
+        while let Some((opcode, payload)) = take_message(&mut bytes) {
+            let message = match opcode {
+                Opcode::Binary => Message::Binary(payload),
+                Opcode::Close => Message::Close(close_frame(&payload)),
+            };
+            self.socket.feed(message).await?;
+        }
+        self.socket.flush().await
+    }
+}
+
+fn close_frame(payload: &Bytes) -> Option<CloseFrame> {
+    let (code, reason) = payload.split_first_chunk::<2>()?;
+    let reason = Utf8Bytes::try_from(Bytes::copy_from_slice(reason)).unwrap_or_default();
+    Some(CloseFrame { code: u16::from_be_bytes(*code), reason })
+}
+
+impl Reading {
+    /// The next message. Cancelling loses nothing.
+    pub(super) async fn next(&mut self) -> Received {
+        match self.0.next().await {
+            Some(Ok(Message::Binary(bytes))) => Received::Frame(bytes),
+            Some(Ok(Message::Text(_))) => Received::Text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Received::Beat,
+            Some(Ok(Message::Close(_))) | None => Received::End,
+            Some(Err(fault)) => fault_of(fault),
+        }
+    }
+
+    /// Reads on until the client has closed too, so that the kernel does not answer what is unread
+    /// with a reset that would take the close frame with it.
+    pub(super) async fn discard(&mut self) {
+        while let Some(Ok(_)) = self.0.next().await {}
+    }
+}
+
+fn fault_of(fault: axum::Error) -> Received {
+    use tungstenite::Error;
+    match fault.into_inner().downcast_ref::<Error>() {
+        Some(Error::Capacity(_)) => Received::Fault(CloseCode::TOO_BIG),
+        Some(Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake)) => {
+            Received::End
+        }
+        Some(Error::Protocol(_) | Error::Utf8(_)) => Received::Fault(CloseCode::PROTOCOL),
+        _ => Received::End,
+    }
+}
