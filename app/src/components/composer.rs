@@ -16,6 +16,7 @@ use protocol::model::MessageText;
 
 use super::flag::Flag;
 use super::form::{FormOp, RefusedForm, why_words};
+use super::header::navigated;
 use super::icon::{Icon, Sign};
 use crate::browser::{early_enter, touch};
 use crate::first_page::{Form, Refused};
@@ -154,13 +155,19 @@ impl Writing {
     /// message gives back, and, while nothing is written, what could not be sent.
     fn begin(self) {
         let writing = self.clone();
+        let navigated = navigated();
         Effect::new(move |begun: Option<bool>| {
             let Some(area) = writing.area.get() else { return false };
             if begun != Some(true) {
                 if area.value().is_empty() {
                     area.set_value(&writing.store.drafts.restore(writing.room.id));
+                } else {
+                    writing.store.drafts.keep(writing.room.id, &area.value());
                 }
                 writing.text.set(area.value());
+                if navigated && !touch() {
+                    let _ = area.focus();
+                }
                 if early_enter() {
                     writing.send();
                 }

@@ -1,12 +1,21 @@
 //! The head of a pane: the way back on a phone, the title on the axis, the topic, and tools.
 
+use leptos::html;
 use leptos::prelude::*;
 
 use super::icon::{Icon, Sign};
+use crate::browser::Hydrated;
 use crate::routes::ROOMS_PATH;
 use crate::text::{Text, t};
 
-/// The head of a pane. It also names the browser's tab, which a change of page does not do.
+/// Whether what is being made now is drawn after a change of page, not with the first one.
+#[must_use]
+pub fn navigated() -> bool {
+    use_context::<Hydrated>().is_some_and(|hydrated| hydrated.0.get_untracked())
+}
+
+/// The head of a pane. It also does what a change of page does not: it names the browser's tab and
+/// takes the focus.
 #[component]
 pub fn Header(
     /// What the pane shows.
@@ -19,14 +28,22 @@ pub fn Header(
     #[prop(optional)]
     children: Option<Children>,
 ) -> impl IntoView {
+    let heading = NodeRef::<html::H1>::new();
+    let navigated = navigated();
     Effect::new(move || document().set_title(&title.with(|title| crate::pages::tab_title(title))));
+    // The focus would stay on the link that led here, and a reader would not hear of the new page.
+    Effect::new(move || {
+        if let Some(heading) = heading.get().filter(|_| navigated) {
+            let _ = heading.focus();
+        }
+    });
     view! {
         <header class="header">
             <a class="header-back" href=ROOMS_PATH rel="external" aria-label=t(Text::Rooms)>
                 <Icon sign=Sign::Back/>
             </a>
             <div class="header-words">
-                <h1 class="header-title" dir="auto">{title}</h1>
+                <h1 class="header-title" dir="auto" tabindex="-1" node_ref=heading>{title}</h1>
                 {move || {
                     let topic = topic.get();
                     (!topic.is_empty())

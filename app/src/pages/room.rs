@@ -25,6 +25,8 @@ use crate::text::{Count, Text, counted, t};
 
 /// So near to the oldest message, in CSS pixels, older ones are asked for.
 const NEAR_THE_BEGINNING: i32 = 800;
+/// So near to the newest message, in CSS pixels, the pane follows it.
+const NEAR_THE_END: i32 = 100;
 
 /// The page of the room with this key.
 #[component]
@@ -32,7 +34,17 @@ pub fn RoomPage(
     /// The room's key.
     key: String,
 ) -> impl IntoView {
-    room_or_error(&key, |room| view! { <KnownRoom room/> }.into_any())
+    let store = expect_context::<Store>();
+    // A list of one: where a room is only made by joining it, the made one is another element.
+    room_or_error(&key.clone(), move |known| {
+        let room = move || store.room(&key).unwrap_or_else(|| known.clone());
+        view! {
+            <For each=move || [room()] key=|room| room.id let:room>
+                <KnownRoom room/>
+            </For>
+        }
+        .into_any()
+    })
 }
 
 #[component]
@@ -40,13 +52,16 @@ fn KnownRoom(room: Room) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
     let pane = NodeRef::<html::Main>::new();
     provide_context(Returned(RwSignal::new(None)));
+    let away = RwSignal::new(false);
     show(&room, &link);
+    follow(&room, pane, away);
     let scrolled = {
         let room = room.clone();
         move |_| {
             let Some(pane) = pane.get_untracked() else { return };
             // The pane is reversed: its end is 0 and what is above has negative numbers.
             let above = pane.scroll_height() - pane.client_height() + pane.scroll_top();
+            away.set(pane.scroll_top() < -NEAR_THE_END);
             if above < NEAR_THE_BEGINNING {
                 ask_older(&room, &link);
             }
@@ -70,7 +85,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
                 </Header>
                 {move || match room.membership.get() {
                     Membership::Member => {
-                        view! { <Inside room=room.clone() on_sent=to_the_end/> }.into_any()
+                        view! { <Inside room=room.clone() away on_sent=to_the_end/> }.into_any()
                     }
                     Membership::Outside => view! { <Join room=room.clone()/> }.into_any(),
                 }}
@@ -84,17 +99,46 @@ fn KnownRoom(room: Room) -> impl IntoView {
 /// it is no longer when the page goes.
 fn show(room: &Room, link: &Link) {
     let (id, cursor) = (room.id, room.cursor);
+    if id.is_nil() {
+        return;
+    }
     let (shown, hidden) = (link.clone(), link.clone());
     Effect::new(move |_| shown.ask(Ask::Show { room: id, cursor }));
     on_cleanup(move || hidden.ask(Ask::Hide(id)));
 }
 
+/// Keeps the pane at its end while messages come, unless its reader went further away from it.
+fn follow(room: &Room, pane: NodeRef<html::Main>, away: RwSignal<bool>) {
+    let rows = room.rows.clone();
+    Effect::new(move |_| {
+        rows.track();
+        if !away.get_untracked() {
+            // Behind the change of the list, which may have moved the pane by a line.
+            request_animation_frame(move || {
+                if let Some(pane) = pane.get_untracked().filter(|pane| pane.scroll_top() != 0) {
+                    pane.set_scroll_top(0);
+                }
+            });
+        }
+    });
+}
+
 #[component]
-fn Inside(room: Room, #[prop(into)] on_sent: Callback<()>) -> impl IntoView {
+fn Inside(
+    room: Room,
+    /// Whether the reader is away from the newest message.
+    away: RwSignal<bool>,
+    #[prop(into)] on_sent: Callback<()>,
+) -> impl IntoView {
     let op = use_context::<FormOps>().unwrap_or_default().post;
     view! {
         <Messages room=room.clone()/>
         <div class="foot column">
+            {move || away.get().then(|| view! {
+                <button type="button" class="float" on:click=move |_| on_sent.run(())>
+                    {t(Text::ShowNewest)}
+                </button>
+            })}
             <Status room=room.clone()/>
             <Composer room op on_sent/>
         </div>

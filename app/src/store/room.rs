@@ -51,6 +51,13 @@ pub struct Room {
     row_count: Arc<AtomicU64>,
 }
 
+/// Two handles of one room are equal.
+impl PartialEq for Room {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && Arc::ptr_eq(&self.row_count, &other.row_count)
+    }
+}
+
 /// Whether the user is a member of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Membership {
