@@ -182,9 +182,12 @@ fn the_server_imports_downward() {
 }
 
 #[test]
-fn the_map_names_what_exists() {
-    let exists = |path: &str| root().join(path).exists();
+fn the_documents_name_what_exists() {
+    let exists = |path: &str| root().join(path.trim_start_matches('/')).exists();
     none(check::paths_named(&read("ARCHITECTURE.md"), exists).into_iter());
+    let mut documents = sources("docs", ".md");
+    documents.extend(["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"].map(read));
+    none(documents.iter().flat_map(|document| check::links(document, exists)));
 }
 
 #[test]

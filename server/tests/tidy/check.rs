@@ -260,6 +260,21 @@ fn looks_like_a_path(word: &str) -> bool {
     word.chars().all(name) && !word.starts_with('/') && (inner.contains('/') || file)
 }
 
+/// Links to files must lead to one; they are relative to the document.
+pub(crate) fn links(source: &Source, exists: impl Fn(&str) -> bool) -> Vec<Finding> {
+    let folder = source.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut findings = Vec::new();
+    for (index, line) in source.text.lines().enumerate() {
+        for link in line.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            if !link.contains("://") && !link.is_empty() && !exists(&format!("{folder}/{link}")) {
+                let what = format!("the link to `{link}` leads nowhere");
+                findings.push(source.finding(index + 1, what, "link what is there"));
+            }
+        }
+    }
+    findings
+}
+
 /// A table of the document must have a row for each kind, and no other: number, then name.
 pub(crate) fn kinds_listed(source: &Source, kinds: &[(u16, &str)]) -> Vec<Finding> {
     let mut listed: Vec<(usize, u16, &str)> = Vec::new();

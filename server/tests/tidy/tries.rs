@@ -106,6 +106,13 @@ fn a_path_that_is_not_there_is_found() {
 }
 
 #[test]
+fn a_link_that_leads_nowhere_is_found() {
+    let source = Source::new("docs/a.md", "[b](b.md) and\n[c](../c.md#d), [e](https://e)\n");
+    assert_eq!(at(&check::links(&source, |path| path == "docs/b.md")), [2]);
+    assert!(check::links(&source, |path| path != "docs/e").is_empty());
+}
+
+#[test]
 fn a_table_that_differs_from_the_kinds_is_found() {
     let source =
         Source::new("P.md", "| number | kind |\n|---|---|\n| 1 | `Hello` |\n| 2 | `Old` |\n");
