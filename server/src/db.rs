@@ -133,7 +133,7 @@ impl Db {
     }
 
     /// Closes all connections; the last of them folds the write-ahead log into the database.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.readers_pool.close().await;
         self.writer_pool.close().await;
     }

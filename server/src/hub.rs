@@ -5,7 +5,7 @@
 //! and never waits; to end one it closes its outlet, and its task does the rest.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     next: AtomicU64,
     connections: Mutex<BTreeMap<SocketId, Connection>>,
+    /// When the last connection came or went.
+    changed_at: AtomicI64,
     stopping: watch::Sender<bool>,
 }
 
@@ -57,9 +59,10 @@ impl Hub {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Shared {
-            clock,
             next: AtomicU64::new(1),
             connections: Mutex::default(),
+            changed_at: AtomicI64::new(clock.now_ms()),
+            clock,
             stopping: watch::Sender::new(false),
         }))
     }
@@ -94,6 +97,13 @@ impl Hub {
     #[must_use]
     pub fn count(&self) -> usize {
         self.connections().len()
+    }
+
+    /// For how many milliseconds nobody has been connected; 0 while somebody is.
+    #[must_use]
+    pub fn idle_ms(&self) -> i64 {
+        let idle = self.0.clock.now_ms().saturating_sub(self.0.changed_at.load(Ordering::Relaxed));
+        if self.count() == 0 { idle.max(0) } else { 0 }
     }
 
     /// Ends every connection of a sign-in.
@@ -183,5 +193,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.hub.connections().remove(&self.socket);
+        self.hub.0.changed_at.store(self.hub.0.clock.now_ms(), Ordering::Relaxed);
     }
 }

@@ -6,13 +6,19 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod error;
+pub mod frame_command;
 pub mod history;
+pub mod http;
 pub mod hub;
 pub mod outlet;
 pub mod rooms;
 pub mod session;
 pub mod socket;
+pub mod state;
+pub mod telemetry;
 pub mod throttle;

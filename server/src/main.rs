@@ -1,2 +1,83 @@
-//! Placeholder.
-fn main() {}
+//! The binary: reads the command line, does what it asks, ends with a code that tells.
+//!
+//! 0 is done, 1 failed, 2 a command line that makes no sense, 70 a disk that failed under the store
+//! (a supervisor starts again, which opens it anew). Its law: no logic but the order of things; what
+//! goes wrong is said in one line on standard error, with what to do.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use server::auth::setup;
+use server::config::{CommandLine, FrameTask, Place, Settings, Task};
+use server::error::Error;
+use server::state::House;
+use server::{frame_command, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Ends a process whose disk failed (EX_SOFTWARE of sysexits.h).
+const DISK_FAILED: u8 = 70;
+
+fn main() -> ExitCode {
+    let CommandLine { command, settings } = CommandLine::parse();
+    let done = match command.unwrap_or_else(|| Task::Serve(Box::new(settings))) {
+        Task::Serve(settings) => serve(*settings).map_err(|fault| fault.to_string()),
+        Task::SetupLink(place) => setup_link(&place).map_err(|fault| fault.to_string()),
+        Task::Frame(FrameTask::Decode { hex }) => decode(&hex.concat()),
+    };
+    match done {
+        Ok(code) => code,
+        Err(words) => {
+            // Whoever closed standard error does not want to know.
+            let _ = writeln!(io::stderr(), "wasmchannel: {words}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(settings: Settings) -> Result<ExitCode, Error> {
+    telemetry::start(&settings.log, settings.log_format)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(Error::file("the runtime"))?;
+    runtime.block_on(run(settings))
+}
+
+async fn run(settings: Settings) -> Result<ExitCode, Error> {
+    let mut terminated = signal(SignalKind::terminate()).map_err(Error::file("SIGTERM"))?;
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(Error::file("SIGINT"))?;
+    let mut place = settings.place.clone();
+    let mut house = House::open(settings).await?;
+    place.addr = house.addr;
+    let (url, secure) = (place.shown_url(), place.https());
+    tracing::info!(addr = %house.addr, %url, secure_cookie = secure, "serving");
+    say(&format!("WasmChannel is at {url}"));
+    if let Some(path) = &house.setup_path {
+        say(&format!("Become its owner at {url}{path}"));
+    }
+    let by = tokio::select! {
+        _ = terminated.recv() => "SIGTERM",
+        _ = interrupted.recv() => "SIGINT",
+        () = house.broken() => return Ok(ExitCode::from(DISK_FAILED)),
+    };
+    tracing::info!(by, "stopping");
+    house.close().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn setup_link(place: &Place) -> Result<ExitCode, Error> {
+    let path = setup::link_path(&place.data)?;
+    say(&format!("{}{path}", place.shown_url()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn decode(hex: &str) -> Result<ExitCode, String> {
+    let shown = frame_command::decode(hex).map_err(|refused| format!("the frame\n{refused}"))?;
+    say(shown.trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says something to the person at the terminal, who may have closed it.
+fn say(words: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{words}").and_then(|()| out.flush());
+}

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
 use axum::response::Response;
+use protocol::close::CloseCode;
 use protocol::codec::SUB_PROTOCOL;
 
 use crate::clock::Clock;
@@ -39,4 +40,15 @@ pub struct Engine {
 pub fn upgrade(engine: Engine, caller: Caller, upgrade: WebSocketUpgrade) -> Response {
     transport::with_small_buffers(upgrade.protocols([SUB_PROTOCOL]))
         .on_upgrade(move |socket| connection::run(engine, caller, socket))
+}
+
+/// Upgrades only to say why not: a page learns nothing from an upgrade that is refused.
+#[must_use]
+pub fn turn_away(upgrade: WebSocketUpgrade, code: CloseCode) -> Response {
+    let upgrade = transport::with_small_buffers(upgrade.protocols([SUB_PROTOCOL]));
+    upgrade.on_upgrade(move |mut socket| async move {
+        let close = CloseFrame { code: code.0, reason: code.reason().into() };
+        // Whoever is gone already needs no reason.
+        let _ = socket.send(Message::Close(Some(close))).await;
+    })
 }

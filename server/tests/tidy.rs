@@ -29,7 +29,7 @@ const FLOORS: &[&[&str]] = &[
     &["files", "history", "rooms"],
     &["auth", "session"],
     &["http", "jobs", "services", "socket"],
-    &["lib", "main", "state"],
+    &["frame_command", "lib", "main", "state"],
 ];
 
 /// What decides without waiting: no clock, no chance, no order of a hash map.

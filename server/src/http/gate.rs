@@ -1,0 +1,177 @@
+//! The throttles before every door, and whose address a request comes from.
+//!
+//! An address is the connection's own, or behind configured proxies the one they name: the last in
+//! `X-Forwarded-For` that is not a proxy of ours (what stands before it, the client may have
+//! written). Its law: files that carry their hash and the process's own pulse are free; whoever is
+//! turned away is told the limit and when to come again.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{HeaderName, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::assets::is_hashed;
+use super::health;
+use crate::auth::cookie::Cookies;
+use crate::config::{Limits, Network};
+use crate::throttle::{Rate, Source, Throttle};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Where a request comes from, as limits see it; an extension of every request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller(pub(super) Source);
+
+/// The throttles of this server. Cheap to clone.
+#[derive(Clone)]
+pub struct Gate(Arc<Throttles>);
+
+struct Throttles {
+    proxies: Vec<Network>,
+    cookies: Cookies,
+    limits: Limits,
+    requests_per_address: Throttle<Source>,
+    requests_per_sign_in: Throttle<[u8; 32]>,
+    guests_per_address: Throttle<Source>,
+    upgrades: Throttle<()>,
+}
+
+/// A limit was reached.
+#[derive(Debug, Clone, Copy)]
+pub struct TooMany {
+    /// The status that says so.
+    status: StatusCode,
+    /// Of what there were too many.
+    what: &'static str,
+    /// The limit.
+    rate: Rate,
+    /// When the next is free.
+    wait: Duration,
+}
+
+impl Gate {
+    /// A gate at which everybody is at rest.
+    #[must_use]
+    pub fn new(limits: &Limits, proxies: Vec<Network>, cookies: Cookies) -> Self {
+        Self(Arc::new(Throttles {
+            proxies,
+            cookies,
+            requests_per_address: Throttle::new(limits.requests_per_address),
+            requests_per_sign_in: Throttle::new(limits.requests_per_sign_in),
+            guests_per_address: Throttle::new(limits.guests_per_address),
+            upgrades: Throttle::new(limits.upgrades),
+            limits: limits.clone(),
+        }))
+    }
+
+    /// Takes the place of one more guest.
+    pub fn guest(&self, source: Source) -> Result<(), TooMany> {
+        let rate = self.0.limits.guests_per_address;
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let full = |wait| TooMany { status, what: "new guests of one address", rate, wait };
+        self.0.guests_per_address.take(&source).map_err(full)
+    }
+
+    /// Takes the place of one more socket.
+    pub fn upgrade(&self) -> Result<(), TooMany> {
+        let rate = self.0.limits.upgrades;
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let full = |wait| TooMany { status, what: "new sockets of this server", rate, wait };
+        self.0.upgrades.take(&()).map_err(full)
+    }
+
+    fn request(&self, source: Source, headers: &HeaderMap) -> Result<(), TooMany> {
+        let Throttles { limits, requests_per_address, requests_per_sign_in, .. } = &*self.0;
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        requests_per_address.take(&source).map_err(|wait| {
+            let rate = limits.requests_per_address;
+            TooMany { status, what: "requests of one address", rate, wait }
+        })?;
+        let Some(token) = self.0.cookies.sign_in(headers) else { return Ok(()) };
+        requests_per_sign_in.take(&token.hash().bytes()).map_err(|wait| {
+            let rate = limits.requests_per_sign_in;
+            TooMany { status, what: "requests of one sign-in", rate, wait }
+        })
+    }
+}
+
+/// The address a request comes from, believing no more than the configured proxies.
+fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
+    let trusted = |address: IpAddr| proxies.iter().any(|network| network.contains(address));
+    let mut address = peer;
+    let mut named: Vec<&str> = headers
+        .get_all(FORWARDED_FOR)
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(','))
+        .collect();
+    while trusted(address) {
+        let Some(before) = named.pop().and_then(|name| name.trim().parse().ok()) else { break };
+        address = before;
+    }
+    address
+}
+
+impl IntoResponse for TooMany {
+    fn into_response(self) -> Response {
+        let Self { status, what, rate, wait } = self;
+        let seconds = wait.as_secs().saturating_add(1);
+        let body = format!("Too many {what}: the limit is {rate}. Try again in {seconds} s.\n");
+        let mut response = (status, body).into_response();
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        response
+    }
+}
+
+/// Lets pass what is within its limits.
+pub(super) async fn layer(
+    State(gate): State<Gate>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let source = Source::from(client_address(peer.ip(), request.headers(), &gate.0.proxies));
+    request.extensions_mut().insert(Caller(source));
+    let path = request.uri().path();
+    if path != health::PULSE && !is_hashed(path) {
+        if let Err(too_many) = gate.request(source, request.headers()) {
+            return too_many.into_response();
+        }
+    }
+    next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(peer: &str, forwarded: &[&str], proxies: &[&str]) -> String {
+        let headers = forwarded
+            .iter()
+            .map(|line| (FORWARDED_FOR, line.parse::<HeaderValue>().unwrap()))
+            .collect();
+        let proxies: Vec<Network> = proxies.iter().map(|text| text.parse().unwrap()).collect();
+        client_address(peer.parse().unwrap(), &headers, &proxies).to_string()
+    }
+
+    #[test]
+    fn nobody_is_believed_without_configuration() {
+        assert_eq!(seen("10.0.0.1", &["1.2.3.4"], &[]), "10.0.0.1");
+        assert_eq!(seen("5.6.7.8", &["1.2.3.4"], &["10.0.0.0/8"]), "5.6.7.8");
+    }
+
+    #[test]
+    fn the_last_address_that_is_no_proxy_of_ours_counts() {
+        let ours = &["10.0.0.0/8"][..];
+        assert_eq!(seen("10.0.0.1", &["1.2.3.4"], ours), "1.2.3.4");
+        assert_eq!(seen("10.0.0.1", &["9.9.9.9, 1.2.3.4, 10.0.0.2"], ours), "1.2.3.4");
+        assert_eq!(seen("10.0.0.1", &["9.9.9.9", "1.2.3.4"], ours), "1.2.3.4");
+        assert_eq!(seen("10.0.0.1", &["1.2.3.4, rubbish"], ours), "10.0.0.1");
+        assert_eq!(seen("10.0.0.1", &[], ours), "10.0.0.1");
+    }
+}

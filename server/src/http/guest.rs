@@ -1,0 +1,62 @@
+//! How a page's visitor becomes a guest: by the first write of his browser, once.
+//!
+//! Asked by the page after it has started (`POST /api/guest`) and by the first form of a browser
+//! without scripts. Its law: who has a sign-in that stands stays who he is; the secret travels in
+//! `Set-Cookie` alone.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
+
+use super::Door;
+use super::gate::Caller;
+use crate::auth::{Principal, Visitor};
+
+/// Somebody, and the cookie that makes his browser known, where it is new.
+pub(super) struct Guest {
+    pub(super) principal: Principal,
+    pub(super) set_cookie: Option<String>,
+}
+
+/// Who sent this write; a browser without a sign-in gets one.
+pub(super) async fn recognise(
+    door: &Door,
+    headers: &HeaderMap,
+    caller: Caller,
+) -> Result<Guest, Response> {
+    match door.accounts.active_visitor(headers).await.map_err(no_store)? {
+        Visitor::Known(principal) => Ok(Guest { principal, set_cookie: None }),
+        Visitor::Nobody | Visitor::Stale => {
+            door.gate.guest(caller.0).map_err(IntoResponse::into_response)?;
+            let (principal, token) = door.accounts.make_guest().await.map_err(no_store)?;
+            tracing::info!(user = %principal.me().id, "a guest came in");
+            let set_cookie = Some(door.accounts.cookies().set_sign_in(&token));
+            Ok(Guest { principal, set_cookie })
+        }
+    }
+}
+
+/// Says that the store does not answer, and logs why.
+pub(super) fn no_store(fault: impl std::fmt::Display) -> Response {
+    tracing::error!(%fault, "the store does not answer");
+    (StatusCode::SERVICE_UNAVAILABLE, "The store does not answer.\n").into_response()
+}
+
+/// `POST /api/guest`: answers with the account that the browser speaks for from now on.
+pub(super) async fn greet(
+    State(door): State<Arc<Door>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Response {
+    match recognise(&door, &headers, caller).await {
+        Ok(guest) => {
+            let cookie = guest.set_cookie.map(|cookie| [(SET_COOKIE, cookie)]);
+            (cookie, Json(guest.principal.me().clone())).into_response()
+        }
+        Err(response) => response,
+    }
+}

@@ -1,0 +1,128 @@
+//! The loop that takes connections in: hyper's HTTP/1 with limits on head, time and number.
+//!
+//! axum's own loop closes neither a silent connection nor half a head. Here a head has 10 s (a
+//! setting), 16 KiB and 100 fields, and so long a kept-alive connection may rest. Its law: the
+//! send buffer is small from the listener on, so that a stuck reader is noticed after a quarter of a
+//! megabyte; at the end idle connections close at once and requests under way are answered.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower::Service;
+
+/// Bytes that the kernel buffers towards one client; without it 3.9 MB go to a client that reads
+/// nothing before anybody notices.
+const SEND_BUFFER_BYTES: u32 = 64 * 1024;
+/// Bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Fields of a request's head.
+const HEAD_FIELDS_MAX: usize = 100;
+/// Connections that speak HTTP at once; sockets are counted elsewhere.
+const CONNECTIONS_MAX: usize = 4_096;
+/// Connections that wait in the kernel to be taken in.
+const BACKLOG: u32 = 1_024;
+/// How long requests under way may take once the server is stopping.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// The rest after the system had no file for another connection.
+const OUT_OF_FILES: Duration = Duration::from_millis(100);
+
+/// Opens the address with buffers as small as promised; what it accepts inherits them.
+pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves until `stop` says so, then answers what is under way.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    head_time: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    let stopped = stop.clone();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let full = connections.len() >= CONNECTIONS_MAX;
+        tokio::select! {
+            () = stopped_by(&mut stop) => break,
+            _ = connections.join_next(), if full => {}
+            accepted = listener.accept(), if !full => match accepted {
+                Ok((stream, peer)) => {
+                    let router = router.clone();
+                    connections.spawn(connection(stream, peer, router, head_time, stopped.clone()));
+                }
+                Err(fault) => {
+                    tracing::warn!(%fault, "a connection cannot be taken in");
+                    tokio::time::sleep(OUT_OF_FILES).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    let answered = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_ANSWERS, answered).await.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+/// Speaks HTTP with one client; ends with an upgrade, whose socket has its own task.
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    head_time: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
+    // A frame shall not wait for the next one; where the system does not know how, it waits.
+    let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let mut router = router.clone();
+        async move { Ok::<_, Infallible>(answer(&mut router, request.map(Body::new)).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(head_time)
+        .max_headers(HEAD_FIELDS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
+    let speaking = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let mut speaking = std::pin::pin!(speaking);
+    let ended = tokio::select! {
+        ended = speaking.as_mut() => ended,
+        () = stopped_by(&mut stop) => {
+            speaking.as_mut().graceful_shutdown();
+            speaking.await
+        }
+    };
+    if let Err(fault) = ended {
+        tracing::debug!(%fault, "a connection ended");
+    }
+}
+
+/// Ends when the server stops, or when nobody is left who could say so.
+async fn stopped_by(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stopping| *stopping).await.map(drop);
+}
+
+async fn answer(router: &mut Router, request: Request<Body>) -> axum::response::Response {
+    match router.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}

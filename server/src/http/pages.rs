@@ -1,0 +1,196 @@
+//! Pages, drawn whole on the server: what they show is loaded before, sent compressed after.
+//!
+//! Used for every page that is read, and by `forms` for a page that comes back refused. Its law: a
+//! GET writes nothing; drawing waits for nothing and asks nobody; the path that is drawn is one that
+//! `address` has parsed.
+
+use std::sync::Arc;
+
+use app::backend::House;
+use app::first_page::{FirstPage, FormOps, Refused, Shown, Why};
+use app::routes::Address;
+use app::shell::Shell;
+use app::text::PageLanguage;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER, VARY};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use leptos::nonce::Nonce;
+use leptos::prelude::{provide_context, view};
+use leptos_axum::render_app_async_with_context;
+use protocol::ids::OpId;
+use protocol::model::Me;
+
+use super::Door;
+use super::address::{self, Path};
+use super::compress::Encoding;
+use super::guest::no_store;
+use super::headers::PageNonce;
+use crate::auth::cookie::Cookies;
+use crate::clock::{Chance, SystemChance};
+
+/// No page is longer: fifty messages of 40 KiB, drawn and handed over.
+const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How somebody wants a page.
+pub(super) struct Reader {
+    uri: Uri,
+    nonce: PageNonce,
+    language: PageLanguage,
+    encoding: Encoding,
+}
+
+impl Reader {
+    /// What the request says about its reader.
+    pub(super) fn of(request: &Request, cookies: Cookies) -> Self {
+        let headers = request.headers();
+        let nonce = request.extensions().get::<PageNonce>().cloned();
+        let chosen = cookies.language(headers).and_then(PageLanguage::from_tag);
+        let preferred = || {
+            let header = headers.get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
+            header.map(PageLanguage::preferred).unwrap_or_default()
+        };
+        Self {
+            uri: request.uri().clone(),
+            nonce: nonce.unwrap_or_else(|| PageNonce(Arc::default())),
+            language: chosen.unwrap_or_else(preferred),
+            encoding: Encoding::accepted(headers),
+        }
+    }
+}
+
+/// A GET of a page.
+pub(super) async fn show(State(door): State<Arc<Door>>, request: Request) -> Response {
+    let address = match address::parse(request.uri()) {
+        Path::At(spot) => match spot.page(request.uri()) {
+            Ok(address) => Some(address),
+            Err(elsewhere) => return moved(StatusCode::SEE_OTHER, &elsewhere),
+        },
+        Path::Moved(to) => return moved(StatusCode::PERMANENT_REDIRECT, &to),
+        Path::Nowhere => None,
+    };
+    let reader = Reader::of(&request, door.accounts.cookies());
+    let (head, _) = request.into_parts();
+    read(&door, &reader, &head.headers, address.as_ref()).await
+}
+
+/// A request for nothing that has a route: a file of the build, or the page that says so.
+pub(super) async fn file_or_nothing(State(door): State<Arc<Door>>, request: Request) -> Response {
+    let reader = Reader::of(&request, door.accounts.cookies());
+    let (head, _) = request.into_parts();
+    if matches!(head.method, Method::GET | Method::HEAD)
+        && let Some(file) = door.assets.answer(head.uri.path(), &head.headers).await
+    {
+        return file;
+    }
+    read(&door, &reader, &head.headers, None).await
+}
+
+async fn read(
+    door: &Door,
+    reader: &Reader,
+    headers: &HeaderMap,
+    address: Option<&Address>,
+) -> Response {
+    match door.accounts.visitor(headers).await {
+        Ok(visitor) => {
+            let me = visitor.principal().map(|principal| principal.me().clone());
+            draw(door, reader, me, address, None).await
+        }
+        Err(fault) => no_store(fault),
+    }
+}
+
+/// A redirect; `to` is a path that this server has written itself.
+pub(super) fn moved(status: StatusCode, to: &str) -> Response {
+    match HeaderValue::from_str(to) {
+        Ok(to) => (status, [(LOCATION, to)]).into_response(),
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// The page at this address for this visitor; without an address the page that says there is none.
+pub(super) async fn draw(
+    door: &Door,
+    reader: &Reader,
+    me: Option<Me>,
+    address: Option<&Address>,
+    refused: Option<Refused>,
+) -> Response {
+    let (now, mut chance) = (door.engine.clock.now_ms(), SystemChance);
+    let page = FirstPage {
+        language: reader.language,
+        text_chars_max: door.limits.text_chars,
+        op_ids: FormOps::make(|| OpId::make(now, chance.id_bytes())),
+        refused,
+        ..load(door, me, address).await
+    };
+    let status = status_of(&page);
+    let html = match html(door, reader, page).await {
+        Ok(html) => html,
+        Err(fault) => {
+            tracing::error!(%fault, "a page was not drawn");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let packed = reader.encoding.encode(&html);
+    let encoding = reader.encoding.name().filter(|_| packed.is_some());
+    let mut response = (status, Body::from(packed.map_or(html, Into::into))).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if let Some(encoding) = encoding {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
+}
+
+/// Asks for what the page shows; a house that cannot answer says so on the page.
+async fn load(door: &Door, me: Option<Me>, address: Option<&Address>) -> FirstPage {
+    let house = House::new(door.port.clone());
+    let broken = |me| FirstPage { me, shown: Shown::Broken, ..FirstPage::default() };
+    match address {
+        Some(address) => {
+            FirstPage::load(&house, me.clone(), address).await.unwrap_or_else(|_| broken(me))
+        }
+        None => match house.rooms(me.as_ref().map(|me| me.id)).await {
+            Ok(rooms) => FirstPage { me, rooms, ..FirstPage::default() },
+            Err(_) => broken(me),
+        },
+    }
+}
+
+fn status_of(page: &FirstPage) -> StatusCode {
+    match (&page.refused, &page.shown) {
+        (_, Shown::Broken) => StatusCode::SERVICE_UNAVAILABLE,
+        (Some(Refused { why: Why::Later(_), .. }), _) => StatusCode::SERVICE_UNAVAILABLE,
+        (Some(_), _) => StatusCode::UNPROCESSABLE_ENTITY,
+        (None, Shown::NotFound | Shown::Setup { valid: false, .. }) => StatusCode::NOT_FOUND,
+        (None, _) => StatusCode::OK,
+    }
+}
+
+/// The document of a page.
+async fn html(door: &Door, reader: &Reader, page: FirstPage) -> Result<Bytes, axum::Error> {
+    let nonce = Nonce::from_value(reader.nonce.0.to_string());
+    let files = door.assets.files.clone();
+    let context = {
+        let page = page.clone();
+        move || {
+            provide_context(nonce.clone());
+            provide_context(page.clone());
+        }
+    };
+    let document = move || {
+        let (files, page) = (files.clone(), page.clone());
+        view! { <Shell files page/> }
+    };
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = reader.uri.clone();
+    let drawn = render_app_async_with_context(context, document)(request).await;
+    to_bytes(drawn.into_body(), PAGE_BYTES_MAX).await
+}

@@ -1,0 +1,176 @@
+//! Puts the house together, starts it and ends it.
+//!
+//! Called by `main` with the settings of the command line, and by tests with theirs. Its law: it
+//! sees every floor and holds no logic; the house ends in order: not ready, no new connections,
+//! sockets told and drained, requests under way answered, store closed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::auth::Accounts;
+use crate::auth::cookie::Cookies;
+use crate::auth::setup::Setup;
+use crate::clock::{Clock, SystemChance, SystemClock};
+use crate::config::Settings;
+use crate::db::{Db, OpenFault, accounts};
+use crate::error::Error;
+use crate::history::sql::SqlHistory;
+use crate::history::writer::{Writer, WriterEnd};
+use crate::history::{History, Rules};
+use crate::http::assets::Assets;
+use crate::http::headers::Policies;
+use crate::http::origin::OriginRule;
+use crate::http::{Door, Gate, Port, listen, router};
+use crate::hub::Hub;
+use crate::rooms::Rooms;
+use crate::socket::Engine;
+
+/// How long what was taken in may take to be answered at the end, and again to be sent.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
+/// The variable by which cargo-leptos tells a development build that it watches.
+const WATCHED: &str = "LEPTOS_WATCH";
+/// The variable that names the port of its reload socket.
+const RELOAD_PORT: &str = "LEPTOS_RELOAD_PORT";
+/// The port where it is not named.
+const RELOAD_PORT_DEFAULT: u32 = 3001;
+
+/// A server that runs.
+pub struct House {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// The path of the setup link, where this start made it.
+    pub setup_path: Option<String>,
+    hub: Hub,
+    db: Arc<Db>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    writing: JoinHandle<WriterEnd>,
+}
+
+/// What lies behind the doors.
+struct Inside {
+    db: Arc<Db>,
+    history: Arc<SqlHistory>,
+    engine: Engine,
+    setup: Arc<Setup>,
+}
+
+impl House {
+    /// Opens the store, binds the address and serves.
+    pub async fn open(settings: Settings) -> Result<Self, Error> {
+        let assets = Assets::find(settings.site.clone())?;
+        let place = settings.place.clone();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (db, history) = store(&settings, &*clock).await?;
+        let has_owner = accounts::has_owner(&db).await.map_err(broken_store)?;
+        let (setup, setup_path) = Setup::open(&place.data, has_owner, &mut SystemChance)?;
+        let (engine, writing) = engine(&settings, history.clone(), clock);
+        let listened = |source| Error::Listen { addr: place.addr, source };
+        let listener = listen::bind(place.addr).map_err(listened)?;
+        let addr = listener.local_addr().map_err(listened)?;
+
+        let (hub, setup) = (engine.hub.clone(), Arc::new(setup));
+        let inside = Inside { db: Arc::clone(&db), history, engine, setup };
+        let (stop, stopping) = watch::channel(false);
+        let head_time = Duration::from_millis(settings.limits.request_ms.into());
+        let router = doors(settings, assets, inside, stopping.clone());
+        let serving = tokio::spawn(listen::serve(listener, router, head_time, stopping));
+        Ok(Self { addr, setup_path, hub, db, stop, serving, writing })
+    }
+
+    /// Ends when the disk has failed under the store: the process must end and open it anew.
+    pub async fn broken(&mut self) {
+        if let Ok(WriterEnd::Done) = (&mut self.writing).await {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Ends it in order; everything accepted is stored and everybody connected was told.
+    pub async fn close(self) {
+        self.stop.send_replace(true);
+        self.hub.drain(DRAIN_PATIENCE).await;
+        // The task ends by itself within its own patience; a panic in it ends it too.
+        let _ = self.serving.await;
+        self.db.close().await;
+    }
+}
+
+async fn store(
+    settings: &Settings,
+    clock: &dyn Clock,
+) -> Result<(Arc<Db>, Arc<SqlHistory>), Error> {
+    let db = Arc::new(Db::open(&settings.place.data).await.map_err(opened)?);
+    let rules = Rules {
+        text_chars_max: settings.limits.text_chars,
+        rooms_max: settings.limits.rooms_per_user,
+    };
+    let now = clock.now_ms();
+    let history = SqlHistory::open(Arc::clone(&db), rules, &mut SystemChance, now).await;
+    Ok((db, Arc::new(history.map_err(broken_store)?)))
+}
+
+fn engine(
+    settings: &Settings,
+    history: Arc<SqlHistory>,
+    clock: Arc<dyn Clock>,
+) -> (Engine, JoinHandle<WriterEnd>) {
+    let history: Arc<dyn History> = history;
+    let limits = Arc::new(settings.limits.clone());
+    let chance = Box::new(SystemChance);
+    let (writer, writing) = Writer::start(Arc::clone(&history), Arc::clone(&clock), chance);
+    let rooms = Rooms::new(Arc::clone(&history), writer, Arc::clone(&clock), Arc::clone(&limits));
+    let hub = Hub::new(Arc::clone(&clock));
+    (Engine { rooms, hub, history, clock, limits }, writing)
+}
+
+fn broken_store(fault: impl std::fmt::Display) -> Error {
+    Error::Store(fault.to_string())
+}
+
+fn opened(fault: OpenFault) -> Error {
+    match fault {
+        OpenFault::Folder { path, cause } => Error::File { path, source: cause },
+        OpenFault::InUse(path) => Error::Locked(path),
+        OpenFault::Database(what) => Error::Store(what),
+    }
+}
+
+fn doors(
+    settings: Settings,
+    assets: Assets,
+    inside: Inside,
+    stopping: watch::Receiver<bool>,
+) -> axum::Router {
+    let Settings { place, trusted_proxies, limits, .. } = settings;
+    let cookies = Cookies { https: place.https() };
+    let policies = Policies { https: place.https(), reload_port: reload_port() };
+    let Inside { db, history, engine, setup } = inside;
+    let port = Port { history: Arc::clone(&engine.history), setup: Arc::clone(&setup) };
+    let door = Door {
+        accounts: Accounts::new(Arc::clone(&db), Arc::clone(&engine.clock), cookies),
+        gate: Gate::new(&limits, trusted_proxies, cookies),
+        origin: OriginRule { public_url: place.public_url },
+        policy_reports: AtomicU64::new(0),
+        db,
+        history,
+        engine,
+        port,
+        setup,
+        assets,
+        limits,
+        stopping,
+    };
+    router(Arc::new(door), policies)
+}
+
+/// Where pages under `cargo leptos watch` hear that they were built anew.
+fn reload_port() -> Option<u32> {
+    std::env::var_os(WATCHED)?;
+    let named = std::env::var(RELOAD_PORT).ok().and_then(|port| port.parse().ok());
+    Some(named.unwrap_or(RELOAD_PORT_DEFAULT))
+}
