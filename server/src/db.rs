@@ -16,6 +16,8 @@ pub mod people;
 pub mod rooms;
 mod sqlite;
 mod statement;
+#[cfg(test)]
+mod tests;
 pub mod transaction;
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};

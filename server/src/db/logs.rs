@@ -73,7 +73,10 @@ pub async fn raise(
     heads.sort_unstable();
     let mut expected: Vec<_> = raised.map(|(log, _, head)| (log.id, head)).collect();
     expected.sort_unstable();
-    if heads == expected { Ok(()) } else { Err(Fault::damaged("heads are not what was judged")) }
+    if heads == expected {
+        return Ok(());
+    }
+    Err(transaction.broken_by(Fault::damaged("heads are not what was judged")))
 }
 
 /// Where a log stands, and the tag of its event `seq`.

@@ -21,12 +21,20 @@ const ACQUIRE_FOR_MAX: Duration = Duration::from_secs(3);
 
 /// The pool of the one connection that writes; makes the file a database.
 pub(super) async fn writer(file: &Path) -> Result<SqlitePool, Error> {
+    prove(options(file)).await?;
     pool(1).connect_with(options(file)).await
 }
 
 /// The pool of connections that only read.
 pub(super) async fn readers(file: &Path, count: u32) -> Result<SqlitePool, Error> {
     pool(count).connect_with(options(file).pragma("query_only", "on")).await
+}
+
+/// Opens one connection by itself: a pool would say of any failure only that it timed out.
+async fn prove(options: SqliteConnectOptions) -> Result<(), Error> {
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    assert_pragmas(&mut connection).await?;
+    connection.close().await
 }
 
 fn pool(count: u32) -> SqlitePoolOptions {
@@ -103,7 +111,7 @@ mod tests {
     #[tokio::test]
     async fn a_pragma_that_does_not_hold_is_no_connection() {
         let options = SqliteConnectOptions::new().in_memory(true);
-        let opened = pool(1).connect_with(options.journal_mode(SqliteJournalMode::Off)).await;
-        assert!(opened.is_err(), "{opened:?}");
+        let opened = prove(options.journal_mode(SqliteJournalMode::Off)).await;
+        assert!(matches!(opened, Err(Error::Configuration(_))), "{opened:?}");
     }
 }

@@ -69,12 +69,14 @@ impl Transaction {
         super::statement::unsigned(count)
     }
 
+    /// Takes the proof away: a statement failed, or did not do what was judged.
+    pub(super) fn broken_by(&mut self, fault: Fault) -> Fault {
+        self.broken = Some(fault.clone());
+        fault
+    }
+
     fn checked<T>(&mut self, result: Result<T, DbErr>) -> Result<T, Fault> {
-        result.map_err(|error| {
-            let fault = Fault::from(error);
-            self.broken = Some(fault.clone());
-            fault
-        })
+        result.map_err(|error| self.broken_by(error.into()))
     }
 }
 

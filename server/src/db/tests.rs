@@ -1,0 +1,105 @@
+//! The store when statements fail and disks are full; what only this folder can see.
+//!
+//! Each story has its own folder.
+
+use protocol::ids::RoomId;
+use sqlx::Row;
+
+use super::logs::{self, LogRecord};
+use super::*;
+
+async fn open() -> (tempfile::TempDir, Db) {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::open(folder.path()).await.unwrap();
+    (folder, db)
+}
+
+fn log(number: u16) -> LogRecord {
+    let [high, low] = number.to_be_bytes();
+    let id = RoomId::from_bytes([7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, high, low]);
+    LogRecord { log: id.log(), epoch: 1, head: 0 }
+}
+
+async fn stored(db: &Db, number: u16) -> bool {
+    let mut transaction = db.read().await.unwrap();
+    logs::extent(&mut transaction, log(number).log, None).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn a_transaction_with_a_failed_statement_cannot_be_committed() {
+    let (_folder, db) = open().await;
+    let mut transaction = db.write().await.unwrap();
+    logs::insert(&mut transaction, &[log(1)]).await.unwrap();
+    let twice = logs::insert(&mut transaction, &[log(1)]).await;
+    assert!(matches!(twice, Err(Fault::Statement(_))), "{twice:?}");
+    assert!(transaction.unbroken().is_err());
+    assert!(!stored(&db, 1).await, "half a batch is not stored");
+
+    let mut transaction = db.write().await.unwrap();
+    logs::insert(&mut transaction, &[log(1)]).await.unwrap();
+    transaction.unbroken().unwrap().commit().await.unwrap();
+    assert!(stored(&db, 1).await);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_dropped_leaves_no_trace() {
+    let (_folder, db) = open().await;
+    let mut transaction = db.write().await.unwrap();
+    logs::insert(&mut transaction, &[log(1)]).await.unwrap();
+    drop(transaction);
+    assert!(!stored(&db, 1).await);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_the_writer_comes_back_on_a_new_connection() {
+    let (_folder, db) = open().await;
+    let limit = sqlx::query("pragma max_page_count = 1").fetch_one(&db.writer_pool).await.unwrap();
+    let pages: i64 = limit.get(0);
+    let logs: Vec<LogRecord> = (0..2_000).map(log).collect();
+    let mut transaction = db.write().await.unwrap();
+    let full = logs::insert(&mut transaction, &logs).await;
+    assert_eq!(full, Err(Fault::DiskFull), "{pages} pages");
+    drop(transaction);
+    db.renew_writer().await;
+
+    let mut transaction = db.write().await.unwrap();
+    logs::insert(&mut transaction, &logs).await.unwrap();
+    let other = begin_past(&db).await;
+    assert!(other.is_err(), "the writer holds the lock: it is in no savepoint without one");
+    transaction.unbroken().unwrap().commit().await.unwrap();
+    assert!(stored(&db, 1_999).await);
+}
+
+/// Tries to write past the pool, without waiting.
+async fn begin_past(db: &Db) -> Result<(), sqlx::Error> {
+    let options = db.writer_pool.connect_options();
+    let options = (*options).clone().busy_timeout(std::time::Duration::ZERO);
+    let mut other = sqlx::sqlite::SqliteConnection::connect_with(&options).await?;
+    sqlx::query("begin immediate").execute(&mut other).await.map(drop)
+}
+
+#[tokio::test]
+async fn every_connection_is_asserted_and_readers_cannot_write() {
+    let (_folder, db) = open().await;
+    let mut connections = Vec::new();
+    for _ in 0..READERS {
+        connections.push(db.readers_pool.acquire().await.unwrap());
+    }
+    for connection in &mut connections {
+        let query = sqlx::query_scalar("pragma synchronous");
+        let synchronous: i64 = query.fetch_one(&mut **connection).await.unwrap();
+        assert_eq!(synchronous, 2);
+        let write = sqlx::query("delete from logs").execute(&mut **connection).await;
+        assert!(write.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_number_outside_of_what_was_judged_breaks_the_batch() {
+    let (_folder, db) = open().await;
+    let mut transaction = db.write().await.unwrap();
+    logs::insert(&mut transaction, &[log(1)]).await.unwrap();
+    let raised = logs::raise(&mut transaction, [(log(1).log, 1, 2)].into_iter()).await;
+    assert!(matches!(raised, Err(Fault::Damaged(_))), "{raised:?}");
+    assert!(transaction.unbroken().is_err());
+}

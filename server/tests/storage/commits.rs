@@ -1,0 +1,128 @@
+//! The house's kind: what a database adds to judging. Opening, failing, coming back.
+//!
+//! Each story has its own folder; faults are put into the file by a connection past the server.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use protocol::model::Rank;
+use protocol::refusal::RetryReason;
+use server::clock::SeededChance;
+use server::db::people::SignInHash;
+use server::db::{Db, OpenFault, accounts};
+use server::history::sql::SqlHistory;
+use server::history::{History, Verdict};
+
+use crate::rows;
+use crate::world::{House, NOW_MS, RULES, accepted, account, op, own_log, post};
+
+#[tokio::test]
+async fn everything_is_there_after_a_restart_and_the_lobby_is_made_once() {
+    let mut chance = SeededChance::new(1);
+    let House { folder, db, history } = House::new(&mut chance).await;
+    let lobby = history.room_by_key("lobby").await.unwrap().unwrap().id;
+    let said = op(0, 1, post(lobby, "hello"));
+    let house = House { folder, db, history };
+    let once = accepted(&house.answers(std::slice::from_ref(&said), &mut chance).await[0]);
+    let before = rows::tables(&house.file()).await;
+    let House { folder, db, history } = house;
+    drop(history);
+    Arc::into_inner(db).unwrap().close().await;
+
+    let db = Arc::new(Db::open(folder.path()).await.unwrap());
+    let history = SqlHistory::open(Arc::clone(&db), RULES, &mut chance, NOW_MS).await.unwrap();
+    let house = House { folder, db, history };
+    assert_eq!(rows::tables(&house.file()).await, before);
+    assert_eq!(accepted(&house.answers(&[said], &mut chance).await[0]), once);
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused() {
+    let house = House::new(&mut SeededChance::new(1)).await;
+    let second = Db::open(house.folder.path()).await;
+    assert!(matches!(second, Err(OpenFault::InUse(_))), "{second:?}");
+}
+
+#[tokio::test]
+async fn nobody_else_on_the_machine_reads_the_files() {
+    let house = House::new(&mut SeededChance::new(1)).await;
+    for entry in std::fs::read_dir(house.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+    }
+}
+
+#[tokio::test]
+async fn an_op_that_spoils_its_batch_harms_nobody_but_its_own_lane() {
+    let mut chance = SeededChance::new(1);
+    let house = House::new(&mut chance).await;
+    let mut past = rows::connect(&house.file()).await;
+    let trigger = "create trigger spoil before insert on messages when new.text = 'spoil' \
+        begin select raise(abort, 'spoiled'); end";
+    sqlx::query(trigger).execute(&mut past).await.unwrap();
+    let lobby = house.lobby().await;
+    let batch = [
+        op(0, 1, post(lobby, "one")),
+        op(1, 2, post(lobby, "spoil")),
+        op(0, 3, post(lobby, "three")),
+        op(1, 4, post(lobby, "four")),
+    ];
+    let answers = house.answers(&batch, &mut chance).await;
+    let stopped = Verdict::Retry(RetryReason::Unavailable);
+    assert_eq!([accepted(&answers[0]).seq, accepted(&answers[2]).seq], [2, 3]);
+    assert_eq!(answers[1].verdict, stopped);
+    assert_eq!(answers[3].verdict, stopped, "order: nothing of a lane passes what it waits for");
+
+    sqlx::query("drop trigger spoil").execute(&mut past).await.unwrap();
+    let again = house.answers(&batch, &mut chance).await;
+    let seqs: Vec<u64> = again.iter().map(|answer| accepted(answer).seq).collect();
+    assert_eq!(seqs, [2, 4, 3, 5]);
+}
+
+#[tokio::test]
+async fn a_whole_writer_batch_is_one_transaction() {
+    let mut chance = SeededChance::new(1);
+    let house = House::new(&mut chance).await;
+    let lobby = house.lobby().await;
+    let batch: Vec<_> =
+        (0..256).map(|number| op(0, number, post(lobby, &number.to_string()))).collect();
+    let answers = house.answers(&batch, &mut chance).await;
+    let seqs: Vec<u64> = answers.iter().map(|answer| accepted(answer).seq).collect();
+    assert_eq!(seqs, (2..=257).collect::<Vec<u64>>());
+    let page = house.history.page(lobby.log(), 1).await.unwrap();
+    assert_eq!(page.len(), 100);
+    let user = account(0).user.id;
+    let view = house.history.snapshot(Some(user), lobby).await.unwrap().unwrap();
+    assert_eq!(view.cursor.tag, answers[255].events[0].id.tag());
+    assert!(view.snapshot.older);
+}
+
+#[tokio::test]
+async fn the_first_owner_is_the_only_one() {
+    let mut chance = SeededChance::new(1);
+    let house = House::new(&mut chance).await;
+    assert!(!accounts::has_owner(&house.db).await.unwrap());
+    let (ana, bob) = (account(0).user.id, account(1).user.id);
+    let event = house.history.make_owner(ana, &mut chance, NOW_MS).await.unwrap().unwrap();
+    assert_eq!((event.log, event.seq), (own_log(0), 1));
+    assert_eq!(house.history.make_owner(bob, &mut chance, NOW_MS).await.unwrap(), None);
+    assert!(accounts::has_owner(&house.db).await.unwrap());
+    let arrival = house.history.arrival(ana, None).await.unwrap().unwrap();
+    assert_eq!(arrival.me.rank, Rank::Owner);
+}
+
+#[tokio::test]
+async fn a_sign_in_finds_its_account_until_it_expires() {
+    let house = House::new(&mut SeededChance::new(1)).await;
+    let known = account(2);
+    let hash = known.sign_in.hash;
+    let found = accounts::by_sign_in(&house.db, hash, NOW_MS).await.unwrap();
+    assert_eq!(found, Some(known.clone()));
+    let end = known.sign_in.expires_at;
+    assert_eq!(accounts::by_sign_in(&house.db, hash, end).await.unwrap(), None);
+    accounts::extend(&house.db, hash, end, end + 1).await.unwrap();
+    assert!(accounts::by_sign_in(&house.db, hash, end).await.unwrap().is_some());
+    let stranger = SignInHash::of(b"nobody");
+    assert_eq!(accounts::by_sign_in(&house.db, stranger, NOW_MS).await.unwrap(), None);
+}

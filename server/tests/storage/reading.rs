@@ -1,0 +1,116 @@
+//! What a subscriber is told of a log, and of his cursor: the table of `Sub`'s answers.
+//!
+//! That both kinds of history read alike is told in `fold`; here is what they read.
+
+use protocol::cursor::Cursor;
+use protocol::event::ResetReason;
+use protocol::ids::RoomId;
+use protocol::limits::REPLAY_EVENTS_MAX;
+use server::db::members::BY_RULE;
+use server::history::{History, Resume, Standing};
+
+use crate::world::{World, account, create, leave, op, own_log, post};
+
+/// A log of events 8 to 10_000 whose cursors carry their number as tag.
+fn standing(asked: u64) -> Standing {
+    Standing {
+        membership: BY_RULE,
+        head: Cursor { epoch: 5, seq: 10_000, tag: 10_000 },
+        floor: 8,
+        floor_tag: 7,
+        cursor_tag: (8..=10_000).contains(&asked).then_some(asked),
+    }
+}
+
+fn resume(epoch: u64, seq: u64, tag: u64) -> Resume {
+    standing(seq).resume(Some(Cursor { epoch, seq, tag }))
+}
+
+#[test]
+fn a_good_cursor_goes_on_from_where_it_is() {
+    assert_eq!(resume(5, 9_000, 9_000), Resume::From(9_000));
+    assert_eq!(resume(5, 10_000, 10_000), Resume::From(10_000));
+    assert_eq!(resume(5, 5_000, 5_000), Resume::From(5_000));
+}
+
+#[test]
+fn who_knows_nothing_starts_fresh() {
+    assert_eq!(standing(0).resume(None), Resume::Reset(ResetReason::FirstLoad));
+}
+
+#[test]
+fn another_history_is_never_mixed_with_this_one() {
+    for (epoch, seq, tag) in [(6, 9_000, 9_000), (5, 10_001, 1), (5, 9_000, 9_001)] {
+        assert_eq!(resume(epoch, seq, tag), Resume::Reset(ResetReason::Diverged));
+    }
+}
+
+#[test]
+fn who_is_too_far_behind_starts_fresh() {
+    let far = 10_000 - REPLAY_EVENTS_MAX - 1;
+    assert_eq!(resume(5, far, far), Resume::Reset(ResetReason::TooOld));
+    assert_eq!(resume(5, 3, 3), Resume::Reset(ResetReason::TooOld));
+}
+
+#[test]
+fn the_last_event_that_is_no_longer_kept_still_proves_itself_by_its_tag() {
+    let near = Standing { head: Cursor { epoch: 5, seq: 20, tag: 20 }, ..standing(7) };
+    let cursor = |seq, tag| Some(Cursor { epoch: 5, seq, tag });
+    assert_eq!(near.resume(cursor(7, 7)), Resume::From(7));
+    assert_eq!(near.resume(cursor(7, 6)), Resume::Reset(ResetReason::Diverged));
+    assert_eq!(near.resume(cursor(6, 6)), Resume::Reset(ResetReason::TooOld));
+}
+
+#[test]
+fn a_log_that_keeps_all_is_read_from_its_start() {
+    let young = Standing { floor: 1, head: Cursor { epoch: 5, seq: 9, tag: 9 }, ..standing(0) };
+    assert_eq!(young.resume(Some(Cursor::start(5))), Resume::From(0));
+}
+
+#[tokio::test]
+async fn a_log_is_open_to_its_members_alone() {
+    let (room, history) = tokio::task::spawn_blocking(|| {
+        let mut world = World::new();
+        let room = world.room(0, 1, "tea");
+        (room, world.history.copy())
+    })
+    .await
+    .unwrap();
+    let (member, stranger) = (account(0).user.id, account(1).user.id);
+    let part = history.standing(member, room.log(), None).await.unwrap().unwrap();
+    assert_eq!((part.membership.joined_seq, part.head.seq), (2, 2));
+    assert_eq!(history.standing(stranger, room.log(), None).await.unwrap(), None);
+    assert_eq!(history.standing(stranger, own_log(0), None).await.unwrap(), None);
+    assert_eq!(history.snapshot(Some(stranger), room).await.unwrap(), None);
+    assert_eq!(history.snapshot(None, room).await.unwrap(), None);
+    assert_eq!(history.older(Some(stranger), room, 9).await.unwrap(), None);
+    assert_eq!(history.snapshot(Some(member), RoomId::NIL).await.unwrap(), None);
+}
+
+#[test]
+fn pages_of_messages_that_came_in_one_moment_name_each_once() {
+    let mut world = World::new();
+    let lobby = world.lobby();
+    let batch: Vec<_> =
+        (0..50).map(|number| op(0, number, post(lobby, &number.to_string()))).collect();
+    world.answers(&batch);
+    let tables = world.history.tables();
+    let mut seqs: Vec<u64> = tables.messages.keys().map(|(_, seq)| *seq).collect();
+    seqs.dedup();
+    assert_eq!(seqs, (2..=51).collect::<Vec<u64>>());
+}
+
+#[test]
+fn who_left_a_room_reads_nothing_more_of_it() {
+    let mut world = World::new();
+    let room = world.accepted(&op(0, 1, create("tea"))).log.room().unwrap();
+    world.accepted(&op(0, 2, leave(room)));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let user = account(0).user.id;
+    runtime.block_on(async {
+        assert_eq!(world.history.snapshot(Some(user), room).await.unwrap(), None);
+        let arrival = world.history.arrival(user, None).await.unwrap().unwrap();
+        assert_eq!(arrival.rooms.len(), 1, "the lobby alone");
+        assert_eq!(arrival.standing.head.seq, 2, "added and removed");
+    });
+}
