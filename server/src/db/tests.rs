@@ -52,6 +52,13 @@ async fn a_transaction_that_is_dropped_leaves_no_trace() {
 
 #[tokio::test]
 async fn a_full_disk_is_named_and_the_writer_comes_back_on_a_new_connection() {
+    // SQLite has rolled back by itself then, and sqlx still counts a transaction as open.
+    for renewed in [true, false] {
+        fill_and_come_back(renewed).await;
+    }
+}
+
+async fn fill_and_come_back(renewed: bool) {
     let (_folder, db) = open().await;
     let limit = sqlx::query("pragma max_page_count = 1").fetch_one(&db.writer_pool).await.unwrap();
     let pages: i64 = limit.get(0);
@@ -60,7 +67,9 @@ async fn a_full_disk_is_named_and_the_writer_comes_back_on_a_new_connection() {
     let full = logs::insert(&mut transaction, &logs).await;
     assert_eq!(full, Err(Fault::DiskFull), "{pages} pages");
     drop(transaction);
-    db.renew_writer().await;
+    if renewed {
+        db.renew_writer().await;
+    }
 
     let mut transaction = db.write().await.unwrap();
     logs::insert(&mut transaction, &logs).await.unwrap();
