@@ -1,4 +1,7 @@
 //! The outlet's rules, one by one, over a tail in memory and a sink that takes what a test allows.
+//!
+//! Its law: every rule of `docs/PROTOCOL.md` on subscriptions that a model of it forced has a test
+//! here whose name says it.
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@
 //! socket. Its law: at most one write (64 KiB, or one longer message) waits here, so a socket that
 //! stops taking bytes stops its outlet.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use bytes::{Bytes, BytesMut};
@@ -13,6 +13,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use protocol::close::CloseCode;
 use protocol::limits::MESSAGE_BYTES_MAX;
+use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite;
 
 use crate::clock::Clock;
@@ -40,17 +41,24 @@ pub(super) fn with_small_buffers(upgrade: WebSocketUpgrade) -> WebSocketUpgrade 
 
 /// What an outlet wrote and the socket has not taken yet.
 #[derive(Clone, Default)]
-pub(super) struct Pipe(Arc<Mutex<Bytes>>);
+pub(super) struct Pipe(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    waiting: Mutex<Bytes>,
+    /// Rung when something was written.
+    filled: Notify,
+}
 
 impl Pipe {
-    fn take(&self) -> Bytes {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn waiting(&self) -> MutexGuard<'_, Bytes> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sink for Pipe {
     fn write(&mut self, parts: &[Bytes]) -> usize {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
         if !waiting.is_empty() {
             return 0;
         }
@@ -58,6 +66,7 @@ impl Sink for Pipe {
             [one] => one.clone(),
             many => many.iter().fold(BytesMut::new(), joined).freeze(),
         };
+        self.0.filled.notify_one();
         waiting.len()
     }
 }
@@ -102,7 +111,7 @@ impl Writing {
     pub(super) async fn pump(&mut self, outlet: &OutletHandle, clock: &dyn Clock) {
         loop {
             outlet.step(Input::Writable, clock.now_ms());
-            let bytes = self.pipe.take();
+            let bytes = std::mem::take(&mut *self.pipe.waiting());
             if !bytes.is_empty() {
                 if self.carry(bytes).await.is_err() {
                     return;
@@ -110,7 +119,10 @@ impl Writing {
             } else if outlet.ask(|outlet| outlet.is_dead()).unwrap_or(true) {
                 return;
             } else {
-                outlet.rung().await;
+                tokio::select! {
+                    () = outlet.rung() => {}
+                    () = self.pipe.0.filled.notified() => {}
+                }
             }
         }
     }

@@ -1,0 +1,210 @@
+//! Stories of writing: what one sends, all get, once and in order.
+//!
+//! Its law: as `main.rs` says.
+
+use std::time::Duration;
+
+use protocol::act::{Act, Post};
+use protocol::event::{Event, GoneReason};
+use protocol::ids::OpId;
+use protocol::model::MessageText;
+use protocol::refusal::{Refusal, RetryReason};
+use server::history::memory::Mishap;
+use server::history::{Pending, Verdict};
+
+use crate::client::Client;
+use crate::world::{World, caller};
+
+#[tokio::test]
+async fn two_clients_talk() {
+    let world = World::in_memory().await;
+    let (mut ada, mut bob) =
+        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    let lobby = ada.lobby();
+    assert_eq!(ada.snapshot(lobby).await, [""; 0]);
+    assert_eq!(bob.snapshot(lobby).await, [""; 0]);
+    let op = ada.post(lobby, "hello").await;
+    let accepted = ada.accepted(op).await;
+    assert_eq!(accepted.seq, ada.cursors[&lobby.log()].seq.max(accepted.seq));
+    assert_eq!(bob.texts(lobby, 1).await, ["hello"]);
+    assert_eq!(ada.texts(lobby, 1).await, ["hello"]);
+    bob.post(lobby, "null").await;
+    assert_eq!(ada.texts(lobby, 1).await, ["null"]);
+}
+
+#[tokio::test]
+async fn what_many_send_at_once_everybody_has_in_one_order() {
+    let world = World::in_memory().await;
+    let mut clients = Vec::new();
+    for name in ["ada", "bob", "eve"] {
+        let mut client = Client::arrive(&world, name).await;
+        let lobby = client.lobby();
+        client.snapshot(lobby).await;
+        clients.push(client);
+    }
+    let lobby = clients[0].lobby();
+    for round in 0..30 {
+        for (number, client) in clients.iter_mut().enumerate() {
+            client.post(lobby, &format!("{number}: {round}")).await;
+        }
+    }
+    let mut orders = Vec::new();
+    for client in &mut clients {
+        orders.push(client.texts(lobby, 90).await);
+    }
+    assert!(orders.windows(2).all(|pair| pair[0] == pair[1]));
+    for number in 0..3 {
+        let own: Vec<_> =
+            orders[0].iter().filter(|text| text.starts_with(&format!("{number}:"))).collect();
+        assert!(own.iter().enumerate().all(|(round, text)| text.ends_with(&format!(" {round}"))));
+    }
+}
+
+#[tokio::test]
+async fn the_same_op_ten_times_is_one_message_and_one_answer() {
+    let world = World::in_memory().await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let lobby = ada.lobby();
+    ada.snapshot(lobby).await;
+    let op = OpId::make(1, [7; 10]);
+    let mut answers = Vec::new();
+    for _ in 0..10 {
+        let text = MessageText::new("once").unwrap();
+        ada.act_as(op, Act::Post(Post { room: lobby, text })).await;
+    }
+    for _ in 0..10 {
+        answers.push(ada.accepted(op).await);
+    }
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
+    ada.post(lobby, "then").await;
+    assert_eq!(ada.texts(lobby, 2).await, ["once", "then"]);
+}
+
+#[tokio::test]
+async fn more_than_the_window_at_once_all_arrive_in_order() {
+    let world = World::in_memory().await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let lobby = ada.lobby();
+    ada.snapshot(lobby).await;
+    assert_eq!(ada.welcome.as_ref().unwrap().window, 16);
+    let expected: Vec<_> = (0..100).map(|number| number.to_string()).collect();
+    for text in &expected {
+        ada.post(lobby, text).await;
+    }
+    assert_eq!(ada.texts(lobby, 100).await, expected);
+}
+
+#[tokio::test]
+async fn a_write_that_failed_voids_the_lane_and_order_stands() {
+    let world = World::in_memory().await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let lobby = ada.lobby();
+    ada.snapshot(lobby).await;
+    world.memory.as_ref().unwrap().fail_next(Mishap::NotStored(RetryReason::Unavailable));
+    let first = ada.post(lobby, "one").await;
+    let refused = ada
+        .until(|event| match event {
+            Event::RefuseRetry(refused) => Some(refused.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!((refused.op_id, refused.lane_generation), (first, 1));
+    ada.post(lobby, "of a void generation").await;
+    ada.set_generation(1);
+    let text = MessageText::new("one").unwrap();
+    ada.act_as(first, Act::Post(Post { room: lobby, text })).await;
+    ada.post(lobby, "two").await;
+    assert_eq!(ada.texts(lobby, 2).await, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_lost_outcome_ends_the_connection_and_the_op_is_there_once() {
+    for mishap in [Mishap::UnknownStored, Mishap::UnknownLost] {
+        let world = World::in_memory().await;
+        let (mut ada, mut bob) =
+            (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+        let lobby = ada.lobby();
+        bob.snapshot(lobby).await;
+        world.memory.as_ref().unwrap().fail_next(mishap);
+        let op = ada.post(lobby, "once").await;
+        assert_eq!(ada.closed().await.0, 4012);
+        let mut ada = Client::arrive(&world, "ada").await;
+        let text = MessageText::new("once").unwrap();
+        ada.act_as(op, Act::Post(Post { room: lobby, text })).await;
+        ada.accepted(op).await;
+        ada.post(lobby, "then").await;
+        assert_eq!(bob.texts(lobby, 2).await, ["once", "then"], "{mishap:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_and_a_socket_write_through_one_mailbox() {
+    let world = World::in_memory().await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let lobby = ada.lobby();
+    ada.snapshot(lobby).await;
+    let form = |text: &str| Pending {
+        author: caller("ada").user,
+        sign_in: caller("ada").sign_in,
+        device: protocol::ids::DeviceId::NIL,
+        op: protocol::act::Op {
+            op_id: OpId::make(2, [u8::try_from(text.len()).unwrap(); 10]),
+            act: Act::Post(Post { room: lobby, text: MessageText::new(text).unwrap() }),
+        },
+        check_only: false,
+    };
+    let verdict = world.engine.rooms.act(form("by form")).await;
+    assert!(matches!(verdict, Verdict::Accepted(_)), "{verdict:?}");
+    let verdict = world.engine.rooms.act(form("")).await;
+    assert!(
+        matches!(&verdict, Verdict::Refused(refused) if refused.refusal == Refusal::Empty),
+        "{verdict:?}"
+    );
+    assert_eq!(ada.texts(lobby, 1).await, ["by form"]);
+}
+
+#[tokio::test]
+async fn who_enters_is_told_by_his_log_and_who_leaves_hears_no_more() {
+    let world = World::in_memory().await;
+    let (mut ada, mut bob) =
+        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    let tea = ada.enter("tea").await;
+    assert_eq!(bob.enter("tea").await, tea);
+    ada.snapshot(tea).await;
+    bob.snapshot(tea).await;
+    ada.post(tea, "before").await;
+    assert_eq!(bob.texts(tea, 1).await, ["before"]);
+    let op = bob.leave(tea).await;
+    bob.accepted(op).await;
+    let (sub, reason) = bob
+        .until(|event| match event {
+            Event::Gone(gone) => Some((gone.sub, gone.reason)),
+            _ => None,
+        })
+        .await;
+    assert_eq!((sub, reason), (1, GoneReason::Ended));
+    let op = ada.post(tea, "secret").await;
+    ada.accepted(op).await;
+    let lobby = bob.lobby();
+    bob.snapshot(lobby).await;
+    let told = bob.seen.iter().filter(|event| matches!(event, Event::Logged(_))).count();
+    let left = bob.cursors[&tea.log()].seq;
+    assert!(matches!(bob.subscribe(tea).await, Event::Gone(_)));
+    assert_eq!(bob.cursors[&tea.log()].seq, left, "nothing behind the own end, {told} before");
+}
+
+#[tokio::test]
+async fn a_drain_is_announced_finishes_what_was_taken_and_closes() {
+    let world = World::in_memory().await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let lobby = ada.lobby();
+    let op = ada.post(lobby, "last").await;
+    let hub = world.engine.hub.clone();
+    let drained = tokio::spawn(async move { hub.drain(Duration::from_secs(5)).await });
+    ada.accepted(op).await;
+    ada.until(|event| matches!(event, Event::Drain(_)).then_some(())).await;
+    assert_eq!(ada.closed().await.0, 1012);
+    drop(ada);
+    drained.await.unwrap();
+    assert_eq!(world.engine.hub.count(), 0);
+}

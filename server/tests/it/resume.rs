@@ -1,0 +1,170 @@
+//! Stories of coming back: what was missed arrives, or the client is told to start fresh.
+//!
+//! Its law: as `main.rs` says.
+
+use protocol::cursor::Cursor;
+use protocol::event::{Event, Reset, ResetReason};
+
+use server::clock::{Chance, SeededChance};
+
+use crate::client::Client;
+use crate::world::World;
+
+#[tokio::test]
+async fn who_comes_back_gets_exactly_what_he_missed() {
+    let world = World::in_memory().await;
+    let (mut ada, mut bob) =
+        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    let lobby = ada.lobby();
+    ada.snapshot(lobby).await;
+    let known = ada.cursors.clone();
+    drop(ada);
+    let expected: Vec<_> = (0..30).map(|number| number.to_string()).collect();
+    for text in &expected {
+        let op = bob.post(lobby, text).await;
+        bob.accepted(op).await;
+    }
+    let mut ada = Client::arrive(&world, "ada").await;
+    ada.cursors = known;
+    assert!(matches!(ada.subscribe(lobby).await, Event::SubOk(_)));
+    assert_eq!(ada.texts(lobby, 30).await, expected);
+}
+
+#[tokio::test]
+async fn who_missed_more_than_the_tail_gets_pages_then_goes_live() {
+    let world = World::in_memory().await;
+    let (mut ada, mut bob) =
+        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    let lobby = ada.lobby();
+    ada.snapshot(lobby).await;
+    let known = ada.cursors.clone();
+    drop(ada);
+    let expected: Vec<_> = (0..700).map(|number| number.to_string()).collect();
+    for texts in expected.chunks(16) {
+        let mut ops = Vec::new();
+        for text in texts {
+            ops.push(bob.post(lobby, text).await);
+        }
+        for op in ops {
+            bob.accepted(op).await;
+        }
+    }
+    let mut ada = Client::arrive(&world, "ada").await;
+    ada.cursors = known;
+    ada.subscribe(lobby).await;
+    let mut page_count = 0;
+    let mut texts = 0;
+    while texts < 700 {
+        match ada.event().await {
+            Event::Page(page) => {
+                page_count += 1;
+                texts += page.events.len();
+            }
+            Event::Logged(_) => texts += 1,
+            _ => {}
+        }
+    }
+    assert!(page_count >= 2, "{page_count} pages");
+    bob.post(lobby, "live").await;
+    assert_eq!(ada.texts(lobby, 1).await, ["live"]);
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_history_is_told_to_start_fresh() {
+    let world = World::in_memory().await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let lobby = ada.lobby();
+    let op = ada.post(lobby, "here").await;
+    ada.accepted(op).await;
+    ada.snapshot(lobby).await;
+    let good = ada.cursors[&lobby.log()];
+    for bad in [
+        Cursor { epoch: good.epoch ^ 1, ..good },
+        Cursor { seq: good.seq + 1, ..good },
+        Cursor { tag: good.tag ^ 1, ..good },
+    ] {
+        ada.cursors.insert(lobby.log(), bad);
+        let Event::Reset(Reset { reason, snapshot, .. }) = ada.subscribe(lobby).await else {
+            panic!("a reset is expected for {bad:?}")
+        };
+        assert_eq!(reason, ResetReason::Diverged);
+        assert_eq!(&*snapshot.unwrap().messages[0].text, "here");
+    }
+}
+
+#[tokio::test]
+async fn a_killed_server_has_everything_it_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut accepted = Vec::new();
+    let mut known = None;
+    for life in 0..3 {
+        let world = World::on_disk(folder.path()).await;
+        let mut ada = Client::arrive(&world, "ada").await;
+        let lobby = ada.lobby();
+        match known.take() {
+            None => drop(ada.snapshot(lobby).await),
+            Some(cursor) => {
+                ada.cursors.insert(lobby.log(), cursor);
+                assert!(matches!(ada.subscribe(lobby).await, Event::SubOk(_)));
+            }
+        }
+        for number in 0..20 {
+            let text = format!("{life}: {number}");
+            let op = ada.post(lobby, &text).await;
+            accepted.push((ada.accepted(op).await.seq, text));
+        }
+        ada.texts(lobby, 20).await;
+        known = ada.cursors.get(&lobby.log()).copied();
+        // One more is under way when the server dies: it may be there or not, but once.
+        ada.post(lobby, "under way").await;
+        world.kill();
+        known = known.filter(|_| life == 0);
+    }
+    let world = World::on_disk(folder.path()).await;
+    let mut bob = Client::arrive(&world, "bob").await;
+    let lobby = bob.lobby();
+    let stored = world.engine.history.page(lobby.log(), 0).await.unwrap();
+    for (seq, text) in accepted {
+        let event = &stored[usize::try_from(seq).unwrap() - 1];
+        assert_eq!(event.seq, seq);
+        assert!(event.body.ends_with(text.as_bytes()), "{text}");
+    }
+    assert!(!bob.snapshot(lobby).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_closed_and_catches_up() {
+    let world = World::in_memory().await;
+    let (mut ada, mut bob) =
+        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    let lobby = ada.lobby();
+    ada.snapshot(lobby).await;
+    let known = ada.cursors.clone();
+    let mut chance = SeededChance::new(3);
+    let mut noise = || -> String {
+        (0..9_000).map(|_| char::from(b'!' + u8::try_from(chance.below(90)).unwrap())).collect()
+    };
+    let mut sent = 0;
+    let is_slow = |world: &World| world.engine.hub.count() < 2;
+    while !is_slow(&world) {
+        let op = bob.post(lobby, &format!("{sent} {}", noise())).await;
+        bob.accepted(op).await;
+        sent += 1;
+        assert!(sent < 2_000, "the reader is never given up");
+    }
+    let mut bytes = 0;
+    let code = loop {
+        match ada.raw().await {
+            Some(Ok(length)) => bytes += length,
+            Some(Err(code)) => break Some(code),
+            None => break None,
+        }
+    };
+    assert!(matches!(code, None | Some(4008)), "{code:?} after {bytes} bytes");
+    let mut ada = Client::arrive(&world, "ada").await;
+    ada.cursors = known;
+    ada.subscribe(lobby).await;
+    let texts = ada.texts(lobby, sent).await;
+    let in_order = |(number, text): (usize, &String)| text.starts_with(&format!("{number} "));
+    assert!(texts.iter().enumerate().all(in_order));
+}

@@ -1,0 +1,157 @@
+//! Stories of the rules: what a client does wrong is answered by name, or ends its connection.
+//!
+//! Its law: as `main.rs` says.
+
+use protocol::close::CloseCode;
+use protocol::codec::encode_command;
+use protocol::command::Probe;
+use protocol::event::Event;
+use protocol::frame::Command;
+use protocol::ids::RoomId;
+use protocol::refusal::{Fault, RetryReason};
+use server::config::Limits;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::client::Client;
+use crate::world::World;
+
+fn probe() -> Command {
+    Command::Probe(Probe { number: 1 })
+}
+
+#[tokio::test]
+async fn a_bad_frame_is_answered_by_name_and_the_third_closes() {
+    let world = World::in_memory().await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let mut flipped = encode_command(&probe()).unwrap();
+    *flipped.last_mut().unwrap() ^= 1;
+    ada.send_bytes(flipped).await;
+    let faulty = |event: &Event| match event {
+        Event::Faulty(faulty) => Some((faulty.fault, faulty.kind)),
+        _ => None,
+    };
+    assert_eq!(ada.until(faulty).await, (Fault::Checksum, 6));
+    let two_gigabytes = vec![1, 1, 2, 0, 0, 0, 0, 0x80, 0, 0, 0, 0];
+    ada.send_bytes(two_gigabytes).await;
+    assert_eq!(ada.until(faulty).await, (Fault::TooLong, 2));
+    ada.send(&probe()).await;
+    ada.until(|event| matches!(event, Event::Probed(_)).then_some(())).await;
+    ada.send_bytes(vec![1]).await;
+    assert_eq!(ada.closed().await, CloseCode::BAD_FRAMES);
+}
+
+#[tokio::test]
+async fn hello_comes_first_and_once() {
+    let world = World::in_memory().await;
+    let mut early = Client::connect(&world, "ada").await;
+    early.send(&probe()).await;
+    assert_eq!(early.closed().await, CloseCode::OUT_OF_TURN);
+    let mut twice = Client::arrive(&world, "ada").await;
+    twice.send(&twice.hello()).await;
+    assert_eq!(twice.closed().await, CloseCode::OUT_OF_TURN);
+}
+
+#[tokio::test]
+async fn the_same_page_again_replaces_its_older_socket_and_no_other() {
+    let world = World::in_memory().await;
+    let mut old = Client::arrive(&world, "ada").await;
+    let mut other = Client::arrive(&world, "ada").await;
+    let mut new = Client::connect(&world, "ada").await;
+    new.page = old.page;
+    new.say_hello().await;
+    assert_eq!(old.closed().await, CloseCode::REPLACED);
+    for live in [&mut new, &mut other] {
+        live.send(&probe()).await;
+        live.until(|event| matches!(event, Event::Probed(_)).then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn text_and_too_much_are_closed_by_their_codes() {
+    let world = World::in_memory().await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    ada.send_message(Message::Text("{}".into())).await;
+    assert_eq!(ada.closed().await, CloseCode::NOT_BINARY);
+    let mut ada = Client::arrive(&world, "ada").await;
+    ada.send_bytes(vec![0; 70_000]).await;
+    assert_eq!(ada.closed().await, CloseCode::TOO_BIG);
+}
+
+#[tokio::test]
+async fn who_speaks_no_version_of_ours_is_told_so_by_the_close_code() {
+    let world = World::in_memory().await;
+    let mut none = Client::connect_with(&world, "ada", None).await;
+    assert_eq!(none.closed().await, CloseCode::VERSION);
+    let mut later = Client::connect(&world, "ada").await;
+    let Command::Hello(mut hello) = later.hello() else { unreachable!() };
+    hello.version = 2;
+    later.send(&Command::Hello(hello)).await;
+    assert_eq!(later.closed().await, CloseCode::VERSION);
+}
+
+#[tokio::test]
+async fn a_room_that_is_not_his_is_gone_to_him_whether_it_exists_or_not() {
+    let world = World::in_memory().await;
+    let (mut ada, mut bob) =
+        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    let tea = ada.enter("tea").await;
+    for room in [tea, RoomId::from_bytes([9; 16])] {
+        assert!(matches!(bob.subscribe(room).await, Event::Gone(_)));
+    }
+}
+
+#[tokio::test]
+async fn who_sends_too_fast_is_told_when_to_go_on() {
+    let world = World::in_memory_with(Limits::default()).await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let lobby = ada.lobby();
+    for number in 0..11 {
+        ada.post(lobby, &number.to_string()).await;
+    }
+    let (reason, wait_ms) = ada
+        .until(|event| match event {
+            Event::RefuseRetry(refused) => Some((refused.reason, refused.retry_after_ms)),
+            _ => None,
+        })
+        .await;
+    assert_eq!(reason, RetryReason::Rate);
+    assert!((1..=1_001).contains(&wait_ms), "{wait_ms} ms");
+}
+
+#[tokio::test]
+async fn a_user_with_too_many_sockets_is_told_so() {
+    let limits = Limits { sockets_per_user: 2, ..Limits::default() };
+    let world = World::in_memory_with(limits).await;
+    let first = Client::arrive(&world, "ada").await;
+    let _second = Client::arrive(&world, "ada").await;
+    assert_eq!(Client::connect(&world, "ada").await.closed().await, CloseCode::TOO_MANY_SOCKETS);
+    drop(first);
+    while world.engine.hub.count() > 1 {
+        tokio::task::yield_now().await;
+    }
+    Client::arrive(&world, "ada").await;
+}
+
+#[tokio::test]
+async fn typing_is_told_to_the_others_and_ends() {
+    let world = World::in_memory().await;
+    let (mut ada, mut bob) =
+        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    let lobby = ada.lobby();
+    ada.snapshot(lobby).await;
+    bob.snapshot(lobby).await;
+    let told = |event: &Event| match event {
+        Event::Typists(typists) => {
+            Some(typists.people.iter().map(|who| who.name.to_string()).collect::<Vec<_>>())
+        }
+        _ => None,
+    };
+    for (active, expected) in [(true, vec!["ada".to_owned()]), (false, Vec::new())] {
+        let typing = protocol::command::Typing { room: lobby, active };
+        // A live subscription is a moment younger than its snapshot: until then nobody is told.
+        while !bob.is_told(told, &expected) {
+            ada.send(&Command::Typing(typing.clone())).await;
+            bob.drink(200).await;
+        }
+    }
+}

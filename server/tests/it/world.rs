@@ -1,0 +1,214 @@
+//! A small server of its own for each test: the engine behind a bare door, on a free port.
+//!
+//! Made by every story; its store is memory or a folder. Its law: nothing is shared between two
+//! worlds but the folder that a test hands from one to the next, and a killed world runs no further
+//! line of its code.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Path as Segment, State};
+use axum::response::Response;
+use axum::routing::get;
+use protocol::ids::UserId;
+use protocol::model::{DisplayName, Rank};
+use server::clock::{Chance, Clock, SeededChance, SystemChance, SystemClock};
+use server::config::Limits;
+use server::db::Db;
+use server::db::accounts::{self, Account};
+use server::db::people::{SignInRecord, UserRecord};
+use server::history::judge::Rules;
+use server::history::memory::MemoryHistory;
+use server::history::sql::SqlHistory;
+use server::history::writer::Writer;
+use server::history::{History, SignInHash};
+use server::hub::Hub;
+use server::rooms::Rooms;
+use server::socket::{self, Caller, Engine};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::{Builder, Runtime};
+
+const SEND_BUFFER_BYTES: u32 = 64 * 1024;
+
+/// Where a world's accounts are made.
+enum Accounts {
+    Memory(Arc<MemoryHistory>),
+    Database(Arc<Db>),
+}
+
+/// A running server.
+pub(crate) struct World {
+    /// Where it listens.
+    pub(crate) addr: SocketAddr,
+    /// What it is made of.
+    pub(crate) engine: Engine,
+    /// The store, where it is in memory.
+    pub(crate) memory: Option<Arc<MemoryHistory>>,
+    accounts: Accounts,
+    runtime: Option<Runtime>,
+}
+
+/// Limits that no test meets by accident.
+pub(crate) fn wide_limits() -> Limits {
+    Limits {
+        sends_per_user: "10000/s burst 10000".parse().unwrap(),
+        sends_per_room: "10000/s burst 10000".parse().unwrap(),
+        joins_per_user: "10000/s burst 10000".parse().unwrap(),
+        rooms_made_per_user: "10000/s burst 10000".parse().unwrap(),
+        ..Limits::default()
+    }
+}
+
+fn rules(limits: &Limits) -> Rules {
+    Rules { text_chars_max: limits.text_chars, rooms_max: limits.rooms_per_user }
+}
+
+/// The caller that this name stands for, the same in every world.
+pub(crate) fn caller(name: &str) -> Caller {
+    let sign_in = SignInHash::of(name.as_bytes());
+    let id: [u8; 16] = *sign_in.bytes().first_chunk().unwrap();
+    Caller { user: UserId::from_bytes(id), sign_in }
+}
+
+impl World {
+    /// A server over memory.
+    pub(crate) async fn in_memory() -> Self {
+        Self::in_memory_with(wide_limits()).await
+    }
+
+    /// A server over memory with these limits.
+    pub(crate) async fn in_memory_with(limits: Limits) -> Self {
+        let now = SystemClock.now_ms();
+        let memory = Arc::new(MemoryHistory::new(rules(&limits), &mut SeededChance::new(1), now));
+        let accounts = Accounts::Memory(Arc::clone(&memory));
+        let history: Arc<dyn History> = memory.clone();
+        Self::start(runtime(), history, Some(memory), accounts, limits).await
+    }
+
+    /// A server over the database in this folder.
+    pub(crate) async fn on_disk(folder: &Path) -> Self {
+        let limits = wide_limits();
+        let (runtime, folder, rules) = (runtime(), folder.to_owned(), rules(&limits));
+        let opened = runtime.spawn(async move {
+            let db = Arc::new(open(&folder).await);
+            let (chance, now) = (&mut SystemChance, SystemClock.now_ms());
+            let history = SqlHistory::open(Arc::clone(&db), rules, chance, now).await.unwrap();
+            (db, history)
+        });
+        let (db, history) = opened.await.unwrap();
+        Self::start(runtime, Arc::new(history), None, Accounts::Database(db), limits).await
+    }
+
+    async fn start(
+        runtime: Runtime,
+        history: Arc<dyn History>,
+        memory: Option<Arc<MemoryHistory>>,
+        accounts: Accounts,
+        limits: Limits,
+    ) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let limits = Arc::new(limits);
+        let started = runtime.spawn(async move {
+            let (chance, written) = (Box::new(SystemChance), Arc::clone(&history));
+            let (writer, _task) = Writer::start(written, Arc::clone(&clock), chance);
+            let reading = Arc::clone(&history);
+            let rooms = Rooms::new(reading, writer, Arc::clone(&clock), Arc::clone(&limits));
+            let hub = Hub::new(Arc::clone(&clock));
+            let engine = Engine { rooms, hub, history, clock, limits };
+            let door = Router::new().route("/ws/{name}", get(upgrade)).with_state(engine.clone());
+            let listener = listen();
+            let addr = listener.local_addr().unwrap();
+            tokio::spawn(async move { axum::serve(listener, door).await.unwrap() });
+            (addr, engine)
+        });
+        let (addr, engine) = started.await.unwrap();
+        Self { addr, engine, memory, accounts, runtime: Some(runtime) }
+    }
+
+    /// Makes the account that this name stands for, unless it is there.
+    pub(crate) async fn account(&self, name: &str) -> UserId {
+        let Caller { user, sign_in } = caller(name);
+        let now = self.engine.clock.now_ms();
+        let account = Account {
+            user: UserRecord {
+                id: user,
+                name: DisplayName::cut(name),
+                rank: Rank::Guest,
+                created_at: now,
+                disabled_at: None,
+            },
+            sign_in: SignInRecord {
+                hash: sign_in,
+                user,
+                generation: 0,
+                created_at: now,
+                seen_at: now,
+                expires_at: i64::MAX,
+                revoked_at: None,
+            },
+        };
+        let epoch = SystemChance.epoch();
+        match &self.accounts {
+            Accounts::Memory(memory) => {
+                if memory.arrival(user, None).await.unwrap().is_none() {
+                    memory.add_account(&account, epoch);
+                }
+            }
+            Accounts::Database(db) => {
+                if accounts::by_sign_in(db, sign_in, now).await.unwrap().is_none() {
+                    accounts::make(db, &account, epoch).await.unwrap();
+                }
+            }
+        }
+        user
+    }
+
+    /// Ends the server between two lines of its code, as SIGKILL does; what was not committed is
+    /// lost with it.
+    pub(crate) fn kill(mut self) {
+        self.runtime.take().unwrap().shutdown_background();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+/// A free port whose sockets take no more unread bytes than the house's own.
+fn listen() -> TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket.listen(128).unwrap()
+}
+
+/// Opens the store; the one before may still be closing its files.
+async fn open(folder: &Path) -> Db {
+    for _ in 0..500 {
+        match Db::open(folder).await {
+            Ok(db) => return db,
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+    Db::open(folder).await.unwrap()
+}
+
+async fn upgrade(
+    State(engine): State<Engine>,
+    Segment(name): Segment<String>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    socket::upgrade(engine, caller(&name), upgrade)
+}
