@@ -35,6 +35,32 @@ pub struct MemberRecord {
     pub membership: Membership,
 }
 
+/// A reader's part in a room, by the roster or by the room's rule; nothing for a stranger, for who
+/// is not signed in (but where everybody is a member), and for a room that does not exist.
+pub async fn part(
+    transaction: &mut Transaction,
+    room: RoomId,
+    reader: Option<UserId>,
+) -> Result<Option<Membership>, Fault> {
+    let text = "select rooms.everyone as everyone, members.role as role, \
+        members.joined_seq as joined_seq from rooms left join members \
+        on members.room_id = rooms.id and members.user_id = ";
+    let statement = Sql::new(transaction.backend(), text)
+        .value(reader.unwrap_or(UserId::NIL).uuid())
+        .text(" where rooms.id = ")
+        .value(room.uuid())
+        .build();
+    let rows = transaction.rows(statement).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let role: Option<i16> = row.try_get("", "role")?;
+    let joined_seq: Option<i64> = row.try_get("", "joined_seq")?;
+    if let Some((role, joined_seq)) = role.zip(joined_seq) {
+        return membership(role, joined_seq).map(Some);
+    }
+    let everyone: bool = row.try_get("", "everyone")?;
+    Ok(everyone.then_some(BY_RULE))
+}
+
 /// Those of the named pairs that stand in the roster.
 pub async fn known(
     transaction: &mut Transaction,
@@ -101,13 +127,14 @@ pub(super) fn role_of(number: i16) -> Result<Role, Fault> {
     found.ok_or_else(|| Fault::damaged("a member of an unknown role"))
 }
 
+fn membership(role: i16, joined_seq: i64) -> Result<Membership, Fault> {
+    Ok(Membership { role: role_of(role)?, joined_seq: unsigned(joined_seq)? })
+}
+
 fn record(model: &Model) -> Result<MemberRecord, Fault> {
     Ok(MemberRecord {
         room: RoomId::from_bytes(*model.room_id.as_bytes()),
         user: UserId::from_bytes(*model.user_id.as_bytes()),
-        membership: Membership {
-            role: role_of(model.role)?,
-            joined_seq: unsigned(model.joined_seq)?,
-        },
+        membership: membership(model.role, model.joined_seq)?,
     })
 }

@@ -19,8 +19,8 @@ use crate::db::{Db, Fault, Transaction};
 use crate::db::{events, logs, members, messages, people, rooms};
 use crate::history::judge::Rules;
 use crate::history::{
-    Arrival, Head, History, Later, Membership, OlderMessages, Outcome, Pending, Read, RoomCard,
-    RoomView, Standing, Unavailable, views,
+    Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard, RoomView,
+    Standing, Unavailable, views,
 };
 
 /// What the lobby is called until somebody configures it.
@@ -97,10 +97,9 @@ impl SqlHistory {
         room: RoomId,
     ) -> Result<Option<RoomView>, Fault> {
         let mut transaction = self.db.read().await?;
-        let Some(counted) = rooms::by_id(&mut transaction, room).await? else { return Ok(None) };
-        let everyone = counted.room.everyone;
-        let part = membership(&mut transaction, reader, room, everyone).await?;
+        let part = members::part(&mut transaction, room, reader).await?;
         let Some(part) = part else { return Ok(None) };
+        let Some(counted) = rooms::by_id(&mut transaction, room).await? else { return Ok(None) };
         let Some(extent) = logs::extent(&mut transaction, room.log(), None).await? else {
             return Ok(None);
         };
@@ -116,9 +115,7 @@ impl SqlHistory {
         before: u64,
     ) -> Result<Option<OlderMessages>, Fault> {
         let mut transaction = self.db.read().await?;
-        let Some(counted) = rooms::by_id(&mut transaction, room).await? else { return Ok(None) };
-        let everyone = counted.room.everyone;
-        if membership(&mut transaction, reader, room, everyone).await?.is_none() {
+        if members::part(&mut transaction, room, reader).await?.is_none() {
             return Ok(None);
         }
         let newest = messages::newest(&mut transaction, room, before, views::MESSAGES_READ).await?;
@@ -206,25 +203,9 @@ async fn standing(
 ) -> Result<Option<Standing>, Fault> {
     let seq = cursor.map(|cursor| cursor.seq);
     let part = match log.room() {
-        Some(room) => match rooms::by_id(transaction, room).await? {
-            Some(found) => membership(transaction, Some(user), room, found.room.everyone).await?,
-            None => None,
-        },
+        Some(room) => members::part(transaction, room, Some(user)).await?,
         None => (log == user.log()).then_some(members::BY_RULE),
     };
     let extent = logs::extent(transaction, log, seq).await?;
     Ok(part.zip(extent).map(|(part, extent)| views::standing(extent, part)))
-}
-
-async fn membership(
-    transaction: &mut Transaction,
-    reader: Option<UserId>,
-    room: RoomId,
-    everyone: bool,
-) -> Result<Option<Membership>, Fault> {
-    let row = match reader {
-        Some(user) => members::known(transaction, [(room, user)].into_iter()).await?,
-        None => Vec::new(),
-    };
-    Ok(views::membership(everyone, row.first().map(|member| member.membership)))
 }

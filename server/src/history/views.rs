@@ -13,7 +13,7 @@ use protocol::limits::{
 use protocol::model::{Message, RoomEntry};
 
 use crate::db::logs::LogExtent;
-use crate::db::members::{BY_RULE, Membership};
+use crate::db::members::Membership;
 use crate::db::rooms::CountedRoom;
 use crate::history::{OlderMessages, RoomCard, RoomView, Standing};
 
@@ -87,11 +87,6 @@ pub(super) fn room(
     let OlderMessages { messages, older } = older(newest_first);
     let snapshot = Snapshot { room: entry, member_count, messages, older };
     RoomView { snapshot, cursor, membership }
-}
-
-/// A reader's part in a room: the roster's row, else what the rule gives everybody.
-pub(super) fn membership(everyone: bool, row: Option<Membership>) -> Option<Membership> {
-    row.or_else(|| everyone.then_some(BY_RULE))
 }
 
 /// How a user stands to a log.

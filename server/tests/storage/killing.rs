@@ -1,4 +1,5 @@
-//! Kills: what was accepted is there after SIGKILL, at its number, and the file is whole.
+//! Kills: what was accepted is there after SIGKILL, at its number, and the file is whole; and what
+//! is given up half way leaves the store whole.
 //!
 //! The test starts itself as a child that commits and says what was accepted, and kills it in the
 //! middle; a kill tests the process, not the disk (a power cut is another test).
@@ -113,4 +114,21 @@ async fn a_read_that_is_given_up_leaves_the_pool_whole() {
         let _ = tokio::time::timeout(std::time::Duration::from_micros(50), read).await;
     }
     assert!(house.history.snapshot(None, lobby).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_write_that_is_given_up_is_whole_or_absent_and_the_writer_goes_on() {
+    let house = House::new(&mut SeededChance::new(1)).await;
+    for person in 10..60_u8 {
+        let known = account(person);
+        let make = accounts::make(&house.db, &known, 1);
+        let patience = std::time::Duration::from_micros(u64::from(person) * 20);
+        let _ = tokio::time::timeout(patience, make).await;
+    }
+    accounts::make(&house.db, &account(60), 1).await.unwrap();
+    let tables = rows::tables(&house.file()).await;
+    assert_eq!(tables.users.len(), tables.sign_ins.len());
+    for user in tables.users.keys() {
+        assert!(tables.logs.contains_key(&user.log()));
+    }
 }
