@@ -1,7 +1,7 @@
 //! The HTTP door: pages, forms, files, probes, and the way to the socket.
 //!
 //! Assembled by `state` and served by `listen`. Its law: what every request must pass stands here,
-//! outermost last: origin, throttles, headers, log. A GET never writes; every write comes from a
+//! outermost last: origin, throttles, log, headers. A GET never writes; every write comes from a
 //! page of this server; what is drawn is drawn whole before its first byte leaves.
 
 pub mod address;
@@ -72,12 +72,13 @@ pub struct Door {
 /// The routes with everything that a request must pass on its way to them.
 pub fn router(door: Arc<Door>, policies: Policies) -> Router {
     let body_bytes = usize::try_from(door.limits.body_bytes).unwrap_or(usize::MAX);
+    pages::prepare();
     routes()
         .layer(DefaultBodyLimit::max(body_bytes))
         .layer(from_fn_with_state(door.origin.clone(), origin::layer))
         .layer(from_fn_with_state(door.gate.clone(), gate::layer))
-        .layer(from_fn_with_state(policies, headers::layer))
         .layer(from_fn_with_state(Arc::clone(&door.engine.clock), log::layer))
+        .layer(from_fn_with_state(policies, headers::layer))
         .with_state(door)
 }
 

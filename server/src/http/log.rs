@@ -1,6 +1,6 @@
 //! One line of the log for each request, and the end of a panic.
 //!
-//! The outermost layer. Its law: the route's pattern is logged and never the path (a setup link's
+//! Around everything but the headers. Its law: the route's pattern is logged and never the path (a setup link's
 //! path is a secret), no header and no body; a panic costs its request and is answered by a number
 //! that stands in the log too.
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use app::backend::House;
 use app::first_page::{FirstPage, FormOps, Refused, Shown, Why};
+use app::root::App;
 use app::routes::Address;
 use app::shell::Shell;
 use app::text::PageLanguage;
@@ -18,7 +19,7 @@ use http::header::{ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RE
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use leptos::nonce::Nonce;
 use leptos::prelude::{provide_context, view};
-use leptos_axum::render_app_async_with_context;
+use leptos_axum::{generate_route_list, render_app_async_with_context};
 use protocol::ids::OpId;
 use protocol::model::Me;
 
@@ -58,6 +59,13 @@ impl Reader {
             encoding: Encoding::accepted(headers),
         }
     }
+}
+
+/// Makes ready for drawing, and gives the patterns that the app draws. Listing them is how leptos
+/// comes by its executor, without which it draws nothing.
+pub(super) fn prepare() -> Vec<String> {
+    let routes = generate_route_list(App);
+    routes.iter().map(|route| route.path().to_owned()).collect()
 }
 
 /// A GET of a page.
@@ -193,4 +201,20 @@ async fn html(door: &Door, reader: &Reader, page: FirstPage) -> Result<Bytes, ax
     *request.uri_mut() = reader.uri.clone();
     let drawn = render_app_async_with_context(context, document)(request).await;
     to_bytes(drawn.into_body(), PAGE_BYTES_MAX).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_the_app_draws_has_an_address() {
+        let patterns = prepare();
+        assert!(patterns.len() > 5, "{patterns:?}");
+        for pattern in patterns {
+            let path = pattern.replace("{key}", "tea").replace("{token}", "0");
+            let parsed = address::parse(&path.parse().unwrap());
+            assert!(matches!(parsed, Path::At(_)), "{pattern} is {parsed:?}");
+        }
+    }
 }
