@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     if holds_wasm(Path::new(PAGES)) {
         return ExitCode::SUCCESS;
     }
-    println!("cargo:error=there are no built pages in target/site: run `make build` first");
+    println!("cargo:error=there are no built pages in target/site: run `tools/build`");
     ExitCode::FAILURE
 }
 

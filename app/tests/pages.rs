@@ -1,4 +1,6 @@
 //! Every page as the server draws it: whole, in both languages, and safe whatever people wrote.
+//!
+//! Drawn natively, without a server: what a page needs is handed to it.
 #![cfg(feature = "ssr")]
 #![expect(clippy::expect_used, reason = "a test says by its panic what is wrong")]
 

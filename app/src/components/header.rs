@@ -1,4 +1,6 @@
 //! The head of a pane: the way back on a phone, the title on the axis, the topic, and tools.
+//!
+//! Every page begins with one. Its law: what stands in it never moves, however long a name is.
 
 use leptos::html;
 use leptos::prelude::*;

@@ -1,4 +1,6 @@
 //! What stands where no page can: it does not exist, or the house could not answer.
+//!
+//! Drawn by any page whose `FirstPage` has nothing to show; which of the two it is, is told there.
 
 use leptos::prelude::*;
 

@@ -1,4 +1,7 @@
 //! The user's own page: his name and the language of the house.
+//!
+//! The name goes over the socket where there is one; the language is always a form, because it
+//! changes every word of the page.
 
 use leptos::ev::SubmitEvent;
 use leptos::html;

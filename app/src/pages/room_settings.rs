@@ -1,4 +1,6 @@
 //! A room's name and topic, to be changed by those who may.
+//!
+//! Reached from the room's menu. The address of a room is not here: it never changes.
 
 use leptos::ev::SubmitEvent;
 use leptos::html;

@@ -1,4 +1,6 @@
 //! The open rooms of the house, to be entered. On a phone also where one's own rooms stand.
+//!
+//! Always asked of the server, page by page: what others made meanwhile comes with the next look.
 
 use leptos::prelude::*;
 use protocol::ids::OpId;

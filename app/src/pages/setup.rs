@@ -1,4 +1,6 @@
 //! The setup link: one button, whose press makes the visitor the owner of the house.
+//!
+//! Drawn for a good token alone; a void one is a page that does not exist. A look changes nothing.
 
 use leptos::prelude::*;
 

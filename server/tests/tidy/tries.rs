@@ -64,11 +64,11 @@ fn a_banned_word_is_found_where_it_is_banned() {
 
 #[test]
 fn tests_may_name_what_the_code_may_not() {
-    let ban = Ban { words: &["axum"], under: &["in/"], except: &[], instead: "no" };
+    let ban = Ban { words: &["axum"], under: &[""], except: &[], instead: "no" };
     let text = "use a;\n#[cfg(test)]\nmod tests {\n    use axum::Router;\n}\n";
     assert!(check::banned_words(&Source::new("in/a.rs", text), &ban).is_empty());
     let text = "use axum::Router;\n";
-    assert!(check::banned_words(&Source::new("in/a/tests.rs", text), &ban).is_empty());
+    assert!(check::banned_words(&Source::new("a/src/b/tests.rs", text), &ban).is_empty());
 }
 
 #[test]
