@@ -16,7 +16,7 @@ use crate::event::{
     Accepted, Gone, Older, Page, Ping, RefuseRetry, Refused, Reset, SubOk, Typists, Welcome,
 };
 use crate::frame::{Change, Command, Event};
-use crate::ids::{LogId, OpId};
+use crate::ids::{LogId, OpId, RoomId};
 use crate::limits::WINDOW_OPS;
 use crate::model::{Message, RoomEntry};
 use crate::refusal::Refusal;
@@ -143,9 +143,6 @@ impl Client {
 
     fn tell_logged(&mut self, envelope: Envelope, turn: &mut Turn<'_>) {
         let Envelope { log, seq, at, author, op_id, .. } = envelope;
-        if !op_id.is_nil() && Some(author) == self.user && self.outbox.confirm(op_id) {
-            turn.tell(Told::Accepted { op_id, log, seq, at });
-        }
         let erased = envelope.flags & FLAG_ERASED != 0;
         let change = if erased {
             None
@@ -156,6 +153,11 @@ impl Client {
             Some(Change::RoomAdded(added)) => Some(added.room),
             _ => None,
         };
+        if !op_id.is_nil() && Some(author) == self.user && self.outbox.confirm(op_id) {
+            // As its answer would say: who made or entered a room wants to know which.
+            let log = added.map_or(log, RoomId::log);
+            turn.tell(Told::Accepted { op_id, log, seq, at });
+        }
         turn.tell(Told::Logged { envelope, change });
         if let Some(room) = added {
             self.subscribe(room, false, turn);
