@@ -28,7 +28,7 @@ const FLOORS: &[&[&str]] = &[
     &["bus", "clock", "config", "db", "error", "hub", "outlet", "telemetry", "throttle"],
     &["files", "history", "rooms"],
     &["auth", "session"],
-    &["http", "jobs", "services", "socket"],
+    &["frame_command", "http", "jobs", "services", "socket"],
     &["frame_command", "lib", "main", "state"],
 ];
 

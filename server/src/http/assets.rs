@@ -35,6 +35,7 @@ pub struct Assets {
 enum Source {
     #[cfg(feature = "embed")]
     Binary,
+    #[cfg(not(feature = "embed"))]
     Folder(PathBuf),
 }
 
@@ -97,6 +98,7 @@ impl Assets {
                 Cow::Borrowed(bytes) => Bytes::from_static(bytes),
                 Cow::Owned(bytes) => Bytes::from(bytes),
             }),
+            #[cfg(not(feature = "embed"))]
             Source::Folder(folder) => {
                 tokio::fs::read(folder.join(name)).await.ok().map(Bytes::from)
             }
