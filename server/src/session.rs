@@ -179,9 +179,14 @@ enum Stage {
     Closed,
 }
 
+#[derive(Default)]
 struct OpenLane {
     lane: Lane,
     under_way: u32,
+    /// Until when the client was told to wait for sending too fast.
+    patience_until: i64,
+    /// How often it did not.
+    ignored: u32,
 }
 
 /// One session, from the upgrade to the close.
@@ -201,9 +206,6 @@ pub struct Session {
     unanswered: usize,
     lanes: BTreeMap<LogId, OpenLane>,
     typing: Bucket,
-    /// Until when the client was told to wait for sending too fast.
-    patience_until: i64,
-    ignored: u32,
     is_stopping: bool,
     chance: SeededChance,
 }
@@ -225,8 +227,6 @@ impl Session {
             unanswered: 0,
             lanes: BTreeMap::new(),
             typing: Bucket::new(&TYPING_RATE),
-            patience_until: 0,
-            ignored: 0,
             is_stopping: false,
             chance,
         }
@@ -356,8 +356,8 @@ impl Session {
 
     fn turned_away(&mut self, ticket: &Ticket, away: TurnedAway, out: &mut Vec<Output>) {
         self.answered(ticket);
-        // Of the ops under way in a lane only one is told that all are void.
-        if ticket.mark.put_off() {
+        // Of the ops under way in a lane only one is told that the generation is over.
+        if ticket.mark.end() {
             self.put_off(ticket, away.reason, away.retry_after_ms, out);
         }
     }
@@ -379,7 +379,7 @@ impl Session {
         self.unanswered = self.unanswered.saturating_sub(1);
         if let Some(open) = self.lanes.get_mut(&ticket.log) {
             open.under_way = open.under_way.saturating_sub(1);
-            if open.under_way == 0 && open.lane.generation() == 0 && !ticket.mark.is_void() {
+            if open.under_way == 0 && open.lane.generation() == 0 {
                 self.lanes.remove(&ticket.log);
             }
         }

@@ -3,7 +3,7 @@
 //! Called by `Session::step` alone. Its law: the match is closed and its arms hold no logic; a verb
 //! only decides, whatever has to be read or written is an output.
 
-use protocol::act::OpHead;
+use protocol::act::{Op, OpHead};
 use protocol::close::CloseCode;
 use protocol::codec::VERSION;
 use protocol::command::{Hello, Probe, Sub, Typing};
@@ -13,9 +13,8 @@ use protocol::ids::{DeviceId, LogId};
 use protocol::model::MessageText;
 use protocol::refusal::{Fault, RetryReason};
 
-use super::{IGNORED_MAX, LANES_MAX, OpenLane, Output, Session, Stage, Ticket, wait_ms};
+use super::{Caller, IGNORED_MAX, LANES_MAX, OpenLane, Output, Session, Stage, Ticket, wait_ms};
 use crate::history::Pending;
-use crate::rooms::lane::Lane;
 use crate::rooms::words;
 
 impl Session {
@@ -70,62 +69,63 @@ impl Session {
 
     fn act(&mut self, device: DeviceId, head: &OpHead, act: Act, now: i64, out: &mut Vec<Output>) {
         let log = act.log(self.terms.caller.user);
-        let Some(lane) = self.lane(log) else { return self.close(CloseCode::POLICY, out) };
-        if head.lane_generation != lane.generation() {
+        let is_stopping = self.is_stopping;
+        let rates = self.terms.rates.clone();
+        let Some(open) = self.lane(log) else { return self.close(CloseCode::POLICY, out) };
+        if head.lane_generation != open.lane.generation() {
             return;
         }
         let name = match &act {
             Act::Rename(rename) => Some(rename.name.clone()),
             _ => None,
         };
-        let ticket = Ticket { op_id: head.op_id, log, mark: lane.mark(), name };
-        if self.is_stopping {
-            self.refuse(&ticket, RetryReason::Draining, wait_ms(RetryReason::Draining), out);
-        } else if let Err(wait_ms) = self.rate(head, &act, now) {
-            self.too_fast(&ticket, wait_ms, now, out);
-        } else {
-            self.ignored = 0;
-            self.unanswered += 1;
-            if let Some(open) = self.lanes.get_mut(&log) {
-                open.under_way += 1;
-            }
-            let op = protocol::act::Op { op_id: head.op_id, act: with_plain_line_ends(act) };
-            let (author, sign_in) = (self.terms.caller.user, self.terms.caller.sign_in);
-            let check_only = head.check_only;
-            let pending = Pending { author, sign_in, device, op, check_only };
-            out.push(Output::Act(ticket, pending));
+        let ticket = Ticket { op_id: head.op_id, log, mark: open.lane.mark(), name };
+        if is_stopping {
+            return self.refuse(
+                &ticket,
+                RetryReason::Draining,
+                wait_ms(RetryReason::Draining),
+                out,
+            );
         }
-    }
-
-    /// Takes one act from the user's rates; asking whether an op is stored is free.
-    fn rate(&self, head: &OpHead, act: &Act, now: i64) -> Result<(), u32> {
-        if head.check_only { Ok(()) } else { self.terms.rates.take(act, now) }
+        // Asking whether an op is stored is free.
+        if !head.check_only
+            && let Err(wait_ms) = rates.take(&act, now)
+        {
+            return self.too_fast(&ticket, wait_ms, now, out);
+        }
+        open.ignored = 0;
+        open.under_way += 1;
+        self.unanswered += 1;
+        let op = Op { op_id: head.op_id, act: with_plain_line_ends(act) };
+        let Caller { user: author, sign_in } = self.terms.caller;
+        let pending = Pending { author, sign_in, device, op, check_only: head.check_only };
+        out.push(Output::Act(ticket, pending));
     }
 
     fn too_fast(&mut self, ticket: &Ticket, wait_ms: u32, now: i64, out: &mut Vec<Output>) {
-        if now < self.patience_until {
-            self.ignored += 1;
+        if let Some(open) = self.lanes.get_mut(&ticket.log) {
+            if now < open.patience_until {
+                open.ignored += 1;
+            }
+            if open.ignored >= IGNORED_MAX {
+                return self.close(CloseCode::RATE, out);
+            }
+            open.patience_until = now.saturating_add(i64::from(wait_ms));
         }
-        if self.ignored >= IGNORED_MAX {
-            return self.close(CloseCode::RATE, out);
-        }
-        self.patience_until = now.saturating_add(i64::from(wait_ms));
         self.refuse(ticket, RetryReason::Rate, wait_ms, out);
     }
 
-    /// Voids the lane's generation and says so.
+    /// Ends the lane's generation before this op and says so.
     fn refuse(&self, ticket: &Ticket, reason: RetryReason, ms: u32, out: &mut Vec<Output>) {
-        if ticket.mark.put_off() {
+        if ticket.mark.end() {
             self.put_off(ticket, reason, ms, out);
         }
     }
 
-    fn lane(&mut self, log: LogId) -> Option<Lane> {
-        if self.lanes.len() >= LANES_MAX && !self.lanes.contains_key(&log) {
-            return None;
-        }
-        let fresh = || OpenLane { lane: Lane::default(), under_way: 0 };
-        Some(self.lanes.entry(log).or_insert_with(fresh).lane.clone())
+    fn lane(&mut self, log: LogId) -> Option<&mut OpenLane> {
+        let is_known = self.lanes.contains_key(&log);
+        (is_known || self.lanes.len() < LANES_MAX).then(|| self.lanes.entry(log).or_default())
     }
 }
 

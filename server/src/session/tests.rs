@@ -197,7 +197,7 @@ fn no_command_is_read_while_sixteen_ops_wait() {
 fn a_retry_voids_the_lane_and_older_generations_get_no_answer() {
     let mut world = World::greeted();
     let (first, second) = (world.ticket(0), world.ticket(0));
-    assert!(first.mark().put_off(), "as the log does");
+    assert!(first.mark().put_off(), "the log ends the generation");
     let retry = Reply::Verdict(Verdict::Retry(RetryReason::Unavailable));
     let out = world.step(Input::Replied(first, retry));
     assert_eq!(retried(&out), Some((1, RetryReason::Unavailable)));
@@ -216,6 +216,14 @@ fn who_sends_too_fast_is_told_when_and_who_ignores_it_is_closed() {
     assert_eq!(retried(&world.post(1, "too fast")), Some((2, RetryReason::Rate)));
     assert_eq!(retried(&world.post(2, "too fast")), Some((3, RetryReason::Rate)));
     assert_eq!(closed(&world.post(3, "too fast")), Some(CloseCode::RATE));
+}
+
+#[test]
+fn what_was_taken_in_before_a_refusal_is_done() {
+    let mut world = World::greeted();
+    let tickets: Vec<_> = (0..10).map(|_| world.ticket(0)).collect();
+    assert!(retried(&world.post(0, "too fast")).is_some());
+    assert!(tickets.iter().all(|ticket| !ticket.mark().is_void()));
 }
 
 #[test]

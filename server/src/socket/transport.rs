@@ -5,6 +5,7 @@
 //! socket. Its law: at most one write (64 KiB, or one longer message) waits here, so a socket that
 //! stops taking bytes stops its outlet.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
@@ -19,7 +20,7 @@ use tokio_tungstenite::tungstenite;
 use crate::clock::Clock;
 use crate::outlet::chunk::{Opcode, take_message};
 use crate::outlet::handle::OutletHandle;
-use crate::outlet::{Input, Sink};
+use crate::outlet::{Input, Outlet, Sink};
 
 /// Bytes read at once, and kept for it, by each socket.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
@@ -29,7 +30,6 @@ const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 const WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
 
 /// Sets every buffer: axum's own would take 134 KiB for an idle socket.
-#[must_use]
 pub(super) fn with_small_buffers(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -80,6 +80,8 @@ fn joined(mut before: BytesMut, part: &Bytes) -> BytesMut {
 pub(super) struct Writing {
     socket: SplitSink<WebSocket, Message>,
     pipe: Pipe,
+    /// Messages taken from the pipe that the socket has not taken in yet.
+    carried: Bytes,
 }
 
 /// The reading side of a socket.
@@ -103,22 +105,23 @@ pub(super) enum Received {
 pub(super) fn divide(socket: WebSocket) -> (Reading, Writing, Pipe) {
     let (socket, stream) = socket.split();
     let pipe = Pipe::default();
-    (Reading(stream), Writing { socket, pipe: pipe.clone() }, pipe)
+    (Reading(stream), Writing { socket, pipe: pipe.clone(), carried: Bytes::new() }, pipe)
 }
 
 impl Writing {
-    /// Carries what the outlet writes, until it is dead or the socket broken.
+    /// Carries what the outlet writes, until it is dead or the socket broken. Cancelled and called
+    /// again it goes on with the next message, so that nothing is left out between two.
     pub(super) async fn pump(&mut self, outlet: &OutletHandle, clock: &dyn Clock) {
         loop {
+            if self.carry().await.is_err() {
+                return;
+            }
             outlet.step(Input::Writable, clock.now_ms());
-            let bytes = std::mem::take(&mut *self.pipe.waiting());
-            if !bytes.is_empty() {
-                if self.carry(bytes).await.is_err() {
+            self.carried = std::mem::take(&mut *self.pipe.waiting());
+            if self.carried.is_empty() {
+                if outlet.ask(Outlet::is_dead).unwrap_or(true) {
                     return;
                 }
-            } else if outlet.ask(|outlet| outlet.is_dead()).unwrap_or(true) {
-                return;
-            } else {
                 tokio::select! {
                     () = outlet.rung() => {}
                     () = self.pipe.0.filled.notified() => {}
@@ -127,13 +130,14 @@ impl Writing {
         }
     }
 
-    async fn carry(&mut self, mut bytes: Bytes) -> Result<(), axum::Error> {
-        while let Some((opcode, payload)) = take_message(&mut bytes) {
-            let message = match opcode {
+    async fn carry(&mut self) -> Result<(), axum::Error> {
+        while !self.carried.is_empty() {
+            poll_fn(|context| self.socket.poll_ready_unpin(context)).await?;
+            let Some((opcode, payload)) = take_message(&mut self.carried) else { break };
+            self.socket.start_send_unpin(match opcode {
                 Opcode::Binary => Message::Binary(payload),
                 Opcode::Close => Message::Close(close_frame(&payload)),
-            };
-            self.socket.feed(message).await?;
+            })?;
         }
         self.socket.flush().await
     }
