@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use app::backend::House;
 use app::first_page::{FirstPage, FormOps, Refused, Shown, Why};
-use app::root::App;
 use app::routes::Address;
 use app::shell::Shell;
 use app::text::PageLanguage;
@@ -19,7 +18,7 @@ use http::header::{ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RE
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use leptos::nonce::Nonce;
 use leptos::prelude::{provide_context, view};
-use leptos_axum::{generate_route_list, render_app_async_with_context};
+use leptos_axum::render_app_async_with_context;
 use protocol::ids::OpId;
 use protocol::model::Me;
 
@@ -61,11 +60,10 @@ impl Reader {
     }
 }
 
-/// Makes ready for drawing, and gives the patterns that the app draws. Listing them is how leptos
-/// comes by its executor, without which it draws nothing.
-pub(super) fn prepare() -> Vec<String> {
-    let routes = generate_route_list(App);
-    routes.iter().map(|route| route.path().to_owned()).collect()
+/// Makes ready for drawing: leptos draws nothing without an executor. A second router in one
+/// process finds it started, which is no fault.
+pub(super) fn prepare() {
+    let _ = any_spawner::Executor::init_tokio();
 }
 
 /// A GET of a page.
@@ -209,7 +207,9 @@ mod tests {
 
     #[test]
     fn whatever_the_app_draws_has_an_address() {
-        let patterns = prepare();
+        prepare();
+        let routes = leptos_axum::generate_route_list(app::root::App);
+        let patterns: Vec<String> = routes.iter().map(|route| route.path().to_owned()).collect();
         assert!(patterns.len() > 5, "{patterns:?}");
         for pattern in patterns {
             let path = pattern.replace("{key}", "tea").replace("{token}", "0");
