@@ -5,6 +5,7 @@
 //! and never waits; to end one it closes its outlet, and its task does the rest.
 
 use std::collections::BTreeMap;
+use std::ops::{RangeBounds, RangeInclusive};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,15 +29,19 @@ pub struct Hub(Arc<Shared>);
 struct Shared {
     clock: Arc<dyn Clock>,
     next: AtomicU64,
-    connections: Mutex<BTreeMap<SocketId, Connection>>,
+    connections: Mutex<Connections>,
+    /// How many connections ended by each close code.
+    ended: Mutex<BTreeMap<u16, u64>>,
     /// When the last connection came or went.
     changed_at: AtomicI64,
     stopping: watch::Sender<bool>,
 }
 
+/// Every connection, those of one user side by side.
+type Connections = BTreeMap<(UserId, SocketId), Connection>;
+
 /// A connection as the register knows it.
 struct Connection {
-    user: UserId,
     sign_in: [u8; 32],
     page: Option<PageId>,
     unanswered: Arc<AtomicUsize>,
@@ -50,6 +55,7 @@ pub struct TooManySockets;
 /// A connection's place in the register; dropping it leaves.
 pub struct Place {
     hub: Hub,
+    user: UserId,
     socket: SocketId,
     unanswered: Arc<AtomicUsize>,
 }
@@ -61,6 +67,7 @@ impl Hub {
         Self(Arc::new(Shared {
             next: AtomicU64::new(1),
             connections: Mutex::default(),
+            ended: Mutex::default(),
             changed_at: AtomicI64::new(clock.now_ms()),
             clock,
             stopping: watch::Sender::new(false),
@@ -82,15 +89,15 @@ impl Hub {
         sockets_max: usize,
     ) -> Result<Place, TooManySockets> {
         let mut connections = self.connections();
-        let held = connections.values().filter(|connection| connection.user == user).count();
-        if held >= sockets_max {
+        if connections.range(all_of(user)).count() >= sockets_max {
             return Err(TooManySockets);
         }
         let socket = outlet.socket();
         let unanswered = Arc::new(AtomicUsize::new(0));
-        let place = Place { hub: self.clone(), socket, unanswered: Arc::clone(&unanswered) };
-        connections.insert(socket, Connection { user, sign_in, page: None, unanswered, outlet });
-        Ok(place)
+        let connection =
+            Connection { sign_in, page: None, unanswered: Arc::clone(&unanswered), outlet };
+        connections.insert((user, socket), connection);
+        Ok(Place { hub: self.clone(), user, socket, unanswered })
     }
 
     /// How many connections there are.
@@ -106,14 +113,21 @@ impl Hub {
         if self.count() == 0 { idle.max(0) } else { 0 }
     }
 
+    /// How many connections the server has closed with this code.
+    #[must_use]
+    pub fn ended_count(&self, code: CloseCode) -> u64 {
+        let ended = self.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.get(&code.0).copied().unwrap_or(0)
+    }
+
     /// Ends every connection of a sign-in.
     pub fn close_sign_in(&self, sign_in: [u8; 32], code: CloseCode) {
-        self.close_where(code, |_, connection| connection.sign_in == sign_in);
+        self.close_where(.., code, |_, connection| connection.sign_in == sign_in);
     }
 
     /// Ends every connection of a user.
     pub fn close_user(&self, user: UserId, code: CloseCode) {
-        self.close_where(code, |_, connection| connection.user == user);
+        self.close_where(all_of(user), code, |_, _| true);
     }
 
     /// Turns true when the server is about to stop: connections then send `Drain` and take in no
@@ -131,15 +145,11 @@ impl Hub {
         sleep(DRAIN_LOOK).await;
         let answered = |connection: &Connection| connection.unanswered.load(Ordering::Relaxed) == 0;
         self.wait_until(patience, |all| all.values().all(answered)).await;
-        self.close_where(CloseCode::RESTART, |_, _| true);
+        self.close_where(.., CloseCode::RESTART, |_, _| true);
         self.wait_until(patience, BTreeMap::is_empty).await;
     }
 
-    async fn wait_until(
-        &self,
-        patience: Duration,
-        is_so: impl Fn(&BTreeMap<SocketId, Connection>) -> bool,
-    ) {
+    async fn wait_until(&self, patience: Duration, is_so: impl Fn(&Connections) -> bool) {
         let deadline = Instant::now() + patience;
         let looks = async {
             while !is_so(&self.connections()) {
@@ -150,12 +160,17 @@ impl Hub {
         let _ = timeout_at(deadline, looks).await;
     }
 
-    fn close_where(&self, code: CloseCode, is_meant: impl Fn(SocketId, &Connection) -> bool) {
+    fn close_where(
+        &self,
+        among: impl RangeBounds<(UserId, SocketId)>,
+        code: CloseCode,
+        is_meant: impl Fn(SocketId, &Connection) -> bool,
+    ) {
         // The outlets are closed outside the register's lock: closing takes theirs.
         let meant: Vec<OutletHandle> = self
             .connections()
-            .iter()
-            .filter(|(socket, connection)| is_meant(**socket, connection))
+            .range(among)
+            .filter(|((_, socket), connection)| is_meant(*socket, connection))
             .map(|(_, connection)| connection.outlet.clone())
             .collect();
         for outlet in meant {
@@ -163,7 +178,7 @@ impl Hub {
         }
     }
 
-    fn connections(&self) -> MutexGuard<'_, BTreeMap<SocketId, Connection>> {
+    fn connections(&self) -> MutexGuard<'_, Connections> {
         // Every change of the map is one call that cannot panic half-way.
         self.0.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,15 +188,13 @@ impl Place {
     /// Names the page load that this connection belongs to, and closes an older connection of the
     /// same page: two live sockets of one page would each hold half of its state.
     pub fn set_page(&self, page: PageId) {
-        let user = {
-            let mut connections = self.hub.connections();
-            let Some(connection) = connections.get_mut(&self.socket) else { return };
+        if let Some(connection) = self.hub.connections().get_mut(&(self.user, self.socket)) {
             connection.page = Some(page);
-            connection.user
+        }
+        let is_older = |socket: SocketId, connection: &Connection| {
+            socket < self.socket && connection.page == Some(page)
         };
-        self.hub.close_where(CloseCode::REPLACED, |socket, connection| {
-            socket < self.socket && connection.user == user && connection.page == Some(page)
-        });
+        self.hub.close_where(all_of(self.user), CloseCode::REPLACED, is_older);
     }
 
     /// Tells how many acts of this connection wait for their answer; a drain waits for them.
@@ -192,7 +205,16 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.hub.connections().remove(&self.socket);
+        let left = self.hub.connections().remove(&(self.user, self.socket));
         self.hub.0.changed_at.store(self.hub.0.clock.now_ms(), Ordering::Relaxed);
+        if let Some(code) = left.and_then(|connection| connection.outlet.closing()) {
+            let mut ended = self.hub.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            *ended.entry(code.0).or_default() += 1;
+        }
     }
+}
+
+/// The places of all connections of one user.
+const fn all_of(user: UserId) -> RangeInclusive<(UserId, SocketId)> {
+    (user, SocketId(0))..=(user, SocketId(u64::MAX))
 }

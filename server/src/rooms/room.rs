@@ -243,6 +243,9 @@ impl<R, S> Log<R, S> {
         now: i64,
         out: &mut Vec<Output<R>>,
     ) {
+        if flight.len() != answers.len() || !answers.iter().all(names_its_event) {
+            return self.halt(now, out);
+        }
         let mut own = Vec::new();
         for ((mark, reply), Answer { verdict, events }) in flight.into_iter().zip(answers) {
             let reply_is = match verdict {
@@ -352,6 +355,15 @@ impl<R, S> Log<R, S> {
     pub fn take_subscribers(&mut self) -> Vec<Subscriber<S>> {
         std::mem::take(&mut self.subscribers)
     }
+}
+
+/// Whether an acceptance names the event that was stored for it (inv. I1).
+fn names_its_event(answer: &Answer) -> bool {
+    let Verdict::Accepted(accepted) = &answer.verdict else { return answer.events.is_empty() };
+    let is_named = |event: &Envelope| {
+        (event.log, event.seq, event.id) == (accepted.log, accepted.seq, accepted.id)
+    };
+    answer.events.is_empty() || answer.events.iter().any(is_named)
 }
 
 /// The answer to an op that is not done now: its lane is told once.

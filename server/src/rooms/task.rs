@@ -132,15 +132,15 @@ impl LogHandle {
         Ok(answer)
     }
 
-    /// Puts a subscriber on the list and waits until he is on it. The seat takes him off.
-    pub async fn join(&self, subscriber: Subscriber<OutletHandle>) -> Seat {
+    /// Puts a subscriber on the list and waits until he is on it. The seat takes him off. Nothing
+    /// where the task died of a bug meanwhile.
+    pub async fn join(&self, subscriber: Subscriber<OutletHandle>) -> Option<Seat> {
         let (socket, sub) = (subscriber.socket, subscriber.sub);
         let seat = ListSeat { log: self.clone(), socket, sub };
         let (done, joined) = oneshot::channel();
         self.visit(Visit::Join(subscriber, done));
-        // A task that is gone has no list; the slot then reads an empty tail and is never told.
-        let _ = joined.await;
-        Box::new(seat)
+        joined.await.ok()?;
+        Some(Box::new(seat))
     }
 
     /// A subscriber writes still, or has stopped.

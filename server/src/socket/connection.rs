@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Engine;
 use super::transport::{Reading, Received, Writing, divide};
-use crate::history::{Later, OlderMessages, Standing};
+use crate::history::{Later, OlderMessages, Read, Standing, Unavailable};
 use crate::hub::Place;
 use crate::outlet::chunk::Frame;
 use crate::outlet::handle::OutletHandle;
@@ -28,6 +28,8 @@ use crate::outlet::{Fetched, Input as Said, LINGER_MS, Order, Outlet, Subscripti
 use crate::rooms::room::{Reply, Subscriber};
 use crate::session::{Caller, Input, Output, Session, Terms, Ticket, reading};
 
+/// How long a client waits for the store before it is sent away to come back.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// The last moments of a socket whose connection is over.
 const LINGER: Duration = Duration::from_millis(LINGER_MS.unsigned_abs());
 
@@ -215,7 +217,7 @@ impl Connection {
     }
 
     async fn arrive(&mut self, cursor: Option<Cursor>) -> Option<Input> {
-        match self.engine.history.arrival(self.caller.user, cursor).await {
+        match patiently(self.engine.history.arrival(self.caller.user, cursor)).await {
             Ok(arrival) => Some(Input::Arrived(arrival.map(Box::new))),
             Err(fault) => {
                 self.unavailable(&fault);
@@ -226,7 +228,7 @@ impl Connection {
 
     async fn subscribe(&mut self, sub: u32, room: RoomId, cursor: Option<Cursor>) {
         let log = room.log();
-        match self.engine.history.standing(self.caller.user, log, cursor).await {
+        match patiently(self.engine.history.standing(self.caller.user, log, cursor)).await {
             Ok(Some(standing)) => self.attach((log, sub), &standing, cursor).await,
             Ok(None) => self.say(Said::Refuse { log, sub }),
             Err(fault) => self.unavailable(&fault),
@@ -246,14 +248,17 @@ impl Connection {
         let handle = self.engine.rooms.log(log);
         let born = standing.head.seq;
         let (socket, user, outlet) = (self.outlet.socket(), self.caller.user, self.outlet.clone());
-        let seat = handle.join(Subscriber { socket, sub, user, born, outlet }).await;
+        let joining = handle.join(Subscriber { socket, sub, user, born, outlet });
+        let Ok(Some(seat)) = timeout(STORE_PATIENCE, joining).await else {
+            return self.close(CloseCode::TRY_LATER);
+        };
         let ring = std::sync::Arc::new(handle.tail());
         self.say(Said::Subscribe(Subscription { log, sub, born, begin, ring, seat }));
     }
 
     async fn older(&mut self, asked: &HistoryAsked) {
         let reader = Some(self.caller.user);
-        match self.engine.history.older(reader, asked.room, asked.before).await {
+        match patiently(self.engine.history.older(reader, asked.room, asked.before)).await {
             Ok(found) => {
                 let nothing = OlderMessages { messages: Messages::default(), older: false };
                 let OlderMessages { messages, older } = found.unwrap_or(nothing);
@@ -299,7 +304,7 @@ impl Connection {
         self.close(CloseCode::INTERNAL);
     }
 
-    fn unavailable(&self, fault: &crate::history::Unavailable) {
+    fn unavailable(&self, fault: &Unavailable) {
         tracing::warn!(%fault, socket = self.outlet.socket().0, "closing a connection");
         self.close(CloseCode::TRY_LATER);
     }
@@ -322,6 +327,12 @@ impl Connection {
     }
 }
 
+/// What a read gives, if it gives it in time.
+async fn patiently<T>(read: Read<'_, T>) -> Result<T, Unavailable> {
+    let too_late = |_| Err(Unavailable(format!("no answer in {STORE_PATIENCE:?}")));
+    timeout(STORE_PATIENCE, read).await.unwrap_or_else(too_late)
+}
+
 /// The answer to one op. A task that died of a bug leaves its outcome unknown.
 async fn answered(ticket: Ticket, answer: oneshot::Receiver<Reply>) -> (Ticket, Reply) {
     (ticket, answer.await.unwrap_or(Reply::Unknown))
@@ -337,17 +348,17 @@ async fn fetch(
         let user = caller.user;
         match (order.what, order.log.room()) {
             (What::Page { after }, _) => {
-                let events = engine.history.page(order.log, after).await?;
+                let events = patiently(engine.history.page(order.log, after)).await?;
                 Ok(reading::page(&order, user, events))
             }
             (What::Snapshot(_), Some(room)) => {
-                let view = engine.history.snapshot(Some(user), room).await?;
+                let view = patiently(engine.history.snapshot(Some(user), room)).await?;
                 Ok(reading::snapshot(&order, view))
             }
             (What::Snapshot(_), None) => Ok(Ok(None)),
         }
     };
-    let read: Result<_, crate::history::Unavailable> = read.await;
+    let read: Result<_, Unavailable> = read.await;
     let fetched = match read {
         Ok(Ok(Some(fetched))) => Ok(fetched),
         // Events that the head promises are not there.
