@@ -130,7 +130,13 @@ impl<'a> Judge<'a> {
             id: EventId::NIL,
             at: self.now_ms,
         };
-        match self.decide(pending, actor, name) {
+        let decision = self.decide(pending, actor, name).and_then(|decision| {
+            let all_known =
+                decision.changes.iter().all(|(log, _)| self.facts.logs.contains_key(log));
+            // Half an act is none: its events stand in all their logs or in no log.
+            if all_known { Ok(decision) } else { Err(Refusal::NotMember) }
+        });
+        match decision {
             Ok(Decision { log, named, changes }) => {
                 let events = self.write_all(pending, &changes);
                 op.log = log;
@@ -186,25 +192,38 @@ impl<'a> Judge<'a> {
                 let renamed = Renamed { name: words::display_name(name)? };
                 Ok(Decision::of(author.log(), Change::Renamed(renamed)))
             }
-            Act::Create(Create { name: room_name }) => {
-                let room_name = words::room_name(room_name)?;
-                let keys = facts::candidates(&room_name, pending.op.op_id);
-                let free = keys.into_iter().find(|key| !self.facts.keys.contains_key(key));
-                let key = free.ok_or(Refusal::BadName)?;
-                self.create(author, name, key, room_name)
-            }
-            Act::Enter(Enter { key }) => {
-                let key = key::canonical(key).ok_or(Refusal::BadName)?;
-                match self.facts.keys.get(&key) {
-                    Some(room) => self.enter(author, name, *room),
-                    None => {
-                        let room_name = RoomName::cut(&key);
-                        let created = self.create(author, name, key, room_name)?;
-                        Ok(Decision { named: 1, ..created })
-                    }
-                }
-            }
+            Act::Create(Create { name: room_name }) => self.create_named(pending, name, room_name),
+            Act::Enter(Enter { key }) => self.enter_by_key(author, name, key),
         }
+    }
+
+    /// A room by a name gets the first of its keys that is free.
+    fn create_named(
+        &mut self,
+        pending: &Pending,
+        name: DisplayName,
+        room_name: &RoomName,
+    ) -> Result<Decision, Refusal> {
+        let room_name = words::room_name(room_name)?;
+        let keys = facts::candidates(&room_name, pending.op.op_id);
+        let free = keys.into_iter().find(|key| !self.facts.keys.contains_key(key));
+        self.create(pending.author, name, free.ok_or(Refusal::BadName)?, room_name)
+    }
+
+    /// Who names a key wants to be in its room, made by him or not: he is told of his joining.
+    fn enter_by_key(
+        &mut self,
+        author: UserId,
+        name: DisplayName,
+        key: &RoomKey,
+    ) -> Result<Decision, Refusal> {
+        let key = key::canonical(key).ok_or(Refusal::BadName)?;
+        if let Some(room) = self.facts.keys.get(&key) {
+            return self.enter(author, name, *room);
+        }
+        let room_name = RoomName::cut(&key);
+        let created = self.create(author, name, key, room_name)?;
+        Ok(Decision { named: 1, ..created })
     }
 
     fn enter(&self, author: UserId, name: DisplayName, room: RoomId) -> Result<Decision, Refusal> {
