@@ -9,13 +9,14 @@ import { join } from 'node:path';
 import { expect, test } from '../world';
 
 for (const locale of ['en-GB', 'ar']) {
-  test(`no page complains (${locale})`, async ({ visitor }) => {
+  test(`no page complains (${locale})`, async ({ visitor, request, house }) => {
     const ada = await (await visitor({ locale })).open();
     await ada.saySurely('hello');
     for (const path of ['/rooms', '/me', '/r/nobody-was-here', '/setup/wrong', '/no/such/page', '/r/lobby/settings']) {
       await ada.page.goto(ada.url + path);
       await ada.page.waitForLoadState('networkidle');
     }
+    expect(await (await request.get(`${house.url}/status`)).json()).toMatchObject({ policy_reports: 0 });
   });
 }
 
