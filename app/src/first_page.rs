@@ -5,9 +5,9 @@
 //! is in here, so that drawing waits for nothing and both sides draw the same.
 
 use protocol::cursor::Cursor;
-use protocol::ids::OpId;
+use protocol::ids::{OpId, RoomId};
 use protocol::limits::TEXT_CHARS_DEFAULT;
-use protocol::model::{Me, Message, RoomEntry, RoomKey};
+use protocol::model::{Me, Message, Role, RoomEntry, RoomKey, RoomName, Topic};
 use protocol::refusal::{Refusal, RetryReason};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +68,23 @@ pub struct RoomPage {
     pub member_count: u64,
     /// What only its members see; nothing for others, who may join.
     pub inside: Option<Inside>,
+}
+
+impl RoomPage {
+    /// The page of a room that nobody made yet, under the nil id: whoever joins it makes it.
+    #[must_use]
+    pub fn unmade(key: RoomKey) -> Self {
+        let entry = RoomEntry {
+            id: RoomId::NIL,
+            name: RoomName::cut(&key),
+            key,
+            topic: Topic::default(),
+            everyone: false,
+            role: Role::default(),
+            head: 0,
+        };
+        Self { entry, member_count: 0, inside: None }
+    }
 }
 
 /// What only the members of a room see.
@@ -190,7 +207,8 @@ impl FirstPage {
         let rooms = house.rooms(user).await?;
         let shown = match address {
             Address::Room { key, before } => {
-                house.room(user, key.clone(), *before).await?.map_or(Shown::NotFound, Shown::Room)
+                let room = house.room(user, key.clone(), *before).await?;
+                Shown::Room(room.unwrap_or_else(|| RoomPage::unmade(key.clone())))
             }
             Address::RoomSettings(key) => rooms
                 .iter()

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use app::first_page::{FirstPage, Form, OpenRoom, Refused, RoomsPage, Shown, Why};
+use app::first_page::{FirstPage, Form, OpenRoom, Refused, RoomPage, RoomsPage, Shown, Why};
 use app::link::Link;
 use app::pages::{Pages, provide_page};
 use app::store::drafts::NoKeeper;
@@ -129,6 +129,14 @@ fn who_is_no_member_sees_a_form_and_no_composer() {
     assert!(html.contains("action=\"/r/غرفة/join\""), "{html}");
     assert!(html.contains("3 members"));
     assert!(!html.contains("<textarea"));
+}
+
+#[test]
+fn a_room_that_nobody_made_is_made_by_joining_it() {
+    let unmade = RoomPage::unmade(RoomKey::cut("xyz"));
+    let html = draw("/r/xyz", FirstPage { shown: Shown::Room(unmade), ..page() }, |_| {});
+    assert!(html.contains("Nobody has made this room yet"), "{html}");
+    assert!(html.contains("action=\"/r/xyz/join\"") && !html.contains("members"));
 }
 
 #[test]

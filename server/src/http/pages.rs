@@ -176,6 +176,7 @@ fn status_of(page: &FirstPage) -> StatusCode {
         (Some(Refused { why: Why::Later(_), .. }), _) => StatusCode::SERVICE_UNAVAILABLE,
         (Some(_), _) => StatusCode::UNPROCESSABLE_ENTITY,
         (None, Shown::NotFound | Shown::Setup { valid: false, .. }) => StatusCode::NOT_FOUND,
+        (None, Shown::Room(room)) if room.entry.id.is_nil() => StatusCode::NOT_FOUND,
         (None, _) => StatusCode::OK,
     }
 }
