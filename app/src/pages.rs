@@ -65,7 +65,7 @@ pub fn Pages() -> impl IntoView {
         <div class="house">
             <Sidebar/>
             <Routes fallback=error::Error>
-                <Route path=path!("/") view=|| view! { <room::RoomPage key=LOBBY_KEY.to_owned()/> }/>
+                <Route path=path!("/") view=|| view! { <room::RoomView key=LOBBY_KEY.to_owned()/> }/>
                 <Route path=path!("/r/:key") view=KeyedRoom/>
                 <Route path=path!("/r/:key/join") view=KeyedRoom/>
                 <Route path=path!("/r/:key/leave") view=KeyedRoom/>
@@ -104,7 +104,7 @@ fn KeyedRoom() -> impl IntoView {
     let key = key_of_path();
     view! {
         <For each=move || [key.get()] key=String::clone let:key>
-            <room::RoomPage key/>
+            <room::RoomView key/>
         </For>
     }
 }

@@ -130,6 +130,7 @@ texts! {
     Create: "Create", "إنشاء";
     RoomName: "Name of the room", "اسم الغرفة";
     RoomNameHelp: "Its address is made from the name and stays.", "يُشتق العنوان من الاسم ولا يتغير بعد ذلك.";
+    RoomRenameHelp: "Its address stays as it is.", "يبقى عنوانها كما هو.";
     Topic: "Topic", "الموضوع";
     TopicHelp: "One line, shown beside the name.", "سطر واحد يظهر بجانب الاسم.";
     RoomMenu: "Room menu", "قائمة الغرفة";
@@ -188,7 +189,8 @@ texts! {
     Language: "Language", "اللغة";
 
     SetUp: "Set up this server", "إعداد هذا الخادم";
-    SetUpHelp: "Whoever presses the button becomes its owner. This page works once.", "من يضغط الزر يصبح مالك الخادم. تعمل هذه الصفحة مرة واحدة.";
+    SetUpHelp: "Whoever presses the button owns this server", "من يضغط الزر يصبح مالك الخادم";
+    SetUpOnce: "This page works once.", "تعمل هذه الصفحة مرة واحدة.";
     BecomeOwner: "Become the owner", "تولّي الملكية";
 
     NotFound: "Not found", "غير موجودة";
@@ -258,7 +260,7 @@ pub fn counted(count: Count, number: u64) -> String {
 }
 
 fn counted_in(language: PageLanguage, count: Count, number: u64) -> String {
-    let digits = language.digits(&number.to_string());
+    let digits = language.digits(&grouped(number, language));
     let words = match language {
         PageLanguage::English => {
             let [one, other] = count.english();
@@ -277,6 +279,23 @@ fn counted_in(language: PageLanguage, count: Count, number: u64) -> String {
         }
     };
     fill_words(words, [digits.as_str()])
+}
+
+/// The number with a mark before each three digits from the end, from five digits on.
+fn grouped(number: u64, language: PageLanguage) -> String {
+    let plain = number.to_string();
+    if number < 10_000 {
+        return plain;
+    }
+    let mark = if language == PageLanguage::Arabic { '٬' } else { ',' };
+    let mut grouped = String::new();
+    for (index, digit) in plain.chars().enumerate() {
+        if index > 0 && (plain.len() - index).is_multiple_of(3) {
+            grouped.push(mark);
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 /// What is filled in is never looked at for places of its own: a person may be called `{}`.
@@ -328,6 +347,7 @@ mod tests {
     fn english_counts_in_two_forms() {
         let said = |number| counted_in(PageLanguage::English, Count::Members, number);
         assert_eq!((said(1).as_str(), said(0).as_str()), ("1 member", "0 members"));
+        assert_eq!((said(9_999), said(12_345)), ("9999 members".into(), "12,345 members".into()));
     }
 
     #[test]

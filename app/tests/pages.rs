@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use app::first_page::{FirstPage, Form, OpenRoom, Refused, RoomPage, RoomsPage, Shown, Why};
+use app::first_page::{
+    FirstPage, Form, Inside, OpenRoom, Refused, RoomPage, RoomsPage, Shown, Why,
+};
 use app::link::Link;
 use app::pages::{Pages, provide_page};
 use app::store::drafts::NoKeeper;
@@ -15,6 +17,7 @@ use app::text::PageLanguage;
 use leptos::prelude::*;
 use leptos_router::components::Router;
 use leptos_router::location::RequestUrl;
+use protocol::cursor::Cursor;
 use protocol::ids::{OpId, RoomId, UserId};
 use protocol::model::{Me, Rank, Role, RoomEntry, RoomKey, RoomName, Topic};
 use protocol::refusal::Refusal;
@@ -153,6 +156,19 @@ fn older_messages_are_a_link_that_works_without_a_script() {
         room.older.set(OlderState::More);
     });
     assert!(html.contains("href=\"/?before=51\""));
+}
+
+#[test]
+fn a_page_of_older_messages_has_a_way_back_to_the_newest() {
+    let cursor = Cursor { epoch: 1, seq: 90, tag: 0 };
+    let inside = |newer| Inside { cursor, messages: Vec::new(), older: true, newer };
+    let shown = |newer| {
+        let entry = entry(1, "lobby", "Lobby");
+        let shown = Shown::Room(RoomPage { entry, member_count: 1, inside: Some(inside(newer)) });
+        draw("/", FirstPage { shown, ..page() }, |_| {})
+    };
+    assert!(shown(true).contains("Back to the newest messages"));
+    assert!(!shown(false).contains("Back to the newest messages"));
 }
 
 #[test]

@@ -80,9 +80,9 @@ fn NewRoom() -> impl IntoView {
     let refused = RefusedForm::take(Form::Create);
     let sending = Sending::new(refused.as_ref());
     let op = use_context::<FormOps>().unwrap_or_default().create;
-    let input = NodeRef::<html::Input>::new();
+    let (input, details) = (NodeRef::<html::Input>::new(), NodeRef::<html::Details>::new());
     let (open, value) = (refused.is_some(), refused.map(|it| it.text).unwrap_or_default());
-    open_when_made(sending.clone(), input);
+    open_when_made(sending.clone(), input, details);
     let wrong = {
         let sending = sending.clone();
         Signal::derive(move || sending.wrong())
@@ -92,7 +92,7 @@ fn NewRoom() -> impl IntoView {
         sending.submit(&event, name.map(|name| Act::Create(Create { name })));
     };
     view! {
-        <details open=open>
+        <details open=open node_ref=details>
             <summary class="section">
                 <span>{t(Text::Rooms)}</span>
                 <span class="section-new">
@@ -111,15 +111,16 @@ fn NewRoom() -> impl IntoView {
                     wrong
                     input
                 />
-                <button class="button button-main">{t(Text::Create)}</button>
+                <button class="button">{t(Text::Create)}</button>
             </form>
         </details>
     }
     .into_any()
 }
 
-/// Opens the made room as soon as the user's own log has brought it into his list.
-fn open_when_made(sending: Sending, input: NodeRef<html::Input>) {
+/// Opens the made room as soon as the user's own log has brought it into his list, and folds the
+/// form away.
+fn open_when_made(sending: Sending, input: NodeRef<html::Input>, details: NodeRef<html::Details>) {
     let rooms = expect_context::<Store>().rooms;
     Effect::new(move |opened: Option<Option<_>>| {
         let opened = opened.flatten();
@@ -128,8 +129,9 @@ fn open_when_made(sending: Sending, input: NodeRef<html::Input>) {
             rooms.with(|rooms| rooms.iter().find(|room| room.id == made).map(|it| it.key.clone()))
         });
         let Some(key) = key else { return opened };
-        if let Some(input) = input.get_untracked() {
+        if let (Some(input), Some(details)) = (input.get_untracked(), details.get_untracked()) {
             input.set_value("");
+            let _ = details.remove_attribute("open");
         }
         use_navigate()(&room_path(&key), leptos_router::NavigateOptions::default());
         made

@@ -23,8 +23,7 @@ pub fn Error() -> impl IntoView {
                 <Header title=t(title).to_owned()/>
                 <div class="log column">
                     <div class="empty contours">
-                        <h2 class="heading">{t(title)}</h2>
-                        <p class="empty-words">{t(words)}</p>
+                        <h2 class="heading">{t(words)}</h2>
                         <p class="form-actions">
                             <a class="button button-main" href="/" rel="external">
                                 {t(Text::GoToLobby)}

@@ -13,13 +13,14 @@ use protocol::client::exchange::Ask;
 use protocol::model::{Rank, Role};
 
 use super::room_or_error;
+use crate::browser::Hydrated;
 use crate::components::composer::Returned;
 use crate::components::form::{FormOp, RefusedForm, Sending};
 use crate::components::messages::ask_older;
 use crate::components::{Composer, Header, Icon, Messages, Sign, Status};
-use crate::first_page::{Form, FormOps};
+use crate::first_page::{FirstPage, Form, FormOps, RoomPage, Shown};
 use crate::link::Link;
-use crate::routes::{ROOMS_PATH, room_part_path};
+use crate::routes::{ROOMS_PATH, room_part_path, room_path};
 use crate::store::{Membership, Room, Store};
 use crate::text::{Count, Text, counted, t};
 
@@ -30,7 +31,7 @@ const NEAR_THE_END: i32 = 100;
 
 /// The page of the room with this key.
 #[component]
-pub fn RoomPage(
+pub fn RoomView(
     /// The room's key.
     key: String,
 ) -> impl IntoView {
@@ -134,6 +135,7 @@ fn Inside(
     view! {
         <Messages room=room.clone()/>
         <div class="foot column">
+            {newest_link(&room)}
             {move || away.get().then(|| view! {
                 <button type="button" class="float" on:click=move |_| on_sent.run(())>
                     {t(Text::ShowNewest)}
@@ -144,6 +146,22 @@ fn Inside(
         </div>
     }
     .into_any()
+}
+
+/// From a page of older messages back to the newest. With a script the room begins anew with
+/// these by itself, so the link goes when the page is hydrated.
+fn newest_link(room: &Room) -> impl Fn() -> Option<AnyView> + use<> {
+    let shown = use_context::<FirstPage>().map(|page| page.shown);
+    let older_page = matches!(shown, Some(Shown::Room(RoomPage { entry, inside: Some(inside), .. }))
+        if inside.newer && entry.id == room.id);
+    let (hydrated, path) = (use_context::<Hydrated>(), room_path(&room.key));
+    move || {
+        let plain = hydrated.is_none_or(|hydrated| !hydrated.0.get());
+        (older_page && plain).then(|| {
+            view! { <a class="float" href=path.clone() rel="external">{t(Text::ShowNewest)}</a> }
+                .into_any()
+        })
+    }
 }
 
 /// What this user can do about the room, if anything: change its name and topic, and leave it.

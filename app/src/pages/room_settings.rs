@@ -75,7 +75,7 @@ fn Settings(room: Room) -> impl IntoView {
                         name="name"
                         value=first_name
                         chars_max=ROOM_NAME_CHARS_MAX
-                        help=Text::RoomNameHelp
+                        help=Text::RoomRenameHelp
                         wrong=Signal::derive(move || wrong.wrong())
                         input=name
                     />

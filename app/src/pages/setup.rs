@@ -24,8 +24,8 @@ pub fn SetupPage() -> impl IntoView {
                 <Header title=t(Text::SetUp).to_owned()/>
                 <div class="log column">
                     <div class="empty contours">
-                        <h2 class="heading">{t(Text::SetUp)}</h2>
-                        <p class="empty-words">{t(Text::SetUpHelp)}</p>
+                        <h2 class="heading">{t(Text::SetUpHelp)}</h2>
+                        <p class="empty-words">{t(Text::SetUpOnce)}</p>
                         <form class="form-actions" method="post" action=format!("{SETUP_PREFIX}{token}")>
                             <button class="button button-main">{t(Text::BecomeOwner)}</button>
                         </form>
