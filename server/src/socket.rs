@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
+use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
 use protocol::close::CloseCode;
 use protocol::codec::SUB_PROTOCOL;
@@ -35,20 +35,25 @@ pub struct Engine {
     pub limits: Arc<Limits>,
 }
 
+/// What a door counts of a connection; a count ends when its guard is dropped.
+#[derive(Default)]
+pub struct Held {
+    /// Counts until the client has said hello.
+    pub until_hello: Option<Box<dyn Send>>,
+    /// Counts until the connection ends.
+    pub until_end: Option<Box<dyn Send>>,
+}
+
 /// Answers the upgrade and lets the connection live in a task of its own.
 #[must_use]
-pub fn upgrade(engine: Engine, caller: Caller, upgrade: WebSocketUpgrade) -> Response {
+pub fn upgrade(engine: Engine, caller: Caller, held: Held, upgrade: WebSocketUpgrade) -> Response {
     transport::with_small_buffers(upgrade.protocols([SUB_PROTOCOL]))
-        .on_upgrade(move |socket| connection::run(engine, caller, socket))
+        .on_upgrade(move |socket| connection::run(engine, caller, held, socket))
 }
 
 /// Upgrades only to say why not: a page learns nothing from an upgrade that is refused.
 #[must_use]
 pub fn turn_away(upgrade: WebSocketUpgrade, code: CloseCode) -> Response {
-    let upgrade = transport::with_small_buffers(upgrade.protocols([SUB_PROTOCOL]));
-    upgrade.on_upgrade(move |mut socket| async move {
-        let close = CloseFrame { code: code.0, reason: code.reason().into() };
-        // Whoever is gone already needs no reason.
-        let _ = socket.send(Message::Close(Some(close))).await;
-    })
+    transport::with_small_buffers(upgrade.protocols([SUB_PROTOCOL]))
+        .on_upgrade(move |socket| transport::turn_away(socket, code))
 }

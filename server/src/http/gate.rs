@@ -19,8 +19,11 @@ use super::assets::is_hashed;
 use super::health;
 use crate::auth::cookie::Cookies;
 use crate::config::{Limits, Network};
-use crate::throttle::{Rate, Source, Throttle};
+use crate::socket::Held;
+use crate::throttle::{Gauge, Rate, Source, Throttle};
 
+/// When somebody who found no place may look again.
+const FULL_WAIT: Duration = Duration::from_secs(5);
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Where a request comes from, as limits see it; an extension of every request.
@@ -39,6 +42,9 @@ struct Throttles {
     requests_per_sign_in: Throttle<[u8; 32]>,
     guests_per_address: Throttle<Source>,
     upgrades: Throttle<()>,
+    sockets: Gauge<()>,
+    sockets_of_address: Gauge<Source>,
+    sockets_before_hello: Gauge<Source>,
 }
 
 /// A limit was reached.
@@ -49,9 +55,16 @@ pub struct TooMany {
     /// Of what there were too many.
     what: &'static str,
     /// The limit.
-    rate: Rate,
-    /// When the next is free.
+    limit: Limit,
+    /// When the next is free, or may be.
     wait: Duration,
+}
+
+/// A limit as it is named to who reached it.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    Rate(Rate),
+    Count(u32),
 }
 
 impl Gate {
@@ -65,37 +78,67 @@ impl Gate {
             requests_per_sign_in: Throttle::new(limits.requests_per_sign_in),
             guests_per_address: Throttle::new(limits.guests_per_address),
             upgrades: Throttle::new(limits.upgrades),
+            sockets: Gauge::default(),
+            sockets_of_address: Gauge::default(),
+            sockets_before_hello: Gauge::default(),
             limits: limits.clone(),
         }))
     }
 
     /// Takes the place of one more guest.
     pub fn guest(&self, source: Source) -> Result<(), TooMany> {
-        let rate = self.0.limits.guests_per_address;
+        let limit = Limit::Rate(self.0.limits.guests_per_address);
         let status = StatusCode::TOO_MANY_REQUESTS;
-        let full = |wait| TooMany { status, what: "new guests of one address", rate, wait };
+        let full = |wait| TooMany { status, what: "new guests of one address", limit, wait };
         self.0.guests_per_address.take(&source).map_err(full)
     }
 
-    /// Takes the place of one more socket.
-    pub fn upgrade(&self) -> Result<(), TooMany> {
-        let rate = self.0.limits.upgrades;
+    /// Takes the places of one more socket.
+    pub(super) fn upgrade(&self, source: Source) -> Result<Held, TooMany> {
+        let Throttles { limits, sockets, sockets_of_address, sockets_before_hello, .. } = &*self.0;
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        let full = |wait| TooMany { status, what: "new sockets of this server", rate, wait };
-        self.0.upgrades.take(&()).map_err(full)
+        self.0.upgrades.take(&()).map_err(|wait| {
+            let limit = Limit::Rate(limits.upgrades);
+            TooMany { status, what: "new sockets of this server", limit, wait }
+        })?;
+        let full = |status, what, count| {
+            move || TooMany { status, what, limit: Limit::Count(count), wait: FULL_WAIT }
+        };
+        let of_server = sockets.enter((), limits.sockets).ok_or_else(full(
+            status,
+            "sockets of this server",
+            limits.sockets,
+        ))?;
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let count = limits.sockets_per_address;
+        let of_address = sockets_of_address.enter(source, count).ok_or_else(full(
+            status,
+            "sockets of one address",
+            count,
+        ))?;
+        let count = limits.sockets_before_hello;
+        let before_hello = sockets_before_hello.enter(source, count).ok_or_else(full(
+            status,
+            "sockets of one address that said no Hello",
+            count,
+        ))?;
+        Ok(Held {
+            until_hello: Some(Box::new(before_hello)),
+            until_end: Some(Box::new((of_server, of_address))),
+        })
     }
 
     fn request(&self, source: Source, headers: &HeaderMap) -> Result<(), TooMany> {
         let Throttles { limits, requests_per_address, requests_per_sign_in, .. } = &*self.0;
         let status = StatusCode::TOO_MANY_REQUESTS;
         requests_per_address.take(&source).map_err(|wait| {
-            let rate = limits.requests_per_address;
-            TooMany { status, what: "requests of one address", rate, wait }
+            let limit = Limit::Rate(limits.requests_per_address);
+            TooMany { status, what: "requests of one address", limit, wait }
         })?;
         let Some(token) = self.0.cookies.sign_in(headers) else { return Ok(()) };
         requests_per_sign_in.take(&token.hash().bytes()).map_err(|wait| {
-            let rate = limits.requests_per_sign_in;
-            TooMany { status, what: "requests of one sign-in", rate, wait }
+            let limit = Limit::Rate(limits.requests_per_sign_in);
+            TooMany { status, what: "requests of one sign-in", limit, wait }
         })
     }
 }
@@ -119,9 +162,13 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpA
 
 impl IntoResponse for TooMany {
     fn into_response(self) -> Response {
-        let Self { status, what, rate, wait } = self;
+        let Self { status, what, limit, wait } = self;
+        let limit = match limit {
+            Limit::Rate(rate) => rate.to_string(),
+            Limit::Count(count) => count.to_string(),
+        };
         let seconds = wait.as_secs().saturating_add(1);
-        let body = format!("Too many {what}: the limit is {rate}. Try again in {seconds} s.\n");
+        let body = format!("Too many {what}: the limit is {limit}. Try again in {seconds} s.\n");
         let mut response = (status, body).into_response();
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         response
@@ -173,5 +220,30 @@ mod tests {
         assert_eq!(seen("10.0.0.1", &["9.9.9.9", "1.2.3.4"], ours), "1.2.3.4");
         assert_eq!(seen("10.0.0.1", &["1.2.3.4, rubbish"], ours), "10.0.0.1");
         assert_eq!(seen("10.0.0.1", &[], ours), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_socket_holds_its_places_until_hello_and_until_its_end() {
+        let limits = Limits {
+            sockets: 3,
+            sockets_per_address: 2,
+            sockets_before_hello: 1,
+            ..Limits::default()
+        };
+        let gate = Gate::new(&limits, Vec::new(), Cookies { https: false });
+        let source = |text: &str| Source::from(text.parse::<IpAddr>().unwrap());
+        let (here, there) = (source("10.0.0.1"), source("10.0.0.2"));
+        let what = |full: Result<Held, TooMany>| full.err().map(|full| full.what);
+        let mut first = gate.upgrade(here).unwrap();
+        let silent = "sockets of one address that said no Hello";
+        assert_eq!(what(gate.upgrade(here)), Some(silent));
+        first.until_hello = None;
+        let mut second = gate.upgrade(here).unwrap();
+        second.until_hello = None;
+        assert_eq!(what(gate.upgrade(here)), Some("sockets of one address"));
+        let third = gate.upgrade(there).unwrap();
+        assert_eq!(what(gate.upgrade(there)), Some("sockets of this server"));
+        drop(third);
+        assert_eq!(what(gate.upgrade(there)), None);
     }
 }

@@ -38,9 +38,10 @@ pub(super) async fn open(
     if *door.stopping.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "2")]).into_response();
     }
-    if let Err(too_many) = door.gate.upgrade() {
-        return too_many.into_response();
-    }
+    let held = match door.gate.upgrade(caller.0) {
+        Ok(held) => held,
+        Err(too_many) => return too_many.into_response(),
+    };
     let visitor = match door.accounts.active_visitor(&headers).await {
         Ok(visitor) => visitor,
         Err(fault) => return no_store(fault),
@@ -56,7 +57,6 @@ pub(super) async fn open(
     if principal.is_disabled() {
         return socket::turn_away(upgrade, CloseCode::DISABLED);
     }
-    let _ = caller;
     let caller = socket::Caller { user: principal.me().id, sign_in: principal.sign_in() };
-    socket::upgrade(door.engine.clone(), caller, upgrade)
+    socket::upgrade(door.engine.clone(), caller, held, upgrade)
 }

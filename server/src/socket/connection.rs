@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use axum::extract::ws::WebSocket;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use protocol::close::CloseCode;
@@ -18,23 +19,21 @@ use protocol::model::Messages;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::Engine;
-use super::transport::{Reading, Received, Writing, divide};
+use super::transport::{LINGER, Reading, Received, Writing, divide};
+use super::{Engine, Held};
 use crate::history::{Later, OlderMessages, Read, Standing, Unavailable};
 use crate::hub::Place;
 use crate::outlet::chunk::Frame;
 use crate::outlet::handle::OutletHandle;
-use crate::outlet::{Fetched, Input as Said, LINGER_MS, Order, Outlet, Subscription, What};
+use crate::outlet::{Fetched, Input as Said, Order, Outlet, Subscription, What};
 use crate::rooms::room::{Reply, Subscriber};
 use crate::session::{Caller, Input, Output, Session, Terms, Ticket, reading};
 
 /// How long a client waits for the store before it is sent away to come back.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
-/// The last moments of a socket whose connection is over.
-const LINGER: Duration = Duration::from_millis(LINGER_MS.unsigned_abs());
 
 /// Lets one upgraded socket live.
-pub(super) async fn run(engine: Engine, caller: Caller, socket: axum::extract::ws::WebSocket) {
+pub(super) async fn run(engine: Engine, caller: Caller, held: Held, socket: WebSocket) {
     let clock = engine.clock.clone();
     let is_spoken = socket.protocol().is_some();
     let (mut reading, mut writing, pipe) = divide(socket);
@@ -45,7 +44,7 @@ pub(super) async fn run(engine: Engine, caller: Caller, socket: axum::extract::w
         (false, _) => outlet.close(CloseCode::VERSION, clock.now_ms()),
         (true, Err(_)) => outlet.close(CloseCode::TOO_MANY_SOCKETS, clock.now_ms()),
         (true, Ok(place)) => {
-            let mut connection = Connection::new(engine, caller, outlet.clone(), place);
+            let mut connection = Connection::new(engine, caller, outlet.clone(), (place, held));
             tokio::select! {
                 () = connection.converse(&mut reading) => {}
                 () = writing.pump(&outlet, &*clock) => {}
@@ -77,6 +76,7 @@ struct Connection {
     outlet: OutletHandle,
     session: Session,
     place: Place,
+    held: Held,
     stopping: watch::Receiver<bool>,
     /// Ops whose answer is awaited; at most the window.
     answers: FuturesUnordered<Later<'static, (Ticket, Reply)>>,
@@ -95,7 +95,12 @@ enum Woken {
 }
 
 impl Connection {
-    fn new(engine: Engine, caller: Caller, outlet: OutletHandle, place: Place) -> Self {
+    fn new(
+        engine: Engine,
+        caller: Caller,
+        outlet: OutletHandle,
+        (place, held): (Place, Held),
+    ) -> Self {
         let terms = Terms {
             caller,
             rates: engine.rooms.rates(caller.user),
@@ -106,7 +111,7 @@ impl Connection {
         let session = Session::new(terms, engine.clock.now_ms());
         let stopping = engine.hub.stopping();
         let (answers, fetches) = (FuturesUnordered::new(), FuturesUnordered::new());
-        Self { engine, caller, outlet, session, place, stopping, answers, fetches }
+        Self { engine, caller, outlet, session, place, held, stopping, answers, fetches }
     }
 
     /// Goes on until the outlet is dead or the client gone.
@@ -185,7 +190,10 @@ impl Connection {
     /// Carries out one output; its result is the session's next input.
     async fn carry_out(&mut self, output: Output) -> Option<Input> {
         match output {
-            Output::Greet(events) => self.greet(&events),
+            Output::Greet(events) => {
+                self.held.until_hello = None;
+                self.greet(&events);
+            }
             Output::Answer(event) => self.answer(&event),
             Output::Arrive { page, cursor } => {
                 self.place.set_page(page);

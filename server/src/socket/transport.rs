@@ -7,6 +7,7 @@
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use bytes::{Bytes, BytesMut};
@@ -15,12 +16,13 @@ use futures_util::{SinkExt, StreamExt};
 use protocol::close::CloseCode;
 use protocol::limits::MESSAGE_BYTES_MAX;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite;
 
 use crate::clock::Clock;
 use crate::outlet::chunk::{Opcode, take_message};
 use crate::outlet::handle::OutletHandle;
-use crate::outlet::{Input, Outlet, Sink};
+use crate::outlet::{Input, LINGER_MS, Outlet, Sink};
 
 /// Bytes read at once, and kept for it, by each socket.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
@@ -28,6 +30,9 @@ const READ_BUFFER_BYTES: usize = 4 * 1024;
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// Bytes that may be gathered: one of the longest messages and what was gathered before it.
 const WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
+
+/// The last moments of a socket whose connection is over.
+pub(super) const LINGER: Duration = Duration::from_millis(LINGER_MS.unsigned_abs());
 
 /// Sets every buffer: axum's own would take 134 KiB for an idle socket.
 pub(super) fn with_small_buffers(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
@@ -37,6 +42,19 @@ pub(super) fn with_small_buffers(upgrade: WebSocketUpgrade) -> WebSocketUpgrade 
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
+}
+
+/// Closes a socket whose client is not let in. His `Hello` may be under way: it is read and dropped,
+/// else the kernel would answer it with a reset that takes the code with it.
+pub(super) async fn turn_away(mut socket: WebSocket, code: CloseCode) {
+    let frame = CloseFrame { code: code.0, reason: code.reason().into() };
+    let closing = async {
+        if socket.send(Message::Close(Some(frame))).await.is_ok() {
+            while let Some(Ok(_)) = socket.recv().await {}
+        }
+    };
+    // Whoever does not close within the time is dropped.
+    let _ = timeout(LINGER, closing).await;
 }
 
 /// What an outlet wrote and the socket has not taken yet.

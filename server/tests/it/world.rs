@@ -28,7 +28,7 @@ use server::history::writer::Writer;
 use server::history::{History, SignInHash};
 use server::hub::Hub;
 use server::rooms::Rooms;
-use server::socket::{self, Caller, Engine};
+use server::socket::{self, Caller, Engine, Held};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Runtime};
 
@@ -210,5 +210,5 @@ async fn upgrade(
     Segment(name): Segment<String>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    socket::upgrade(engine, caller(&name), upgrade)
+    socket::upgrade(engine, caller(&name), Held::default(), upgrade)
 }
