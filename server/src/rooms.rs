@@ -14,7 +14,7 @@ use protocol::refusal::RetryReason;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::history::writer::Writer;
-use crate::history::{History, Later, Outcome, Pending, Unavailable, Verdict};
+use crate::history::{Head, History, Later, Outcome, Pending, Unavailable, Verdict};
 
 pub mod key;
 pub mod lane;
@@ -119,6 +119,16 @@ impl Rooms {
     async fn head_of(&self, log: LogId) -> Result<u64, Unavailable> {
         let heads = self.0.history.heads(&[log]).await?;
         Ok(heads.first().map_or(0, |head| head.cursor.seq))
+    }
+
+    /// Where every log with a task ends; nothing where the store does not answer.
+    fn heads(&self) -> Later<'static, Vec<Head>> {
+        let (history, logs) = (Arc::clone(&self.0.history), self.open_logs());
+        Box::pin(async move { history.heads(&logs).await.unwrap_or_default() })
+    }
+
+    fn open_logs(&self) -> Vec<LogId> {
+        self.logs().keys().copied().collect()
     }
 
     fn commit(&self, batch: Vec<Pending>) -> Later<'static, Outcome> {

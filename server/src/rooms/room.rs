@@ -84,6 +84,9 @@ pub enum Output<R> {
     Reply(R, Reply),
     /// Tell another log's task, if it has one, to read up to this number.
     Hint(LogId, u64),
+    /// Events may stand in other logs of which nobody will hint: read where every log that has a
+    /// task ends, and tell it.
+    Sweep,
     /// Whisper this to every subscriber.
     Whisper(Frame),
     /// The log's order is broken: a bug. Whoever `take_subscribers` gives is to be closed with
@@ -118,6 +121,8 @@ pub struct Log<R, S> {
     flight: Option<Vec<(Option<Mark>, R)>>,
     /// A read is under way, begun when this was the highest known number.
     reading: Option<u64>,
+    /// A write of unknown outcome is to be looked for once more, in other logs too.
+    is_unsure: bool,
     /// The store did not answer: nothing is read before `look_again_at`.
     is_store_silent: bool,
     look_again_at: Option<i64>,
@@ -137,6 +142,7 @@ impl<R, S> Log<R, S> {
             known: head,
             flight: None,
             reading: None,
+            is_unsure: false,
             is_store_silent: false,
             look_again_at: None,
             subscribers: Vec::new(),
@@ -227,10 +233,14 @@ impl<R, S> Log<R, S> {
             }
             // What may be stored is looked for now and once more: nobody else would hint at it.
             Outcome::Unknown | Outcome::DiskBroken => {
-                out.extend(
-                    flight.into_iter().map(|(_, reply)| Output::Reply(reply, Reply::Unknown)),
-                );
+                for (mark, reply) in flight {
+                    // What follows in the lane must not overtake an op that may have to be sent again.
+                    let _ = mark.as_ref().is_some_and(Mark::put_off);
+                    out.push(Output::Reply(reply, Reply::Unknown));
+                }
                 self.look_again_at = Some(now.saturating_add(LOOK_AGAIN_MS));
+                self.is_unsure = true;
+                out.push(Output::Sweep);
                 self.read(out);
             }
         }
@@ -308,6 +318,9 @@ impl<R, S> Log<R, S> {
         if is_due {
             self.look_again_at = None;
             self.is_store_silent = false;
+            if std::mem::take(&mut self.is_unsure) {
+                out.push(Output::Sweep);
+            }
         }
         if is_due || (self.known > self.head && !self.is_store_silent) {
             self.read(out);
@@ -327,6 +340,8 @@ impl<R, S> Log<R, S> {
     }
 
     fn join(&mut self, subscriber: Subscriber<S>) {
+        // What his membership was read with is committed, whether or not this log heard of it.
+        self.known = self.known.max(subscriber.born);
         self.leave(subscriber.socket, subscriber.sub);
         self.subscribers.push(subscriber);
     }

@@ -22,7 +22,7 @@ use super::mailbox::{Entry, Mailbox, Returned};
 use super::rates::Bucket;
 use super::room::{Input, Log, Output, Reply, Subscriber};
 use super::tail::{SharedTail, Tail};
-use crate::history::{Later, Outcome, Pending};
+use crate::history::{Head, Later, Outcome, Pending};
 use crate::outlet::chunk::{Chunk, Frame};
 use crate::outlet::handle::OutletHandle;
 use crate::outlet::{Seat, SocketId};
@@ -192,6 +192,7 @@ pub(super) struct Task {
     log: Log<WaysBack, OutletHandle>,
     commit: Option<Later<'static, Outcome>>,
     read: Option<Later<'static, Option<Vec<Envelope>>>>,
+    sweep: Option<Later<'static, Vec<Head>>>,
 }
 
 /// What woke a task.
@@ -199,6 +200,7 @@ enum Woken {
     Bell,
     Committed(Outcome),
     Read(Option<Vec<Envelope>>),
+    Swept(Vec<Head>),
     Time,
     Idle,
 }
@@ -216,13 +218,16 @@ impl Task {
             }
         };
         let log = Log::new(handle.0.id, head, handle.tail());
-        let mut task = Self { rooms, handle, log, commit: None, read: None };
+        let mut task = Self { rooms, handle, log, commit: None, read: None, sweep: None };
         loop {
             task.take_in().await;
             match task.woken().await {
                 Woken::Bell => {}
                 Woken::Committed(outcome) => task.step(Input::Outcome(outcome)).await,
                 Woken::Read(events) => task.step(Input::Events(events)).await,
+                Woken::Swept(heads) => {
+                    heads.iter().for_each(|head| task.rooms.hint(head.log, head.cursor.seq));
+                }
                 Woken::Time => task.step(Input::Tick).await,
                 Woken::Idle if task.rooms.forget(task.handle.0.id) => return,
                 Woken::Idle => {}
@@ -270,6 +275,7 @@ impl Task {
             biased;
             outcome = ready(&mut self.commit) => Woken::Committed(outcome),
             events = ready(&mut self.read) => Woken::Read(events),
+            heads = ready(&mut self.sweep) => Woken::Swept(heads),
             () = self.handle.0.bell.notified() => Woken::Bell,
             () = sleep(Duration::from_millis(due.unwrap_or(0))), if due.is_some() => Woken::Time,
             () = sleep(IDLE), if is_idle => Woken::Idle,
@@ -292,6 +298,7 @@ impl Task {
             // Who asked may be gone: the answer stands in the store.
             Output::Reply(way_back, reply) => drop(way_back.send(reply)),
             Output::Hint(log, seq) => self.rooms.hint(log, seq),
+            Output::Sweep => self.sweep = Some(self.rooms.heads()),
             Output::Whisper(frame) => self.whisper(&frame).await,
             Output::Halt => self.halt(),
         }

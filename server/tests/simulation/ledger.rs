@@ -1,0 +1,180 @@
+//! The ledger: what truly happened, and the invariants that are held against it.
+//!
+//! The world tells it every event that the store took, every answer and every event that a client
+//! saw. Its law (`docs/PROTOCOL.md`, promises): whatever contradicts a promise is a panic that names
+//! the invariant. Each check was seen to fail once, by a fault planted in the part it watches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::change::Envelope;
+use protocol::cursor::Cursor;
+use protocol::event::Accepted;
+use protocol::ids::{EventId, LogId, OpId, UserId};
+use protocol::refusal::Refusal;
+
+/// All that is true of a run so far.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Every event that was ever stored, and which event of its log stood before it.
+    stored: BTreeMap<EventId, Stored>,
+    /// The logs as they stand in the store now.
+    logs: BTreeMap<LogId, Vec<EventId>>,
+    /// Events that a restore has undone.
+    undone: BTreeSet<EventId>,
+    /// The events of each op, in one lane's log.
+    by_op: BTreeMap<(UserId, OpId), Vec<EventId>>,
+    accepted: BTreeMap<(UserId, OpId), Accepted>,
+    refused: BTreeMap<(UserId, OpId), Refusal>,
+    /// What each outbox's person did in each lane, in the order he did it.
+    acts: BTreeMap<(usize, LogId), Vec<(UserId, OpId)>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stored {
+    envelope: Envelope,
+    before: EventId,
+}
+
+impl Ledger {
+    /// There is such a log; whether that is new.
+    pub(crate) fn begin(&mut self, log: LogId) -> bool {
+        let is_new = !self.logs.contains_key(&log);
+        self.logs.entry(log).or_default();
+        is_new
+    }
+
+    /// The logs there are.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = LogId> {
+        self.logs.keys().copied()
+    }
+
+    /// The last number of a log.
+    pub(crate) fn head(&self, log: LogId) -> u64 {
+        self.logs.get(&log).map_or(0, |ids| number(ids.len()))
+    }
+
+    /// How many events the store holds.
+    pub(crate) fn event_count(&self) -> u64 {
+        self.logs.values().map(|ids| number(ids.len())).sum()
+    }
+
+    /// The store holds this event now, as the next one of its log.
+    pub(crate) fn stored(&mut self, envelope: Envelope) {
+        let log = self.logs.entry(envelope.log).or_default();
+        assert_eq!(envelope.seq, number(log.len()) + 1, "I3: a hole in {:?}", envelope.log);
+        let before = log.last().copied().unwrap_or(EventId::NIL);
+        log.push(envelope.id);
+        if !envelope.op_id.is_nil() {
+            let key = (envelope.author, envelope.op_id);
+            let twins = self.by_op.entry(key).or_default();
+            let same = |id: &&EventId| {
+                let twin = &self.stored[*id].envelope;
+                (twin.log, twin.kind) == (envelope.log, envelope.kind)
+            };
+            assert_eq!(twins.iter().find(same), None, "I2: {key:?} has two effects");
+            twins.push(envelope.id);
+            assert!(!self.refused.contains_key(&key), "I8: {key:?} was refused and is stored");
+        }
+        let twin = self.stored.insert(envelope.id, Stored { envelope, before });
+        assert_eq!(twin, None, "an id was used twice");
+    }
+
+    /// The events of a log as it stands in the store now.
+    pub(crate) fn events(&self, log: LogId) -> impl Iterator<Item = &Envelope> {
+        self.logs.get(&log).into_iter().flatten().map(|id| &self.stored[id].envelope)
+    }
+
+    /// An older copy of the store took its place; these are its heads.
+    pub(crate) fn restored(&mut self, heads: &BTreeMap<LogId, Cursor>) {
+        for (log, ids) in &mut self.logs {
+            let head = usize::try_from(heads.get(log).map_or(0, |head| head.seq)).unwrap();
+            self.undone.extend(ids.split_off(head));
+        }
+        let undone = &self.undone;
+        self.by_op.values_mut().for_each(|ids| ids.retain(|id| !undone.contains(id)));
+        // What was refused may be forgotten by the copy: only ops of the new life count again.
+        self.refused.clear();
+    }
+
+    /// A person did this at the outbox of this number.
+    pub(crate) fn acted(&mut self, outbox: usize, lane: LogId, user: UserId, op_id: OpId) {
+        self.acts.entry((outbox, lane)).or_default().push((user, op_id));
+    }
+
+    /// A client was told that its op is stored.
+    pub(crate) fn accepted(&mut self, user: UserId, accepted: Accepted) {
+        let key = (user, accepted.op_id);
+        assert!(!self.refused.contains_key(&key), "I8: {key:?} was refused and is accepted");
+        if accepted.seq > 0 {
+            let stored = self.stored.get(&accepted.id).map(|stored| &stored.envelope);
+            let stored = stored.expect("I1: an accepted op is stored");
+            let place = (stored.log, stored.seq, stored.op_id, stored.author);
+            let said = (accepted.log, accepted.seq, accepted.op_id, user);
+            assert_eq!(place, said, "I1: an accepted op is stored elsewhere");
+        }
+        if let Some(before) = self.accepted.insert(key, accepted.clone()) {
+            let undone = before.seq == 0 || self.undone.contains(&before.id);
+            assert!(undone || before == accepted, "I2: {before:?}, then {accepted:?}");
+        }
+    }
+
+    /// A client was told that its op will never be done.
+    pub(crate) fn refused(&mut self, user: UserId, op_id: OpId, refusal: Refusal) {
+        let key = (user, op_id);
+        let stored = self.by_op.get(&key).is_some_and(|ids| !ids.is_empty());
+        assert!(!stored, "I8: {key:?} is stored and was refused: {refusal:?}");
+        self.refused.insert(key, refusal);
+    }
+
+    /// A client was told this event as the one that follows on `before`.
+    pub(crate) fn followed(&self, before: EventId, envelope: &Envelope) {
+        let stored = self.stored.get(&envelope.id).expect("I5: a told event is stored");
+        assert_eq!(&stored.envelope, envelope, "I5: an event was told otherwise than it is stored");
+        assert_eq!(stored.before, before, "I4, I13: {} does not follow", envelope.seq);
+    }
+
+    /// A client was told that a log stands here; gives the id of the event at the cursor.
+    pub(crate) fn began(&self, log: LogId, cursor: Cursor) -> EventId {
+        if cursor.seq == 0 {
+            return EventId::NIL;
+        }
+        let found = self.stored.iter().find(|(_, stored)| {
+            let event = &stored.envelope;
+            (event.log, event.seq, event.id.tag()) == (log, cursor.seq, cursor.tag)
+        });
+        *found.expect("I13: a cursor names a stored event").0
+    }
+
+    /// Whether this event stands at or before that one in its log.
+    pub(crate) fn leads_to(&self, id: EventId, mut last: EventId) -> bool {
+        while last != id {
+            let Some(stored) = self.stored.get(&last) else { return false };
+            last = stored.before;
+        }
+        true
+    }
+
+    /// What holds of the whole run when it is over.
+    pub(crate) fn settle(&self) {
+        for (key, accepted) in self.accepted.iter().filter(|(_, accepted)| accepted.seq > 0) {
+            let stands = self.logs.get(&accepted.log).is_some_and(|ids| ids.contains(&accepted.id));
+            let undone = self.undone.contains(&accepted.id);
+            assert!(stands || undone, "I1: accepted {key:?} is not in the log");
+        }
+        for ((outbox, lane), acts) in &self.acts {
+            let places: Vec<u64> = acts.iter().filter_map(|key| self.place(*key, *lane)).collect();
+            assert!(places.is_sorted(), "I7: outbox {outbox} in {lane:?}: {places:?}");
+        }
+    }
+
+    /// Where the op's event stands in its lane.
+    fn place(&self, key: (UserId, OpId), lane: LogId) -> Option<u64> {
+        let ids = self.by_op.get(&key)?;
+        let events = ids.iter().map(|id| &self.stored[id].envelope);
+        events.filter(|event| event.log == lane).map(|event| event.seq).min()
+    }
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap()
+}

@@ -1,0 +1,150 @@
+//! One tab: a client's machine, the screen it fills, and the person before it.
+//!
+//! The world steps it and carries out what it wants done. Its law: the person knows only what the
+//! screen shows, and every act of his goes into the ledger in the order he did it.
+
+use std::collections::BTreeMap;
+
+use protocol::act::{Configure, Create, Enter, Leave, Op, Post, Rename};
+use protocol::bounded::Text;
+use protocol::client::exchange::{Ask, Input, Output, Told};
+use protocol::client::{Client, Setup};
+use protocol::cursor::Cursor;
+use protocol::frame::Act;
+use protocol::ids::{DeviceId, LogId, OpId, PageId, RoomId, UserId};
+use server::clock::{Chance, SeededChance};
+
+use crate::ledger::Ledger;
+use crate::plan::What;
+use crate::screen::Screen;
+
+/// Unix time in milliseconds at which every run begins.
+pub(crate) const START_MS: u64 = 1_700_000_000_000;
+
+/// The time of a run as Unix milliseconds.
+pub(crate) fn unix(now: u64) -> i64 {
+    i64::try_from(START_MS + now).unwrap()
+}
+
+/// A page load of one person.
+pub(crate) struct Tab {
+    pub(crate) user: UserId,
+    pub(crate) screen: Screen,
+    pub(crate) shown: Vec<RoomId>,
+    pub(crate) asleep_until: u64,
+    timer_at: Option<u64>,
+    client: Client,
+    /// The number of the page load, which is the number of the outbox.
+    outbox: usize,
+    act_count: u64,
+    chance: SeededChance,
+}
+
+impl Tab {
+    /// A page that was just loaded.
+    pub(crate) fn new(user: UserId, outbox: usize, seed: u64) -> Self {
+        let mut chance = SeededChance::new(seed);
+        let setup = Setup {
+            page: PageId::make(0, chance.id_bytes()),
+            device: DeviceId::make(0, chance.id_bytes()),
+            build: Text::cut("simulation"),
+            user: Some(user),
+            reloaded: false,
+            seed: chance.number(),
+        };
+        Self {
+            user,
+            screen: Screen::default(),
+            shown: Vec::new(),
+            asleep_until: 0,
+            timer_at: None,
+            client: Client::new(setup),
+            outbox,
+            act_count: 0,
+            chance,
+        }
+    }
+
+    /// When its timer is due.
+    pub(crate) fn wake_at(&self) -> Option<u64> {
+        Some(self.timer_at?.max(self.asleep_until))
+    }
+
+    /// Lets the machine take something in; shows what it tells and gives what else it wants.
+    pub(crate) fn step(&mut self, input: Input<'_>, now: u64, ledger: &mut Ledger) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        self.client.step(input, unix(now), &mut outputs);
+        let timer_at = self.client.wake_at(unix(now));
+        self.timer_at = timer_at.map(|at| u64::try_from(at).unwrap().saturating_sub(START_MS));
+        for output in &outputs {
+            let Output::Tell(told) = output else { continue };
+            if let Told::Queued { op, .. } = told {
+                ledger.acted(self.outbox, op.act.log(self.user), self.user, op.op_id);
+            }
+            self.screen.tell(told, ledger);
+        }
+        outputs.retain(|output| !matches!(output, Output::Tell(_)));
+        outputs
+    }
+
+    /// A room of his on the screen whose log stands otherwise in the store.
+    pub(crate) fn stands_elsewhere(&self, heads: &BTreeMap<LogId, Cursor>) -> Option<LogId> {
+        let stands = |room: &&RoomId| {
+            !self.screen.lists(**room)
+                || self.client.cursor(**room) == heads.get(&room.log()).copied()
+        };
+        self.shown.iter().find(|room| !stands(room)).map(|room| room.log())
+    }
+
+    /// What this step of the plan makes the person want, if it is possible now.
+    pub(crate) fn ask(&mut self, what: &What, now: u64) -> Option<Ask> {
+        let ask = match what {
+            What::Show { room, .. } => {
+                let room = self.screen.room(*room)?;
+                if !self.shown.contains(&room) {
+                    self.shown.push(room);
+                }
+                Ask::Show { room, cursor: None }
+            }
+            What::Hide { room, .. } => {
+                let room = self.screen.room(*room)?;
+                self.shown.retain(|shown| *shown != room);
+                Ask::Hide(room)
+            }
+            What::Retry { discard: true, .. } => Ask::Discard(self.screen.failed()?),
+            What::Retry { .. } => {
+                let failed = self.screen.failed()?;
+                Ask::Retry { failed, op_id: self.op_id(now) }
+            }
+            other => Ask::Act(Op { act: self.act(other)?, op_id: self.op_id(now) }),
+        };
+        Some(ask)
+    }
+
+    fn op_id(&mut self, now: u64) -> OpId {
+        self.act_count += 1;
+        OpId::make(unix(now), self.chance.id_bytes())
+    }
+
+    fn act(&mut self, what: &What) -> Option<Act> {
+        let mark = format!("{} of {}", self.act_count, self.outbox);
+        let act = match what {
+            What::Post { room, letters, .. } => {
+                let room = self.screen.room(*room)?;
+                let text = Text::cut(&format!("{mark} {}", "ab".repeat(letters / 2)));
+                Act::Post(Post { room, text })
+            }
+            What::Create { .. } => Act::Create(Create { name: Text::cut(&format!("Room {mark}")) }),
+            What::Enter { key, .. } => Act::Enter(Enter { key: Text::cut(&format!("key-{key}")) }),
+            What::Leave { room, .. } => Act::Leave(Leave { room: self.screen.room(*room)? }),
+            What::Configure { room, .. } => Act::Configure(Configure {
+                room: self.screen.room(*room)?,
+                name: Text::cut(&format!("Named {mark}")),
+                topic: Text::cut("a topic"),
+            }),
+            What::Rename { .. } => Act::Rename(Rename { name: Text::cut(&format!("Name {mark}")) }),
+            _ => return None,
+        };
+        Some(act)
+    }
+}

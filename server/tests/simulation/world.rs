@@ -1,0 +1,538 @@
+//! The world of one run: tabs, sockets, the house and its store under one clock of our own.
+//!
+//! Each turn it lists what is due, lets chance choose one of it, and lets that happen; when nothing
+//! is due, time moves to what is next. Its law: the plan decides everything, so a run can be had
+//! again; when the plan is over, faults stop, and within thirty seconds all tabs must agree with the
+//! store (I12).
+
+use protocol::client::exchange::{Ask, Checked, Input, Output};
+use protocol::close::CloseCode;
+use protocol::codec::{decode_command, decode_event};
+use protocol::ids::UserId;
+use server::clock::{Chance, SeededChance};
+use server::outlet::SocketId;
+use server::outlet::chunk::Opcode;
+
+use crate::house::House;
+use crate::ledger::Ledger;
+use crate::link::{Link, Links};
+use crate::pipe::{CALM_LATENCY_MS_MAX, Pipe};
+use crate::plan::{Plan, What};
+use crate::report::Report;
+use crate::store::Store;
+use crate::tab::Tab;
+
+/// After the last step, before faults stop.
+const AFTER_MS: u64 = 500;
+/// For all tabs to agree with the store once faults have stopped.
+const AGREE_MS_MAX: u64 = 30_000;
+/// No run has so many turns; one that has goes in circles.
+const TURNS_MAX: u64 = 400_000;
+/// A socket that opens takes at most so long.
+const OPEN_MS_MAX: u64 = 300;
+
+/// All of it.
+pub(crate) struct World<'a> {
+    plan: &'a Plan,
+    now: u64,
+    chance: SeededChance,
+    tabs: Vec<Tab>,
+    users: Vec<UserId>,
+    links: Links,
+    store: Store,
+    backup: Option<Store>,
+    house: Option<House>,
+    house_back_at: Option<u64>,
+    house_ends_at: Option<u64>,
+    ledger: Ledger,
+    page_loads: usize,
+    next_step: usize,
+    calm_since: Option<u64>,
+    report: Report,
+    /// Whether what happens is printed, for reading a failure.
+    is_told: bool,
+}
+
+/// Something that may happen now.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    Step,
+    Calm,
+    Timer(usize),
+    Opened(SocketId),
+    Up(SocketId),
+    Down(SocketId),
+    ClientHears(SocketId),
+    HouseHears(SocketId),
+    House,
+    HouseEnds,
+    HouseBack,
+}
+
+impl<'a> World<'a> {
+    /// The world as a plan begins.
+    pub(crate) fn new(plan: &'a Plan) -> Self {
+        let mut chance = SeededChance::new(plan.seed);
+        let (store, users) = Store::peopled(crate::plan::PEOPLE, &mut chance);
+        let mut world = Self {
+            plan,
+            now: 0,
+            tabs: Vec::new(),
+            links: Links::new(),
+            house: Some(House::new(&store, chance.number())),
+            store,
+            backup: None,
+            house_back_at: None,
+            house_ends_at: None,
+            ledger: Ledger::default(),
+            page_loads: 0,
+            next_step: 0,
+            calm_since: None,
+            report: Report { runs: 1, ..Report::default() },
+            is_told: false,
+            users,
+            chance,
+        };
+        world.ledger.begin(world.store.lobby().log());
+        for user in &world.users {
+            world.ledger.begin(user.log());
+        }
+        world.store.write_into(&mut world.ledger);
+        for person in &plan.tabs {
+            let user = world.users[*person];
+            let tab = world.loaded(user);
+            world.tabs.push(tab);
+        }
+        world
+    }
+
+    /// The same world, which prints what happens.
+    pub(crate) fn told(self) -> Self {
+        Self { is_told: true, ..self }
+    }
+
+    /// Runs the plan and what follows it, and holds every promise against the ledger.
+    pub(crate) fn run(mut self) -> Report {
+        for tab in 0..self.tabs.len() {
+            self.step_tab(tab, Input::Awake);
+            self.show_all(tab);
+        }
+        while !self.is_over() {
+            self.report.turns += 1;
+            assert!(self.report.turns < TURNS_MAX, "the run goes in circles at {}", self.now);
+            let (due, next) = self.due();
+            if due.is_empty() {
+                let next = next.expect("something is always to come");
+                assert!(next > self.now, "time stands still at {next}");
+                self.now = next;
+                continue;
+            }
+            let chosen = due[crate::plan::index(&mut self.chance, due.len())];
+            self.happen(chosen);
+            self.store.write_into(&mut self.ledger);
+        }
+        self.ledger.settle();
+        self.report.events = self.ledger.event_count();
+        self.report
+    }
+
+    /// A fresh page of this user.
+    fn loaded(&mut self, user: UserId) -> Tab {
+        self.page_loads += 1;
+        Tab::new(user, self.page_loads, self.chance.number())
+    }
+
+    /// What is due now, and when the next thing is.
+    fn due(&self) -> (Vec<Due>, Option<u64>) {
+        let mut agenda: Vec<(Option<u64>, Due)> = vec![
+            (self.plan.steps.get(self.next_step).map(|step| step.at), Due::Step),
+            (self.calm_at(), Due::Calm),
+            (self.house_back_at, Due::HouseBack),
+            (self.house_ends_at, Due::HouseEnds),
+            (self.house.as_ref().and_then(House::wake_at), Due::House),
+        ];
+        for (place, tab) in self.tabs.iter().enumerate() {
+            agenda.push((tab.wake_at(), Due::Timer(place)));
+        }
+        for (socket, link) in &self.links {
+            let awake = self.tabs[link.tab].asleep_until;
+            agenda.push((link.opens_at, Due::Opened(*socket)));
+            if link.house_open && self.house.as_ref().is_some_and(|house| house.reads(*socket)) {
+                agenda.push((link.pipe.up_at(), Due::Up(*socket)));
+            }
+            if link.client_open {
+                agenda.push((link.pipe.down_at().map(|at| at.max(awake)), Due::Down(*socket)));
+            }
+            let hears = link.client_hears_at.map(|at| at.max(awake));
+            agenda.push((hears, Due::ClientHears(*socket)));
+            agenda.push((link.house_hears_at, Due::HouseHears(*socket)));
+        }
+        let next = agenda.iter().filter_map(|(at, _)| *at).min();
+        let is_due = |(at, due): &(Option<u64>, Due)| at.filter(|at| *at <= self.now).map(|_| *due);
+        (agenda.iter().filter_map(is_due).collect(), next)
+    }
+
+    fn happen(&mut self, due: Due) {
+        match due {
+            Due::Step => {
+                let step = self.plan.steps[self.next_step].clone();
+                if self.is_told {
+                    println!("{:>7} {:?}", self.now, step.what);
+                }
+                self.next_step += 1;
+                self.carry_out(&step.what);
+            }
+            Due::Calm => self.calm(),
+            Due::Timer(tab) => self.step_tab(tab, Input::Timer),
+            Due::Opened(socket) => self.opened(socket),
+            Due::Up(socket) => self.up(socket),
+            Due::Down(socket) => self.down(socket),
+            Due::ClientHears(socket) => self.client_hears(socket),
+            Due::HouseHears(socket) => self.house_hears(socket),
+            Due::House => {
+                if let Some(house) = &mut self.house {
+                    house.turn(self.now, &mut self.links);
+                }
+                self.sweep();
+            }
+            Due::HouseEnds => self.crash(0),
+            Due::HouseBack => {
+                self.house_back_at = None;
+                self.house = Some(House::new(&self.store, self.chance.number()));
+            }
+        }
+    }
+
+    /// Steps a tab and does what its machine wants done.
+    fn step_tab(&mut self, tab: usize, input: Input<'_>) {
+        for output in self.tabs[tab].step(input, self.now, &mut self.ledger) {
+            match output {
+                Output::Open(number) => self.open(tab, number),
+                Output::Send(number, frame) => self.send(tab, number, frame),
+                Output::Close(number, _) => self.hung_up(tab, number),
+                Output::Check { .. } => {
+                    let up = self.house.as_ref().is_some_and(House::takes_new);
+                    let answer = if up { Checked::Ready } else { Checked::Silent };
+                    self.step_tab(tab, Input::Checked(answer));
+                }
+                Output::Reload => panic!("a client asks for another version"),
+                Output::Tell(_) => {}
+            }
+        }
+    }
+
+    fn open(&mut self, tab: usize, number: u32) {
+        self.report.sockets += 1;
+        let socket = SocketId(self.report.sockets);
+        let (plan, seed) = (self.plan, self.chance.number());
+        let calm = self.calm_since.map_or(u64::MAX, |_| CALM_LATENCY_MS_MAX);
+        let latency_ms_max = plan.latency_ms_max.min(calm);
+        let pipe = Pipe::new(seed, latency_ms_max, plan.socket_bytes_max);
+        let opens_at = self.now + self.chance.below(OPEN_MS_MAX.min(latency_ms_max) + 1);
+        let link = Link::new(pipe, self.tabs[tab].user, tab, number, opens_at);
+        self.links.insert(socket, link);
+    }
+
+    /// The upgrade went through, or nobody was there.
+    fn opened(&mut self, socket: SocketId) {
+        let Some(link) = self.links.get_mut(&socket) else { return };
+        link.opens_at = None;
+        if !link.client_open {
+            return self.sweep();
+        }
+        let (tab, number) = (link.tab, link.number);
+        match &mut self.house {
+            Some(house) if house.takes_new() => {
+                link.house_open = true;
+                house.enter(socket, link.user, self.now);
+                self.step_tab(tab, Input::Opened(number));
+            }
+            _ => {
+                link.client_open = false;
+                self.step_tab(tab, Input::Closed(number, CloseCode(1006)));
+            }
+        }
+    }
+
+    fn send(&mut self, tab: usize, number: u32, frame: Vec<u8>) {
+        let of_tab = |link: &&mut Link| (link.tab, link.number) == (tab, number);
+        let Some(link) = self.links.values_mut().find(of_tab) else { return };
+        let command = decode_command(&frame).expect("a client's frame decodes");
+        if self.is_told {
+            println!("{:>7} tab {tab}.{number} says {command:?}", self.now);
+        }
+        link.wire.said(&command);
+        link.pipe.at(self.now).send(frame);
+    }
+
+    /// A message has reached the house.
+    fn up(&mut self, socket: SocketId) {
+        let link = self.links.get_mut(&socket).expect("a due link is there");
+        let Some(message) = link.pipe.at(self.now).next_up() else { return };
+        self.report.note(&message, self.now);
+        if let Some(house) = &mut self.house {
+            house.hear(socket, &message, self.now);
+        }
+        self.sweep();
+    }
+
+    /// Bytes have reached a client.
+    fn down(&mut self, socket: SocketId) {
+        let link = self.links.get_mut(&socket).expect("a due link is there");
+        let (tab, number) = (link.tab, link.number);
+        let messages = link.pipe.at(self.now).read();
+        for (opcode, payload) in messages {
+            self.report.note(&payload, self.now);
+            let link = self.links.get_mut(&socket).expect("a link stays while it is read");
+            if !link.client_open {
+                break;
+            }
+            if opcode == Opcode::Close {
+                let code =
+                    payload.first_chunk::<2>().map_or(1005, |code| u16::from_be_bytes(*code));
+                link.client_open = false;
+                link.house_hears_at.get_or_insert(self.now);
+                self.step_tab(tab, Input::Closed(number, CloseCode(code)));
+                break;
+            }
+            let event = decode_event(&payload).expect("a house's frame decodes");
+            let event = event.expect("of a known kind");
+            if self.is_told {
+                println!("{:>7} tab {tab}.{number} hears {event:?}", self.now);
+            }
+            link.wire.heard(&event, &mut self.ledger);
+            self.step_tab(tab, Input::Frame(number, &payload));
+        }
+        if let Some(house) = &mut self.house {
+            house.writable(socket, self.now, &mut self.links);
+        }
+        self.sweep();
+    }
+
+    /// The client has closed its socket; what it sent before still arrives.
+    fn hung_up(&mut self, tab: usize, number: u32) {
+        let of_tab = |link: &&mut Link| (link.tab, link.number) == (tab, number);
+        let Some(link) = self.links.values_mut().find(of_tab) else { return };
+        link.client_open = false;
+        let travel = self.chance.below(self.plan.latency_ms_max + 1);
+        link.house_hears_at.get_or_insert(self.now + travel);
+    }
+
+    fn client_hears(&mut self, socket: SocketId) {
+        let Some(link) = self.links.get_mut(&socket) else { return };
+        link.client_hears_at = None;
+        let (tab, number) = (link.tab, link.number);
+        if std::mem::take(&mut link.client_open) {
+            self.step_tab(tab, Input::Closed(number, CloseCode(1006)));
+        }
+        self.sweep();
+    }
+
+    fn house_hears(&mut self, socket: SocketId) {
+        let link = self.links.get_mut(&socket).expect("a due link is there");
+        link.house_hears_at = None;
+        if link.house_open
+            && let Some(house) = &mut self.house
+        {
+            house.lost(socket, self.now);
+        }
+        if let Some(link) = self.links.get_mut(&socket) {
+            link.house_open = false;
+        }
+        self.sweep();
+    }
+
+    /// Takes note of connections that the house has ended, and forgets what is over for both.
+    fn sweep(&mut self) {
+        let ended = self.house.as_mut().map(House::ended).unwrap_or_default();
+        for socket in ended {
+            if let Some(link) = self.links.get_mut(&socket) {
+                link.house_open = false;
+                // Behind the last byte, if there is any, stands the end.
+                link.client_hears_at.get_or_insert(self.now + 1 + self.plan.latency_ms_max);
+            }
+        }
+        self.links
+            .retain(|_, link| link.client_open || link.house_open || link.house_hears_at.is_some());
+    }
+
+    fn carry_out(&mut self, what: &What) {
+        match what {
+            What::Fault(fault) => self.store.fail_next(*fault),
+            What::Unreadable { ms } => self.store.unreadable_until(self.now + ms),
+            What::Crash { down_ms } => self.crash(*down_ms),
+            What::Drain { down_ms } => self.drain(*down_ms),
+            What::Backup => self.backup = Some(self.store.copy()),
+            What::Restore { down_ms, new_epochs } => self.restore(*down_ms, *new_epochs),
+            What::Cut { tab, client_hears, server_hears } => {
+                self.cut(*tab, *client_hears, *server_hears);
+            }
+            What::Stall { tab, up, down, ms } => {
+                let until = self.now + ms;
+                self.weather(*tab, |pipe| pipe.stall(*up, *down, until));
+            }
+            What::Slow { tab, bytes_a_ms, ms } => {
+                let until = self.now + ms;
+                self.weather(*tab, |pipe| pipe.slow(*bytes_a_ms, until));
+            }
+            What::Sleep { tab, ms } => self.tabs[*tab].asleep_until = self.now + ms,
+            What::Reload { tab } => self.reload(*tab),
+            What::Post { tab, .. }
+            | What::Create { tab }
+            | What::Enter { tab, .. }
+            | What::Leave { tab, .. }
+            | What::Configure { tab, .. }
+            | What::Rename { tab }
+            | What::Show { tab, .. }
+            | What::Hide { tab, .. }
+            | What::Retry { tab, .. } => self.person_acts(*tab, what),
+        }
+    }
+
+    fn person_acts(&mut self, tab: usize, what: &What) {
+        if self.tabs[tab].asleep_until > self.now {
+            return;
+        }
+        if let Some(ask) = self.tabs[tab].ask(what, self.now) {
+            self.step_tab(tab, Input::Ask(ask));
+        }
+    }
+
+    /// The lobby, and with it the first of all rooms, is on the screen from the start.
+    fn show_all(&mut self, tab: usize) {
+        let lobby = self.store.lobby();
+        self.tabs[tab].shown.push(lobby);
+        self.step_tab(tab, Input::Ask(Ask::Show { room: lobby, cursor: None }));
+    }
+
+    fn weather(&mut self, tab: usize, change: impl Fn(&mut Pipe)) {
+        let now = self.now;
+        let open = self.links.values_mut().filter(|link| link.tab == tab && link.client_open);
+        open.for_each(|link| change(link.pipe.at(now)));
+    }
+
+    fn cut(&mut self, tab: usize, client_hears: u64, house_hears: u64) {
+        for link in self.links.values_mut().filter(|link| link.tab == tab && link.client_open) {
+            link.pipe.cut();
+            link.client_hears_at = Some(self.now + client_hears);
+            link.house_hears_at = Some(self.now + house_hears);
+        }
+    }
+
+    /// The page is loaded again: drawn by the server if it is there, else from nothing.
+    fn reload(&mut self, tab: usize) {
+        let numbers: Vec<u32> =
+            self.links.values().filter(|link| link.tab == tab).map(|link| link.number).collect();
+        for number in numbers {
+            self.hung_up(tab, number);
+        }
+        let user = self.tabs[tab].user;
+        self.links.values_mut().filter(|link| link.tab == tab).for_each(|link| link.number = 0);
+        self.tabs[tab] = self.loaded(user);
+        self.step_tab(tab, Input::Awake);
+        let lobby = self.store.lobby();
+        let drawn = self.house.is_some().then(|| self.store.drawn(user, lobby)).flatten();
+        let cursor = drawn.as_ref().map(|view| view.cursor);
+        if let Some(view) = drawn {
+            let last = self.ledger.began(lobby.log(), view.cursor);
+            self.tabs[tab].screen.drawn(lobby.log(), last, &view.snapshot, &self.ledger);
+        }
+        self.tabs[tab].shown.push(lobby);
+        self.step_tab(tab, Input::Ask(Ask::Show { room: lobby, cursor }));
+    }
+
+    /// The house is gone with all it holds in memory; the kernel ends its sockets.
+    fn crash(&mut self, down_ms: u64) {
+        if self.house.take().is_none() {
+            return;
+        }
+        self.report.crashes += 1;
+        self.house_ends_at = None;
+        self.house_back_at.get_or_insert(self.now + down_ms);
+        for link in self.links.values_mut() {
+            link.house_open = false;
+            link.house_hears_at = None;
+            let travel = self.chance.below(self.plan.latency_ms_max + 1);
+            link.client_hears_at.get_or_insert(self.now + travel);
+        }
+        self.sweep();
+    }
+
+    fn drain(&mut self, down_ms: u64) {
+        if let Some(house) = &mut self.house
+            && self.house_ends_at.is_none()
+        {
+            house.drain(self.now);
+            self.house_ends_at = Some(self.now + 6_000);
+            self.house_back_at = Some(self.now + 6_000 + down_ms);
+        }
+    }
+
+    fn restore(&mut self, down_ms: u64, new_epochs: bool) {
+        let Some(backup) = &self.backup else { return };
+        self.report.restores += 1;
+        let copy = backup.copy();
+        self.crash(down_ms);
+        self.store = copy;
+        if new_epochs {
+            self.store.renew_epochs(&mut self.chance);
+        }
+        let heads = self.store.heads(&self.ledger);
+        self.ledger.restored(&heads);
+    }
+
+    /// When faults stop.
+    fn calm_at(&self) -> Option<u64> {
+        let last = self.plan.steps.last().map_or(0, |step| step.at);
+        let over = self.next_step == self.plan.steps.len() && self.calm_since.is_none();
+        over.then_some(last + AFTER_MS).filter(|_| self.house_ends_at.is_none())
+    }
+
+    /// Faults stop: the house stands, the networks hold, everybody is awake.
+    fn calm(&mut self) {
+        self.calm_since = Some(self.now);
+        self.store.calm();
+        if self.house.is_none() {
+            self.house_back_at = Some(self.now);
+        }
+        let mut broken = Vec::new();
+        for (socket, link) in &mut self.links {
+            link.pipe.heal();
+            if link.client_hears_at.is_some() {
+                broken.push(*socket);
+            }
+        }
+        broken.into_iter().for_each(|socket| self.client_hears(socket));
+        for tab in 0..self.tabs.len() {
+            self.tabs[tab].asleep_until = 0;
+            self.step_tab(tab, Input::Awake);
+        }
+    }
+
+    /// Whether all tabs agree with the store; it is a failure if that takes too long.
+    fn is_over(&mut self) -> bool {
+        let Some(since) = self.calm_since else { return false };
+        let differs = self.difference();
+        if let Some(what) = &differs {
+            assert!(self.now - since < AGREE_MS_MAX, "I12: after {AGREE_MS_MAX} ms {what}");
+            return false;
+        }
+        self.report.slowest_agreement_ms = self.now - since;
+        true
+    }
+
+    fn difference(&self) -> Option<String> {
+        self.tabs.iter().enumerate().find_map(|(place, tab)| {
+            if !tab.screen.nothing_waits() {
+                return Some(format!("tab {place} has not sent all; {:?}", tab.screen));
+            }
+            let heads = self.store.heads(&self.ledger);
+            if let Some(log) = tab.stands_elsewhere(&heads) {
+                return Some(format!("tab {place} stands elsewhere in {log:?}"));
+            }
+            let rooms = self.store.rooms(tab.user);
+            let differs = tab.screen.differs(&tab.shown, &rooms, &self.ledger);
+            differs.map(|what| format!("tab {place}: {what}"))
+        })
+    }
+}
