@@ -99,21 +99,27 @@ impl MemoryHistory {
         event
     }
 
-    /// What happens to the next commit.
-    pub fn fail_next(&self, mishap: Mishap) {
-        self.lock().mishap = Some(mishap);
+    /// What happens to the next commit; `None` takes back what was asked for and not met.
+    pub fn fail_next(&self, mishap: impl Into<Option<Mishap>>) {
+        self.lock().mishap = mishap.into();
     }
 
     /// A backup of this moment.
     #[must_use]
     pub fn copy(&self) -> Self {
-        Self { state: Mutex::new(self.lock().clone()), rules: self.rules }
+        let state = State { tables: self.tables(), mishap: None };
+        Self { state: Mutex::new(state), rules: self.rules }
     }
 
     /// Puts a backup in the place of all that is here, as an operator might who copied the file.
     pub fn restore(&self, backup: &Self) {
         let tables = backup.tables();
         self.lock().tables = tables;
+    }
+
+    /// Begins another life of every log, as whoever puts a backup back by the rules does.
+    pub fn renew_epochs(&self, chance: &mut dyn Chance) {
+        self.lock().tables.logs.values_mut().for_each(|log| log.epoch = chance.epoch());
     }
 
     /// All rows as they are now.

@@ -10,22 +10,22 @@ use std::sync::Arc;
 use protocol::close::CloseCode;
 use protocol::codec::decode_command;
 use protocol::cursor::Cursor;
-use protocol::event::Event;
 use protocol::ids::{LogId, UserId};
 use server::clock::{Chance, SeededChance};
 use server::config::Limits;
 use server::history::{History, Outcome, Pending};
-use server::outlet::chunk::Frame;
-use server::outlet::{Fetched, Input, Order, Outlet, Output, SocketId, Subscription, What};
+use server::outlet::{Fetched, Input, Order, Outlet, Output, SocketId, Subscription};
 use server::rooms::rates::{Rates, SharedRates};
 use server::rooms::room::Reply;
-use server::session::{self, Caller, Session, Terms, Ticket, reading};
+use server::session::{self, Caller, Session, Terms, Ticket};
 use server::throttle::Rate;
 
 use crate::link::Links;
-use crate::log::{Departures, LogRoom, LogTask, Visit, WayBack};
+use crate::log::{Departures, LogRoom, LogTask, Visit};
 use crate::store::{Store, at_once, sign_in};
 use crate::tab::unix;
+
+mod connection;
 
 /// The most milliseconds between two parts of one task.
 const DELAY_MS_MAX: u64 = 3;
@@ -304,197 +304,6 @@ impl House {
                     self.step_outlet(socket, Input::Close(CloseCode::RESTART), now, links);
                 }
             }
-        }
-    }
-
-    /// Carries out the session's next output.
-    fn carry(&mut self, socket: SocketId, now: u64, links: &mut Links) {
-        let Some(connection) = self.connections.get_mut(&socket) else { return };
-        if connection.paused {
-            return;
-        }
-        let Some(output) = connection.outputs.pop_front() else { return };
-        let user = connection.user;
-        match output {
-            session::Output::Greet(events) => {
-                let frames = events.iter().map(|event| Frame::event(event).unwrap()).collect();
-                self.step_outlet(socket, Input::Greet(frames), now, links);
-            }
-            session::Output::Answer(event) => self.answer(socket, &event, now, links),
-            session::Output::Arrive { cursor, .. } => {
-                self.pause(socket, Task::Arrive(socket, cursor), now);
-            }
-            session::Output::SubscribeOwn { standing, cursor } => {
-                let asked = Asked { log: user.log(), sub: 0, cursor };
-                self.join(socket, asked, &standing, now);
-            }
-            session::Output::Subscribe { sub, room, cursor } => {
-                let asked = Asked { log: room.log(), sub, cursor };
-                self.pause(socket, Task::Stand(socket, asked), now);
-            }
-            session::Output::Unsubscribe(sub) => {
-                self.step_outlet(socket, Input::Unsubscribe(sub), now, links);
-            }
-            session::Output::PageAck(sub) => {
-                self.step_outlet(socket, Input::PageAck(sub), now, links);
-            }
-            session::Output::Act(ticket, pending) => self.act(socket, ticket, pending, now),
-            session::Output::Older(wanted) => {
-                self.pause(socket, Task::Older(socket, wanted), now);
-            }
-            session::Output::Typing { room, name, active } => {
-                let is_live = self.connections[&socket].outlet.is_live(room.log());
-                if is_live {
-                    self.visit(room.log(), Visit::Typing(user, name, active), now);
-                }
-            }
-            session::Output::Ping(number) => {
-                self.step_outlet(socket, Input::Ping(number), now, links);
-            }
-            session::Output::Close(code) => {
-                self.step_outlet(socket, Input::Close(code), now, links);
-            }
-        }
-        let rest = self
-            .connections
-            .get(&socket)
-            .is_some_and(|connection| !connection.paused && !connection.outputs.is_empty());
-        if rest {
-            self.later(Task::Carry(socket), now);
-        }
-    }
-
-    fn pause(&mut self, socket: SocketId, until: Task, now: u64) {
-        if let Some(connection) = self.connections.get_mut(&socket) {
-            connection.paused = true;
-        }
-        self.later(until, now);
-    }
-
-    fn go_on(&mut self, socket: SocketId, now: u64) {
-        if let Some(connection) = self.connections.get_mut(&socket) {
-            connection.paused = false;
-            self.later(Task::Carry(socket), now);
-        }
-    }
-
-    fn answer(&mut self, socket: SocketId, event: &Event, now: u64, links: &mut Links) {
-        let frame = Frame::event(event).expect("every answer fits its frame");
-        self.step_outlet(socket, Input::Answer(frame), now, links);
-    }
-
-    /// The store does not answer: the client comes back later.
-    fn turn_away(&mut self, socket: SocketId, now: u64, links: &mut Links) {
-        self.step_outlet(socket, Input::Close(CloseCode::TRY_LATER), now, links);
-        self.go_on(socket, now);
-    }
-
-    fn user(&self, socket: SocketId) -> Option<UserId> {
-        Some(self.connections.get(&socket)?.user)
-    }
-
-    fn arrive(&mut self, socket: SocketId, cursor: Option<Cursor>, now: u64, links: &mut Links) {
-        let Some(user) = self.user(socket) else { return };
-        let read = self.store.readable(now).map(|history| at_once(history.arrival(user, cursor)));
-        let Some(Ok(arrival)) = read else { return self.turn_away(socket, now, links) };
-        if let Some(connection) = self.connections.get_mut(&socket) {
-            connection.paused = false;
-        }
-        self.step_session(socket, session::Input::Arrived(arrival.map(Box::new)), now);
-    }
-
-    fn stand(&mut self, socket: SocketId, asked: Asked, now: u64, links: &mut Links) {
-        let Some(user) = self.user(socket) else { return };
-        let read = |history: &server::history::memory::MemoryHistory| {
-            at_once(history.standing(user, asked.log, asked.cursor))
-        };
-        match self.store.readable(now).map(read) {
-            Some(Ok(Some(standing))) => self.join(socket, asked, &standing, now),
-            Some(Ok(None)) => {
-                let refuse = Input::Refuse { log: asked.log, sub: asked.sub };
-                self.step_outlet(socket, refuse, now, links);
-                self.go_on(socket, now);
-            }
-            _ => self.turn_away(socket, now, links),
-        }
-    }
-
-    /// On the list first, then the slot.
-    fn join(
-        &mut self,
-        socket: SocketId,
-        asked: Asked,
-        standing: &server::history::Standing,
-        now: u64,
-    ) {
-        let Asked { log, sub, cursor } = asked;
-        let Some(connection) = self.connections.get_mut(&socket) else { return };
-        connection.paused = true;
-        let (user, born) = (connection.user, standing.head.seq);
-        let begin = reading::beginning((log, sub), standing, cursor).expect("it fits its frame");
-        self.visit(log, Visit::Join { socket, sub, user, born, begin }, now);
-    }
-
-    fn act(&mut self, socket: SocketId, ticket: Ticket, pending: Pending, now: u64) {
-        let log = ticket.log();
-        let way = WayBack { socket, ticket };
-        let pushed = self.log(log, now).push(way, pending, unix(now));
-        if let Err((way, away)) = pushed {
-            self.step_session(socket, session::Input::TurnedAway(way.ticket, away), now);
-        }
-        self.later(Task::Log(log), now);
-    }
-
-    fn older(
-        &mut self,
-        socket: SocketId,
-        wanted: &protocol::command::History,
-        now: u64,
-        links: &mut Links,
-    ) {
-        let Some(user) = self.user(socket) else { return };
-        let read = |history: &server::history::memory::MemoryHistory| {
-            at_once(history.older(Some(user), wanted.room, wanted.before))
-        };
-        let Some(Ok(found)) = self.store.readable(now).map(read) else {
-            return self.turn_away(socket, now, links);
-        };
-        let (messages, older) = found.map(|page| (page.messages, page.older)).unwrap_or_default();
-        let (number, room) = (wanted.number, wanted.room);
-        let older = protocol::event::Older { number, room, messages, older };
-        self.answer(socket, &Event::Older(older), now, links);
-        self.go_on(socket, now);
-    }
-
-    fn fetch(&mut self, socket: SocketId, order: Order, now: u64) {
-        let Some(user) = self.user(socket) else { return };
-        let fetched = self.store.readable(now).and_then(|history| match order.what {
-            What::Page { after } => {
-                let events = at_once(history.page(order.log, after)).ok()?;
-                reading::page(&order, user, events).expect("it fits its frame")
-            }
-            What::Snapshot(_) => {
-                let room = order.log.room().expect("only rooms have snapshots");
-                let view = at_once(history.snapshot(Some(user), room)).ok()?;
-                reading::snapshot(&order, view).expect("it fits its frame")
-            }
-        });
-        self.later(Task::Fetched(socket, order, fetched), now);
-    }
-
-    fn fetched(
-        &mut self,
-        socket: SocketId,
-        order: &Order,
-        fetched: Option<Fetched>,
-        now: u64,
-        links: &mut Links,
-    ) {
-        let failed = fetched.is_none();
-        let input = Input::Fetched { log: order.log, sub: order.sub, fetched };
-        self.step_outlet(socket, input, now, links);
-        if failed {
-            self.step_outlet(socket, Input::Close(CloseCode::TRY_LATER), now, links);
         }
     }
 

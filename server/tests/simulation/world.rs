@@ -5,7 +5,7 @@
 //! again; when the plan is over, faults stop, and within thirty seconds all tabs must agree with the
 //! store (I12).
 
-use protocol::client::exchange::{Ask, Checked, Input, Output};
+use protocol::client::exchange::{Checked, Input, Output};
 use protocol::close::CloseCode;
 use protocol::codec::{decode_command, decode_event};
 use protocol::ids::UserId;
@@ -17,10 +17,12 @@ use crate::house::House;
 use crate::ledger::Ledger;
 use crate::link::{Link, Links};
 use crate::pipe::{CALM_LATENCY_MS_MAX, Pipe};
-use crate::plan::{Plan, What};
+use crate::plan::Plan;
 use crate::report::Report;
 use crate::store::Store;
 use crate::tab::Tab;
+
+mod steps;
 
 /// After the last step, before faults stop.
 const AFTER_MS: u64 = 500;
@@ -354,131 +356,6 @@ impl<'a> World<'a> {
         }
         self.links
             .retain(|_, link| link.client_open || link.house_open || link.house_hears_at.is_some());
-    }
-
-    fn carry_out(&mut self, what: &What) {
-        match what {
-            What::Fault(fault) => self.store.fail_next(*fault),
-            What::Unreadable { ms } => self.store.unreadable_until(self.now + ms),
-            What::Crash { down_ms } => self.crash(*down_ms),
-            What::Drain { down_ms } => self.drain(*down_ms),
-            What::Backup => self.backup = Some(self.store.copy()),
-            What::Restore { down_ms, new_epochs } => self.restore(*down_ms, *new_epochs),
-            What::Cut { tab, client_hears, server_hears } => {
-                self.cut(*tab, *client_hears, *server_hears);
-            }
-            What::Stall { tab, up, down, ms } => {
-                let until = self.now + ms;
-                self.weather(*tab, |pipe| pipe.stall(*up, *down, until));
-            }
-            What::Slow { tab, bytes_a_ms, ms } => {
-                let until = self.now + ms;
-                self.weather(*tab, |pipe| pipe.slow(*bytes_a_ms, until));
-            }
-            What::Sleep { tab, ms } => self.tabs[*tab].asleep_until = self.now + ms,
-            What::Reload { tab } => self.reload(*tab),
-            What::Post { tab, .. }
-            | What::Create { tab }
-            | What::Enter { tab, .. }
-            | What::Leave { tab, .. }
-            | What::Configure { tab, .. }
-            | What::Rename { tab }
-            | What::Show { tab, .. }
-            | What::Hide { tab, .. }
-            | What::Retry { tab, .. } => self.person_acts(*tab, what),
-        }
-    }
-
-    fn person_acts(&mut self, tab: usize, what: &What) {
-        if self.tabs[tab].asleep_until > self.now {
-            return;
-        }
-        if let Some(ask) = self.tabs[tab].ask(what, self.now) {
-            self.step_tab(tab, Input::Ask(ask));
-        }
-    }
-
-    /// The lobby, and with it the first of all rooms, is on the screen from the start.
-    fn show_all(&mut self, tab: usize) {
-        let lobby = self.store.lobby();
-        self.tabs[tab].shown.push(lobby);
-        self.step_tab(tab, Input::Ask(Ask::Show { room: lobby, cursor: None }));
-    }
-
-    fn weather(&mut self, tab: usize, change: impl Fn(&mut Pipe)) {
-        let now = self.now;
-        let open = self.links.values_mut().filter(|link| link.tab == tab && link.client_open);
-        open.for_each(|link| change(link.pipe.at(now)));
-    }
-
-    fn cut(&mut self, tab: usize, client_hears: u64, house_hears: u64) {
-        for link in self.links.values_mut().filter(|link| link.tab == tab && link.client_open) {
-            link.pipe.cut();
-            link.client_hears_at = Some(self.now + client_hears);
-            link.house_hears_at = Some(self.now + house_hears);
-        }
-    }
-
-    /// The page is loaded again: drawn by the server if it is there, else from nothing.
-    fn reload(&mut self, tab: usize) {
-        let numbers: Vec<u32> =
-            self.links.values().filter(|link| link.tab == tab).map(|link| link.number).collect();
-        for number in numbers {
-            self.hung_up(tab, number);
-        }
-        let user = self.tabs[tab].user;
-        self.links.values_mut().filter(|link| link.tab == tab).for_each(|link| link.number = 0);
-        self.tabs[tab] = self.loaded(user);
-        self.step_tab(tab, Input::Awake);
-        let lobby = self.store.lobby();
-        let drawn = self.house.is_some().then(|| self.store.drawn(user, lobby)).flatten();
-        let cursor = drawn.as_ref().map(|view| view.cursor);
-        if let Some(view) = drawn {
-            let last = self.ledger.began(lobby.log(), view.cursor);
-            self.tabs[tab].screen.drawn(lobby.log(), last, &view.snapshot, &self.ledger);
-        }
-        self.tabs[tab].shown.push(lobby);
-        self.step_tab(tab, Input::Ask(Ask::Show { room: lobby, cursor }));
-    }
-
-    /// The house is gone with all it holds in memory; the kernel ends its sockets.
-    fn crash(&mut self, down_ms: u64) {
-        if self.house.take().is_none() {
-            return;
-        }
-        self.report.crashes += 1;
-        self.house_ends_at = None;
-        self.house_back_at.get_or_insert(self.now + down_ms);
-        for link in self.links.values_mut() {
-            link.house_open = false;
-            link.house_hears_at = None;
-            let travel = self.chance.below(self.plan.latency_ms_max + 1);
-            link.client_hears_at.get_or_insert(self.now + travel);
-        }
-        self.sweep();
-    }
-
-    fn drain(&mut self, down_ms: u64) {
-        if let Some(house) = &mut self.house
-            && self.house_ends_at.is_none()
-        {
-            house.drain(self.now);
-            self.house_ends_at = Some(self.now + 6_000);
-            self.house_back_at = Some(self.now + 6_000 + down_ms);
-        }
-    }
-
-    fn restore(&mut self, down_ms: u64, new_epochs: bool) {
-        let Some(backup) = &self.backup else { return };
-        self.report.restores += 1;
-        let copy = backup.copy();
-        self.crash(down_ms);
-        self.store = copy;
-        if new_epochs {
-            self.store.renew_epochs(&mut self.chance);
-        }
-        let heads = self.store.heads(&self.ledger);
-        self.ledger.restored(&heads);
     }
 
     /// When faults stop.
