@@ -29,7 +29,7 @@ use sea_orm::{
     DatabaseConnection, SqliteTransactionMode, SqlxSqliteConnector, TransactionOptions,
     TransactionTrait,
 };
-use sqlx::{Connection, SqlitePool};
+use sqlx::SqlitePool;
 
 pub use self::fault::{CommitFault, Fault};
 pub use self::transaction::{Transaction, Unbroken};
@@ -67,8 +67,9 @@ pub struct Db {
     writer_pool: SqlitePool,
     readers: DatabaseConnection,
     readers_pool: SqlitePool,
+    file: PathBuf,
     /// Held for as long as the store is open: the operating system frees it with the process.
-    _lock: File,
+    lock: File,
 }
 
 impl Db {
@@ -96,7 +97,7 @@ impl Db {
             .map_err(|error| OpenFault::Database(error.to_string()))?;
         let readers_pool = sqlite::readers(&file, READERS).await.map_err(told)?;
         let readers = SqlxSqliteConnector::from_sqlx_sqlite_pool(readers_pool.clone());
-        Ok(Self { writer, writer_pool, readers, readers_pool, _lock: lock })
+        Ok(Self { writer, writer_pool, readers, readers_pool, file, lock })
     }
 
     /// A transaction that reads: all its queries see one moment.
@@ -126,18 +127,20 @@ impl Db {
         }
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers: asked of its file anew, since an open connection reads on
+    /// from its memory, and from a file that nobody else finds any more.
     pub async fn answers(&self) -> bool {
-        match self.readers_pool.acquire().await {
-            Ok(mut connection) => connection.ping().await.is_ok(),
-            Err(_) => false,
-        }
+        sqlite::answers(&self.file).await.is_ok()
     }
 
-    /// Closes all connections; the last of them folds the write-ahead log into the database.
+    /// Closes all connections and gives the folder free; the last connection folds the
+    /// write-ahead log into the database.
     pub async fn close(&self) {
         self.readers_pool.close().await;
         self.writer_pool.close().await;
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the folder's lock ends with the process");
+        }
     }
 }
 

@@ -30,6 +30,14 @@ pub(super) async fn readers(file: &Path, count: u32) -> Result<SqlitePool, Error
     pool(count).connect_with(options(file).pragma("query_only", "on")).await
 }
 
+/// Whether the file can be opened anew and holds our tables.
+pub(super) async fn answers(file: &Path) -> Result<(), Error> {
+    let options = SqliteConnectOptions::new().filename(file).busy_timeout(BUSY_FOR_MAX);
+    let mut connection = SqliteConnection::connect_with(&options.read_only(true)).await?;
+    sqlx::query("select head from logs limit 1").fetch_optional(&mut connection).await?;
+    connection.close().await
+}
+
 /// Opens one connection by itself: a pool would say of any failure only that it timed out.
 async fn prove(options: SqliteConnectOptions) -> Result<(), Error> {
     let mut connection = SqliteConnection::connect_with(&options).await?;

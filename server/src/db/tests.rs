@@ -3,7 +3,7 @@
 //! Each story has its own folder.
 
 use protocol::ids::RoomId;
-use sqlx::Row;
+use sqlx::{Connection, Row};
 
 use super::logs::{self, LogRecord};
 use super::*;
