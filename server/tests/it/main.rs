@@ -13,6 +13,17 @@
 )]
 
 mod client;
+mod house;
+mod http_address;
+mod http_binary;
+mod http_forms;
+mod http_headers;
+mod http_health;
+mod http_limits;
+mod http_log;
+mod http_origin;
+mod http_setup;
+mod http_visitor;
 mod posting;
 mod resume;
 mod rules;

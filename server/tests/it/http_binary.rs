@@ -1,0 +1,116 @@
+//! The binary as it is started from a shell: its settings, its commands, its end.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use protocol::codec::encode_command;
+use protocol::command::{Command as Asked, Typing};
+use protocol::ids::RoomId;
+
+use crate::house::make_site;
+
+fn wasmchannel(folder: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wasmchannel"));
+    command.args(words).current_dir(folder).env_clear();
+    command
+}
+
+fn run(folder: &Path, words: &[&str]) -> Output {
+    wasmchannel(folder, words).output().unwrap()
+}
+
+/// Starts a server in the folder and waits until it says where it is.
+fn start(folder: &Path, words: &[&str]) -> (Child, String, Vec<String>) {
+    let mut command = wasmchannel(folder, words);
+    command.env("WASMCHANNEL_ADDR", "127.0.0.1:0").env("WASMCHANNEL_SITE", "site");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let first = lines.next().unwrap();
+    let url = first.strip_prefix("WasmChannel is at ").unwrap().to_owned();
+    let more = if folder.join("told").exists() { Vec::new() } else { lines.take(1).collect() };
+    (child, url, more)
+}
+
+fn end(child: &mut Child, signal: &str) -> Option<i32> {
+    let id = child.id().to_string();
+    Command::new("kill").args([signal, &id]).status().unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(20) {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    panic!("it did not end");
+}
+
+#[test]
+fn it_runs_in_an_empty_folder_and_ends_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    make_site(folder.path());
+    let (mut child, url, told) = start(folder.path(), &[]);
+    let link = run(folder.path(), &["setup-link", "--addr", url.strip_prefix("http://").unwrap()]);
+    let link = String::from_utf8(link.stdout).unwrap();
+    assert_eq!(told, [format!("Become its owner at {}", link.trim())]);
+    assert_eq!(end(&mut child, "-TERM"), Some(0));
+
+    std::fs::write(folder.path().join("told"), "").unwrap();
+    let (mut child, _, _) = start(folder.path(), &["serve"]);
+    let second = run(folder.path(), &["serve", "--addr", "127.0.0.1:0", "--site", "site"]);
+    assert_eq!(second.status.code(), Some(1), "one server a folder");
+    assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another"));
+    assert_eq!(end(&mut child, "-INT"), Some(0));
+}
+
+#[test]
+fn a_command_without_what_it_needs_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = run(folder.path(), &["setup-link"]);
+    assert_eq!(link.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&link.stderr).contains("was not started yet"));
+    assert!(!folder.path().join("data").exists(), "asking makes nothing");
+    let pages = run(folder.path(), &["--addr", "127.0.0.1:0", "--site", "nowhere"]);
+    assert_eq!(pages.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&pages.stderr).contains("--site"));
+    let wrong = run(folder.path(), &["--limits-sockets", "0"]);
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
+fn the_help_names_every_setting_with_its_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = String::from_utf8(run(folder.path(), &["--help"]).stdout).unwrap();
+    for part in [
+        "WASMCHANNEL_ADDR",
+        "127.0.0.1:3000",
+        "./data",
+        "--limits-text-chars",
+        "10000",
+        "WASMCHANNEL_LIMITS_GUESTS_PER_ADDRESS",
+        "60/min burst 300",
+        "setup-link",
+    ] {
+        assert!(help.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn a_captured_frame_is_shown_field_by_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let typing = Typing { room: RoomId::from_bytes([1; 16]), active: true };
+    let frame = encode_command(&Asked::Typing(typing)).unwrap();
+    let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+    let shown = run(folder.path(), &["frame", "decode", &hex]);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert_eq!(shown.status.code(), Some(0), "{text}");
+    for part in ["7 Typing (Command)", "active: true", "01010101-0101-0101-0101-010101010101"] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    let bent = format!("{hex}00");
+    let refused = run(folder.path(), &["frame", "decode", &bent]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("(Length)"));
+}

@@ -1,0 +1,51 @@
+//! What probes are told, and that a broken store shows.
+
+use std::fs::OpenOptions;
+
+use crate::house::World;
+
+#[tokio::test]
+async fn a_house_that_can_serve_says_so() {
+    let world = World::open().await;
+    let browser = world.browser();
+    for path in ["/healthz", "/readyz", "/health"] {
+        assert_eq!(browser.get(path).await.status, 200, "{path}");
+    }
+    let health = browser.get("/health").await.body;
+    for part in ["store", "accounts", "codec"] {
+        assert!(health.contains(&format!("\"{part}\":\"good\"")), "{health}");
+    }
+    let by_name = browser.get_with("/readyz", &[("host", "some.name.of.the.cluster")]).await;
+    assert_eq!(by_name.status, 200, "probes come by any name");
+}
+
+#[tokio::test]
+async fn a_broken_database_is_seen_at_once() {
+    let world = World::open().await;
+    let world = world.reopened().await;
+    let file = world.data().join("wasmchannel.db");
+    OpenOptions::new().write(true).open(file).unwrap().set_len(100).unwrap();
+    let browser = world.browser();
+    assert_eq!(browser.get("/health").await.status, 503);
+    assert_eq!(browser.get("/readyz").await.status, 503);
+    assert_eq!(browser.get("/healthz").await.status, 200, "the process lives");
+}
+
+#[tokio::test]
+async fn a_database_that_is_gone_is_seen_at_once() {
+    let world = World::open().await;
+    std::fs::remove_file(world.data().join("wasmchannel.db")).unwrap();
+    let health = world.browser().get("/health").await;
+    assert_eq!(health.status, 503);
+    assert!(health.body.contains("\"store\":\"broken\""), "{}", health.body);
+}
+
+#[tokio::test]
+async fn the_status_counts_and_says_for_how_long_nobody_was_there() {
+    let world = World::open().await;
+    let status = world.browser().get("/status").await.body;
+    assert!(
+        status.contains("\"connections\":0") && status.contains("\"idle_seconds\":0"),
+        "{status}"
+    );
+}
