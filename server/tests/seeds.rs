@@ -15,7 +15,7 @@ use std::fs;
 use std::path::Path;
 
 /// The rows that must have a test.
-const ROWS: &str = "P3 P8 L1 L2 L3 L4 L5 L7 L8 L9 L15 R1 C1 C2 C3 C5 C10 C11 C12 O2 O6 O7 O16 O20 \
+const ROWS: &str = "P3 P8 L1 L2 L3 L4 L5 L7 L8 L9 L15 R1 C1 C2 C3 C4 C5 C10 C11 C12 O2 O6 O7 O16 O20 \
                     O23 O24";
 
 fn repository() -> &'static Path {

@@ -27,4 +27,5 @@ mod http_visitor;
 mod posting;
 mod resume;
 mod rules;
+mod seeds;
 mod world;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use protocol::change::Envelope;
 use protocol::cursor::Cursor;
 use protocol::event::{Event, USER_SUB};
-use protocol::frame::Command;
+use protocol::frame::{Command, Kind};
 use protocol::ids::{EventId, LogId, UserId};
 
 use crate::ledger::Ledger;
@@ -30,6 +30,8 @@ struct Place {
     sub: u32,
     seq: u64,
     last: EventId,
+    /// The user's own membership ended behind the beginning: `Gone` is all that may follow.
+    ended: bool,
 }
 
 impl Wire {
@@ -98,7 +100,7 @@ impl Wire {
     fn begin(&mut self, log: LogId, sub: u32, cursor: Cursor, ledger: &Ledger) {
         let newer = self.told.get(&log).is_some_and(|place| place.sub > sub);
         assert!(!newer, "an older subscription answers after a newer one");
-        let place = Place { sub, seq: cursor.seq, last: ledger.began(log, cursor) };
+        let place = Place { sub, seq: cursor.seq, last: ledger.began(log, cursor), ended: false };
         self.told.insert(log, place);
     }
 
@@ -106,7 +108,9 @@ impl Wire {
         let place = self.told.get_mut(&envelope.log).expect("I6: an event of no subscription");
         assert!(sub.is_none_or(|sub| sub == place.sub), "a page of another subscription");
         assert_eq!(envelope.seq, place.seq + 1, "I6: positions are not consecutive");
+        assert!(!place.ended, "I10: {} is told behind the end of a membership", envelope.seq);
         ledger.followed(place.last, envelope);
+        place.ended = envelope.kind == Kind::Left.number() && Some(envelope.author) == self.user;
         (place.seq, place.last) = (envelope.seq, envelope.id);
     }
 }
