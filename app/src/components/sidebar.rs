@@ -29,12 +29,12 @@ pub fn Sidebar() -> impl IntoView {
     let here = Memo::new(move |_| pathname.with(|pathname| Url::unescape(pathname)));
     let current = move |path: &str| here.with(|here| here == path).then_some("page");
     view! {
-        <div class="sidebar">
+        <nav class="sidebar" aria-label=t(Text::Rooms)>
             <a class="brand" href="/">
                 <Icon sign=Sign::Brand/>
                 <span>"WasmChannel"</span>
             </a>
-            <nav class="sidebar-rooms" aria-label=t(Text::Rooms)>
+            <div class="sidebar-rooms">
                 <NewRoom/>
                 <ul>
                     <For each=move || rooms.get() key=|room| room.id let:room>
@@ -42,7 +42,7 @@ pub fn Sidebar() -> impl IntoView {
                     </For>
                 </ul>
                 <a
-                    class="sidebar-item"
+                    class="sidebar-item sidebar-item-all"
                     href=ROOMS_PATH
                     rel="external"
                     aria-current=move || current(ROOMS_PATH)
@@ -50,9 +50,9 @@ pub fn Sidebar() -> impl IntoView {
                     <Icon sign=Sign::List small=true/>
                     {t(Text::AllRooms)}
                 </a>
-            </nav>
+            </div>
             <Oneself current/>
-        </div>
+        </nav>
     }
     .into_any()
 }
