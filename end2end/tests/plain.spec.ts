@@ -18,15 +18,18 @@ test('reading and sending work without a script', async ({ visitor }) => {
 });
 
 test('a form that is sent twice has one effect', async ({ visitor }) => {
-  const plain = await (await visitor({ javaScriptEnabled: false })).open();
-  await plain.composer.fill('once');
+  const visiting = await visitor({ javaScriptEnabled: false });
+  const plain = await visiting.open();
+  await plain.composer.fill('so that there is a guest');
   await plain.sendButton.click();
-  await plain.seesLast('once');
-  await plain.page.goBack();
-  await plain.composer.fill('once');
-  await plain.sendButton.click();
+  const op = await plain.page.locator('.composer input[name=op]').inputValue();
+  const form = { text: 'once', op };
+  for (let time = 0; time < 3; time++) {
+    const options = { form, headers: { Origin: plain.url }, maxRedirects: 0 };
+    expect((await visiting.context.request.post(plain.url, options)).status()).toBe(303);
+  }
   await plain.go('/');
-  expect(await plain.said()).toEqual(['once']);
+  expect(await plain.said()).toEqual(['so that there is a guest', 'once']);
 });
 
 test('a refused text stands in the page again, letter by letter', async ({ visitor, house }) => {
