@@ -114,7 +114,7 @@ fn what_can_be_used_has_an_edge_and_what_tells_a_state_stands_out() {
 #[test]
 fn words_on_a_filled_button_are_readable_also_under_the_pointer() {
     let themes = Themes::read();
-    for filled in ["accent", "accent-hover", "danger", "danger-hover"] {
+    for filled in ["accent", "accent-hover"] {
         let worst = themes.worst("onaccent", &[filled]);
         assert!(worst.iter().all(|ratio| *ratio >= 4.5), "onaccent on {filled}: {worst:?}");
     }
