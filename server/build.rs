@@ -4,8 +4,6 @@
 //! old pages, or with none (rust-embed takes an empty folder for an empty site). Its law: with
 //! the feature `embed` there is no build without a built site.
 
-#![expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
-
 use std::path::Path;
 use std::process::ExitCode;
 

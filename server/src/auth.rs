@@ -117,7 +117,11 @@ impl Accounts {
         };
         let SignInRecord { hash, created_at, seen_at, .. } = account.sign_in;
         if now.saturating_sub(seen_at) >= SEEN_EVERY_MS {
-            accounts::extend(&self.db, hash, now, expiry(created_at, now)).await?;
+            let extended = accounts::extend(&self.db, hash, now, expiry(created_at, now)).await;
+            // A full disk takes no note, and still everybody reads on.
+            if let Err(fault) = extended {
+                tracing::warn!(%fault, "that a sign-in is in use was not noted");
+            }
         }
         Ok(Visitor::Known(principal(account)))
     }

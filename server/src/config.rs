@@ -42,7 +42,8 @@ pub enum Task {
 pub enum FrameTask {
     /// Show a frame field by field; ends with code 1 where it is refused
     Decode {
-        /// The frame in hexadecimal; spaces, colons and commas are skipped
+        /// The frame in hexadecimal, or `-` to read it from standard input (a line of the shell
+        /// holds no frame of 64 KiB); spaces, colons and commas are skipped
         #[arg(required = true)]
         hex: Vec<String>,
     },
@@ -99,7 +100,8 @@ pub enum LogFormat {
 macro_rules! limits {
     (
         counts { $($(#[doc = $count_doc:literal])+
-            $count:ident = $count_default:literal in $range:expr, $count_flag:literal, $count_variable:literal;)* }
+            $count:ident = $count_default:literal in $range:expr,
+                $count_flag:literal, $count_variable:literal;)* }
         rates { $($(#[doc = $rate_doc:literal])+
             $rate:ident = $rate_default:expr, $rate_flag:literal, $rate_variable:literal;)* }
     ) => {
@@ -136,11 +138,14 @@ limits! {
         /// Rooms that one user may be in
         rooms_per_user = 1_000 in 1.., "limits-rooms-per-user", "WASMCHANNEL_LIMITS_ROOMS_PER_USER";
         /// Sockets that one user may hold
-        sockets_per_user = 20 in 1.., "limits-sockets-per-user", "WASMCHANNEL_LIMITS_SOCKETS_PER_USER";
+        sockets_per_user = 20 in 1..,
+            "limits-sockets-per-user", "WASMCHANNEL_LIMITS_SOCKETS_PER_USER";
         /// Sockets of one address that have not said Hello yet
-        sockets_before_hello = 50 in 1.., "limits-sockets-before-hello", "WASMCHANNEL_LIMITS_SOCKETS_BEFORE_HELLO";
+        sockets_before_hello = 50 in 1..,
+            "limits-sockets-before-hello", "WASMCHANNEL_LIMITS_SOCKETS_BEFORE_HELLO";
         /// Sockets of one address
-        sockets_per_address = 1_000 in 1.., "limits-sockets-per-address", "WASMCHANNEL_LIMITS_SOCKETS_PER_ADDRESS";
+        sockets_per_address = 1_000 in 1..,
+            "limits-sockets-per-address", "WASMCHANNEL_LIMITS_SOCKETS_PER_ADDRESS";
         /// Sockets of this server
         sockets = 10_000 in 1.., "limits-sockets", "WASMCHANNEL_LIMITS_SOCKETS";
         /// Bytes of a request's body
@@ -150,19 +155,26 @@ limits! {
     }
     rates {
         /// Messages and other acts of one user
-        sends_per_user = Rate::per_second(1, 10), "limits-sends-per-user", "WASMCHANNEL_LIMITS_SENDS_PER_USER";
+        sends_per_user = Rate::per_second(1, 10),
+            "limits-sends-per-user", "WASMCHANNEL_LIMITS_SENDS_PER_USER";
         /// Messages of one room
-        sends_per_room = Rate::per_second(100, 200), "limits-sends-per-room", "WASMCHANNEL_LIMITS_SENDS_PER_ROOM";
+        sends_per_room = Rate::per_second(100, 200),
+            "limits-sends-per-room", "WASMCHANNEL_LIMITS_SENDS_PER_ROOM";
         /// Rooms that one user joins
-        joins_per_user = Rate::per_minute(10, 10), "limits-joins-per-user", "WASMCHANNEL_LIMITS_JOINS_PER_USER";
+        joins_per_user = Rate::per_minute(10, 10),
+            "limits-joins-per-user", "WASMCHANNEL_LIMITS_JOINS_PER_USER";
         /// Rooms that one user makes
-        rooms_made_per_user = Rate::per_hour(10, 10), "limits-rooms-made-per-user", "WASMCHANNEL_LIMITS_ROOMS_MADE_PER_USER";
+        rooms_made_per_user = Rate::per_hour(10, 10),
+            "limits-rooms-made-per-user", "WASMCHANNEL_LIMITS_ROOMS_MADE_PER_USER";
         /// Guests made for one address
-        guests_per_address = Rate::per_minute(60, 300), "limits-guests-per-address", "WASMCHANNEL_LIMITS_GUESTS_PER_ADDRESS";
+        guests_per_address = Rate::per_minute(60, 300),
+            "limits-guests-per-address", "WASMCHANNEL_LIMITS_GUESTS_PER_ADDRESS";
         /// Pages and other requests of one address
-        requests_per_address = Rate::per_second(50, 500), "limits-requests-per-address", "WASMCHANNEL_LIMITS_REQUESTS_PER_ADDRESS";
+        requests_per_address = Rate::per_second(50, 500),
+            "limits-requests-per-address", "WASMCHANNEL_LIMITS_REQUESTS_PER_ADDRESS";
         /// Pages and other requests of one sign-in
-        requests_per_sign_in = Rate::per_second(20, 100), "limits-requests-per-sign-in", "WASMCHANNEL_LIMITS_REQUESTS_PER_SIGN_IN";
+        requests_per_sign_in = Rate::per_second(20, 100),
+            "limits-requests-per-sign-in", "WASMCHANNEL_LIMITS_REQUESTS_PER_SIGN_IN";
         /// Sockets that this server opens
         upgrades = Rate::per_second(1_000, 1_000), "limits-upgrades", "WASMCHANNEL_LIMITS_UPGRADES";
     }

@@ -18,7 +18,10 @@ pub enum Error {
         source: io::Error,
     },
     /// Another server works on the same data.
-    #[error("{path} is in use by another server; end it, or choose another folder with --data", path = .0.display())]
+    #[error(
+        "{path} is in use by another server; end it, or choose another folder with --data",
+        path = .0.display()
+    )]
     Locked(PathBuf),
     /// The address cannot be listened on.
     #[error("cannot listen on {addr}: {source}; choose another address with --addr")]
@@ -32,7 +35,10 @@ pub enum Error {
     #[error("{0}")]
     Setting(String),
     /// There is no setup link to show.
-    #[error("there is no setup link in {path}: the server was not started yet, or has its owner", path = .0.display())]
+    #[error(
+        "there is no setup link in {path}: the server was not started yet, or has its owner",
+        path = .0.display()
+    )]
     NoSetupLink(PathBuf),
     /// The store does not open, or does not answer.
     #[error("the store does not answer: {0}")]

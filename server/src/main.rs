@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let done = match command.unwrap_or_else(|| Task::Serve(Box::new(settings))) {
         Task::Serve(settings) => serve(*settings).map_err(|fault| fault.to_string()),
         Task::SetupLink(place) => setup_link(&place).map_err(|fault| fault.to_string()),
-        Task::Frame(FrameTask::Decode { hex }) => decode(&hex.concat()),
+        Task::Frame(FrameTask::Decode { hex }) => decode(hex.concat()),
     };
     match done {
         Ok(code) => code,
@@ -70,8 +70,11 @@ fn setup_link(place: &Place) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn decode(hex: &str) -> Result<ExitCode, String> {
-    let shown = frame_command::decode(hex).map_err(|refused| format!("the frame\n{refused}"))?;
+fn decode(mut hex: String) -> Result<ExitCode, String> {
+    if hex == "-" {
+        hex = io::read_to_string(io::stdin()).map_err(|fault| fault.to_string())?;
+    }
+    let shown = frame_command::decode(&hex).map_err(|refused| format!("the frame\n{refused}"))?;
     say(shown.trim_end());
     Ok(ExitCode::SUCCESS)
 }

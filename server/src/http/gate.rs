@@ -185,10 +185,9 @@ pub(super) async fn layer(
     let source = Source::from(client_address(peer.ip(), request.headers(), &gate.0.proxies));
     request.extensions_mut().insert(Caller(source));
     let path = request.uri().path();
-    if path != health::PULSE && !is_hashed(path) {
-        if let Err(too_many) = gate.request(source, request.headers()) {
-            return too_many.into_response();
-        }
+    let is_free = path == health::PULSE || is_hashed(path);
+    if !is_free && let Err(too_many) = gate.request(source, request.headers()) {
+        return too_many.into_response();
     }
     next.run(request).await
 }

@@ -1,8 +1,8 @@
 //! One line of the log for each request, and the end of a panic.
 //!
-//! Around everything but the headers. Its law: the route's pattern is logged and never the path (a setup link's
-//! path is a secret), no header and no body; a panic costs its request and is answered by a number
-//! that stands in the log too.
+//! Around everything but the headers. Its law: the route's pattern is logged and never the path (a
+//! setup link's path is a secret), no header and no body; a panic costs its request and is answered
+//! by a number that stands in the log too.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(super) async fn layer(
     request: Request,
     next: Next,
 ) -> Response {
-    let number = SystemChance.number();
+    let number = format!("{:016x}", SystemChance.number());
     let started = clock.now_ms();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -30,15 +30,15 @@ pub(super) async fn layer(
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let ms = clock.now_ms().saturating_sub(started);
     let Ok(response) = answered else {
-        tracing::error!(request = %format_args!("{number:016x}"), %method, route, ms, "panicked");
-        let body = format!("Internal error {number:016x}.\n");
+        tracing::error!(request = number, %method, route, ms, "panicked");
+        let body = format!("Internal error {number}.\n");
         return (StatusCode::INTERNAL_SERVER_ERROR, body).into_response();
     };
     let status = response.status().as_u16();
     if response.status().is_server_error() {
-        tracing::warn!(request = %format_args!("{number:016x}"), %method, route, status, ms, "answered");
+        tracing::warn!(request = number, %method, route, status, ms, "answered");
     } else {
-        tracing::debug!(request = %format_args!("{number:016x}"), %method, route, status, ms, "answered");
+        tracing::debug!(request = number, %method, route, status, ms, "answered");
     }
     response
 }

@@ -87,11 +87,20 @@ impl World {
         Browser { client, url: self.url.clone() }
     }
 
+    /// Changes what is stored, behind the back of the house.
+    pub(crate) async fn write(&self, statement: &'static str) {
+        sqlx::query(statement).execute(&mut self.database().await).await.unwrap();
+    }
+
+    async fn database(&self) -> sqlx::SqliteConnection {
+        let file = self.data().join("wasmchannel.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+        sqlx::ConnectOptions::connect(&options).await.unwrap()
+    }
+
     /// How many rows a table has.
     pub(crate) async fn count(&self, table: &str) -> i64 {
-        let file = self.data().join("wasmchannel.db");
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).read_only(true);
-        let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        let mut connection = self.database().await;
         let query = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
         sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
     }

@@ -1,4 +1,7 @@
 //! A room has one address, in any script; what spells no key is not there.
+//!
+//! Asked of the whole house by HTTP, because redirects and the drawn 404 are the door's. The rule of
+//! keys itself is tried where it stands, in `rooms/key.rs`.
 
 use crate::house::World;
 

@@ -1,6 +1,9 @@
 //! The binary as it is started from a shell: its settings, its commands, its end.
+//!
+//! Each story starts the built binary in a folder and an environment of its own, with nothing in
+//! either, and ends by the signal what it started.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -109,6 +112,10 @@ fn a_captured_frame_is_shown_field_by_field() {
     for part in ["7 Typing (Command)", "active: true", "01010101-0101-0101-0101-010101010101"] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
+    let mut piped = wasmchannel(folder.path(), &["frame", "decode", "-"]);
+    let mut piped = piped.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    piped.stdin.take().unwrap().write_all(hex.as_bytes()).unwrap();
+    assert_eq!(piped.wait_with_output().unwrap().stdout, text.as_bytes());
     let bent = format!("{hex}00");
     let refused = run(folder.path(), &["frame", "decode", &bent]);
     assert_eq!(refused.status.code(), Some(1));

@@ -1,4 +1,7 @@
 //! Without a script everything is a form: sent once however often it is sent, refused with its text.
+//!
+//! A `Browser` here runs no script. What it sends is what a page of the house would send; what is
+//! refused must come back letter by letter.
 
 use crate::house::{Browser, World};
 

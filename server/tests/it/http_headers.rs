@@ -1,4 +1,6 @@
 //! What every answer says about itself, over every route.
+//!
+//! A new route belongs into one of the two lists, so that none answers without these headers.
 
 use crate::house::World;
 

@@ -1,4 +1,6 @@
 //! What probes are told, and that a broken store shows.
+//!
+//! The store is broken from outside, under a house that runs: by cutting its file, by removing it.
 
 use std::fs::OpenOptions;
 

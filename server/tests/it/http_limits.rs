@@ -1,4 +1,7 @@
 //! What is too much is refused by its name, with the time to come again; what is slow is cut.
+//!
+//! Limits are set so low that a story reaches them by a handful of requests; raw connections are
+//! used where a client would be too well-behaved.
 
 use std::time::Duration;
 

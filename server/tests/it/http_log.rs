@@ -1,4 +1,7 @@
 //! The log holds neither what was said nor who may say it.
+//!
+//! One story in this process keeps the log of all, in more detail than any default, and looks for
+//! what it said itself.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,6 @@
 //! The setup link makes its first visitor the owner, and is void from then on.
+//!
+//! The token is known here as an operator knows it: from what the first start tells.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,4 +1,6 @@
 //! A visitor becomes a guest by his first write, and stays the same one.
+//!
+//! Rows of the store are counted, so that "nothing was written" is seen and not believed.
 
 use crate::house::World;
 

@@ -23,6 +23,7 @@ mod http_limits;
 mod http_log;
 mod http_origin;
 mod http_setup;
+mod http_socket;
 mod http_visitor;
 mod posting;
 mod resume;

@@ -1,0 +1,99 @@
+//! The socket behind its real door: a guest is greeted, and who is turned away reads why.
+//!
+//! Only what the HTTP door decides is tried here; what a conversation may rely on is told by the
+//! stories beside it, over a bare door.
+
+use futures_util::{SinkExt, StreamExt};
+use protocol::bounded::Text;
+use protocol::codec::{SUB_PROTOCOL, VERSION, decode_event, encode_command};
+use protocol::command::{Command, Hello};
+use protocol::event::Event;
+use protocol::ids::{DeviceId, PageId};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::house::World;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A new guest's cookie, as a browser sends it back.
+async fn cookie(world: &World) -> String {
+    let answer = world.browser().send("/api/guest", &[]).await;
+    answer.header("set-cookie").split(';').next().unwrap().to_owned()
+}
+
+async fn open(world: &World, cookie: &str) -> Socket {
+    let mut request = format!("ws://{}/ws", world.house.addr).into_client_request().unwrap();
+    for (name, value) in [
+        ("origin", world.url.as_str()),
+        ("cookie", cookie),
+        ("sec-websocket-protocol", SUB_PROTOCOL),
+    ] {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    connect_async(request).await.unwrap().0
+}
+
+fn hello() -> Message {
+    let hello = Hello {
+        version: VERSION.into(),
+        build: Text::cut("test"),
+        page: PageId::from_bytes([1; 16]),
+        device: DeviceId::from_bytes([2; 16]),
+        abilities: 0,
+        user_cursor: None,
+    };
+    Message::Binary(encode_command(&Command::Hello(hello)).unwrap().into())
+}
+
+/// The code of the close frame that comes before anything else.
+async fn code(socket: &mut Socket) -> u16 {
+    // A page says Hello at once, so what is unread when the house closes must not cost the code.
+    let _ = socket.send(hello()).await;
+    match socket.next().await {
+        Some(Ok(Message::Close(Some(close)))) => close.code.into(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_guest_is_greeted_with_his_name_and_the_lobby() {
+    let world = World::open().await;
+    let mut socket = open(&world, &cookie(&world).await).await;
+    socket.send(hello()).await.unwrap();
+    let Some(Ok(Message::Binary(frame))) = socket.next().await else { panic!("no frame") };
+    let Ok(Some(Event::Welcome(welcome))) = decode_event(&frame) else { panic!("no welcome") };
+    assert!(!welcome.user.name.is_empty());
+    assert_eq!(&*welcome.rooms[0].key, "lobby");
+    let status = world.browser().get("/status").await.body;
+    assert!(status.contains("\"connections\":1"), "{status}");
+}
+
+#[tokio::test]
+async fn who_may_not_stay_reads_why() {
+    let world = World::with(&["--limits-sockets-per-user", "1"]).await;
+    let ended = format!("sid={}", "0".repeat(64));
+    assert_eq!(code(&mut open(&world, &ended).await).await, 4500, "signed out");
+
+    let cookie = cookie(&world).await;
+    let mut first = open(&world, &cookie).await;
+    first.send(hello()).await.unwrap();
+    first.next().await.unwrap().unwrap();
+    assert_eq!(code(&mut open(&world, &cookie).await).await, 4503, "too many");
+    drop(first);
+
+    world.write("update users set disabled_at = 1").await;
+    assert_eq!(code(&mut open(&world, &cookie).await).await, 4501, "disabled");
+}
+
+#[tokio::test]
+async fn who_speaks_no_version_of_ours_is_told_so() {
+    let world = World::open().await;
+    let mut request = format!("ws://{}/ws", world.house.addr).into_client_request().unwrap();
+    request.headers_mut().insert("origin", world.url.parse().unwrap());
+    request.headers_mut().insert("cookie", cookie(&world).await.parse().unwrap());
+    let mut socket = connect_async(request).await.unwrap().0;
+    assert_eq!(code(&mut socket).await, 4502);
+}
