@@ -1,8 +1,8 @@
-//! Who is connected: every connection by user, sign-in and page load, so that it can be found.
+//! Who is connected: every connection by user and page load, so that it can be found.
 //!
-//! Entered by the connection's task after the upgrade and left by dropping its `Place`; asked by
-//! doors (count), by whoever ends a sign-in, and by the drain. Its law: it holds no connection alive
-//! and never waits; to end one it closes its outlet, and its task does the rest.
+//! Entered by the connection's task after the upgrade and left by dropping its `Place`; asked by the
+//! doors (how many there are) and at the server's end. Its law: it holds no connection alive and
+//! never waits for one; to end one it closes its outlet, and its task does the rest.
 
 use std::collections::BTreeMap;
 use std::ops::{RangeBounds, RangeInclusive};
@@ -42,7 +42,6 @@ type Connections = BTreeMap<(UserId, SocketId), Connection>;
 
 /// A connection as the register knows it.
 struct Connection {
-    sign_in: [u8; 32],
     page: Option<PageId>,
     unanswered: Arc<AtomicUsize>,
     outlet: OutletHandle,
@@ -84,7 +83,6 @@ impl Hub {
     pub fn enter(
         &self,
         user: UserId,
-        sign_in: [u8; 32],
         outlet: OutletHandle,
         sockets_max: usize,
     ) -> Result<Place, TooManySockets> {
@@ -94,8 +92,7 @@ impl Hub {
         }
         let socket = outlet.socket();
         let unanswered = Arc::new(AtomicUsize::new(0));
-        let connection =
-            Connection { sign_in, page: None, unanswered: Arc::clone(&unanswered), outlet };
+        let connection = Connection { page: None, unanswered: Arc::clone(&unanswered), outlet };
         connections.insert((user, socket), connection);
         Ok(Place { hub: self.clone(), user, socket, unanswered })
     }
@@ -118,16 +115,6 @@ impl Hub {
     pub fn ended_count(&self, code: CloseCode) -> u64 {
         let ended = self.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
         ended.get(&code.0).copied().unwrap_or(0)
-    }
-
-    /// Ends every connection of a sign-in.
-    pub fn close_sign_in(&self, sign_in: [u8; 32], code: CloseCode) {
-        self.close_where(.., code, |_, connection| connection.sign_in == sign_in);
-    }
-
-    /// Ends every connection of a user.
-    pub fn close_user(&self, user: UserId, code: CloseCode) {
-        self.close_where(all_of(user), code, |_, _| true);
     }
 
     /// Turns true when the server is about to stop: connections then send `Drain` and take in no

@@ -107,12 +107,6 @@ impl Outlet {
         }
     }
 
-    /// Answers that wait to be begun, which a session counts before it reads on.
-    #[must_use]
-    pub fn answer_count(&self) -> usize {
-        self.answers.len()
-    }
-
     /// Whether there is room for the answers to `unanswered` commands and to one more.
     #[must_use]
     pub fn has_place(&self, unanswered: usize) -> bool {

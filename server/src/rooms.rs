@@ -5,6 +5,7 @@
 //! before, nobody waits for a reader, and a log without listeners and ops costs nothing.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::change::Envelope;
@@ -31,6 +32,10 @@ use rates::{Bucket, Rates, SharedRates};
 use room::Reply;
 use task::{LogHandle, Task};
 
+/// Bytes that all tails hold together.
+const TAILS_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Milliseconds between two looks at all tails.
+const TEND_MS: i64 = 1_000;
 /// Users whose rates are kept before those at rest are looked for.
 const RATES_KEPT: usize = 1_024;
 
@@ -44,6 +49,8 @@ struct House {
     clock: Arc<dyn Clock>,
     limits: Arc<Limits>,
     logs: Mutex<BTreeMap<LogId, LogHandle>>,
+    /// When all tails were last looked at together.
+    tended_at: AtomicI64,
     rates: Mutex<BTreeMap<UserId, SharedRates>>,
 }
 
@@ -56,8 +63,8 @@ impl Rooms {
         clock: Arc<dyn Clock>,
         limits: Arc<Limits>,
     ) -> Self {
-        let (logs, rates) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(House { history, writer, clock, limits, logs, rates }))
+        let (logs, rates, tended_at) = (Mutex::default(), Mutex::default(), AtomicI64::new(0));
+        Self(Arc::new(House { history, writer, clock, limits, logs, tended_at, rates }))
     }
 
     /// Does one act for somebody without a connection, such as a form, and waits for its verdict.
@@ -139,6 +146,20 @@ impl Rooms {
     fn read(&self, log: LogId, after: u64) -> Later<'static, Option<Vec<Envelope>>> {
         let history = Arc::clone(&self.0.history);
         Box::pin(async move { history.page(log, after).await.ok() })
+    }
+
+    /// Keeps all tails together within their bound; called by whoever speaks, at work once a second.
+    fn tend_tails(&self) {
+        let (now, tended_at) = (self.now(), &self.0.tended_at);
+        let before = tended_at.load(Ordering::Relaxed);
+        let is_due = now.saturating_sub(before) >= TEND_MS
+            && tended_at
+                .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if is_due {
+            let tails = self.logs().values().map(LogHandle::last_words).collect();
+            tail::keep_within(tails, TAILS_BYTES_MAX);
+        }
     }
 
     /// Takes a log without use off the register; whether its task may end.

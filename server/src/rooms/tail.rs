@@ -1,6 +1,7 @@
 //! A log's tail: its last events in memory, encoded, for everybody who follows.
 //!
-//! Written by the log's own task alone and read by the outlets, under a lock that is taken last.
+//! Written by the log's own task alone, emptied by whoever keeps all tails within their bound, and
+//! read by the outlets, under a lock that is taken last.
 //! Its law: chunks follow each other without a gap, the last of them ends at `head`, and at most
 //! 512 events or 512 KiB are kept, so that whoever is further behind reads the store.
 
@@ -70,6 +71,12 @@ impl Tail {
         Ok(())
     }
 
+    /// Forgets what it holds; who is behind then reads the store, or is closed and comes back.
+    fn clear(&mut self) {
+        self.chunks = VecDeque::new();
+        (self.event_count, self.byte_count) = (0, 0);
+    }
+
     /// The number of the last event spoken.
     #[must_use]
     pub const fn head(&self) -> u64 {
@@ -117,6 +124,24 @@ impl SharedTail {
 
     fn look<T>(&self, look: impl FnOnce(&Tail) -> T) -> T {
         look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Empties tails until all together hold at most `bytes_max`: those first whose logs were silent for
+/// longest, because nobody is behind in them. Each tail comes with the time its log last spoke.
+pub fn keep_within(mut tails: Vec<(i64, SharedTail)>, bytes_max: usize) {
+    let mut byte_count: usize =
+        tails.iter().map(|(_, tail)| tail.look(|tail| tail.byte_count)).sum();
+    if byte_count <= bytes_max {
+        return;
+    }
+    tails.sort_by_key(|(spoken_at, _)| *spoken_at);
+    for (_, tail) in tails {
+        if byte_count <= bytes_max {
+            return;
+        }
+        byte_count = byte_count.saturating_sub(tail.look(|tail| tail.byte_count));
+        tail.change(Tail::clear);
     }
 }
 
@@ -186,5 +211,18 @@ mod tests {
         assert_eq!(told(&tail, 5), [5, 6]);
         let bytes: usize = tail.chunks.iter().map(Chunk::byte_count).sum();
         assert_eq!(tail.byte_count, bytes);
+    }
+
+    #[test]
+    fn the_tails_of_silent_logs_make_way_for_the_others() {
+        let tails: Vec<_> = (1..=3).map(|at| (at, SharedTail::new(tail_of(1..=4, "a")))).collect();
+        let bytes = tails[0].1.look(|tail| tail.byte_count);
+        let (silent, last) = (tails[0].1.clone(), tails[2].1.clone());
+        keep_within(vec![tails[2].clone(), tails[0].clone(), tails[1].clone()], 2 * bytes);
+        assert_eq!(silent.edges(), Edges { head: 4, floor: 5, erase_count: 0 });
+        assert_eq!(last.edges(), Edges { head: 4, floor: 1, erase_count: 0 });
+        let next = Chunk::cut(&[posted(5, "b")]).unwrap().remove(0);
+        silent.change(|tail| tail.push(next)).unwrap();
+        assert_eq!(silent.look(|tail| told(tail, 5)), [5], "it goes on from its head");
     }
 }

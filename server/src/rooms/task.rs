@@ -5,6 +5,7 @@
 //! run; callers wait at most for a place in the mailbox.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct LogHandle(Arc<Shared>);
 struct Shared {
     id: LogId,
     tail: SharedTail,
+    /// When the log last spoke, in Unix milliseconds.
+    spoken_at: AtomicI64,
     inbox: Mutex<Inbox>,
     /// Rung when the inbox has something.
     bell: Notify,
@@ -93,6 +96,7 @@ impl LogHandle {
         Self(Arc::new(Shared {
             id,
             tail: SharedTail::new(Tail::new(0)),
+            spoken_at: AtomicI64::new(0),
             inbox: Mutex::new(Inbox { mailbox, visits: VecDeque::new(), hint: 0 }),
             bell: Notify::new(),
             place: Notify::new(),
@@ -103,6 +107,11 @@ impl LogHandle {
     #[must_use]
     pub fn tail(&self) -> SharedTail {
         self.0.tail.clone()
+    }
+
+    /// When the log last spoke, in Unix milliseconds, and its tail.
+    pub(super) fn last_words(&self) -> (i64, SharedTail) {
+        (self.0.spoken_at.load(Ordering::Relaxed), self.tail())
     }
 
     /// Puts an op into the mailbox, or waits a moment for a place. Its answer comes later.
@@ -312,6 +321,8 @@ impl Task {
             }
         }
         self.log.offered(chunk);
+        self.handle.0.spoken_at.store(self.rooms.now(), Ordering::Relaxed);
+        self.rooms.tend_tails();
         tokio::task::yield_now().await;
     }
 

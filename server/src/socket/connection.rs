@@ -39,7 +39,7 @@ pub(super) async fn run(engine: Engine, caller: Caller, held: Held, socket: WebS
     let (mut reading, mut writing, pipe) = divide(socket);
     let outlet = OutletHandle::new(engine.hub.name_socket(), caller.user, Box::new(pipe));
     let sockets_max = usize::try_from(engine.limits.sockets_per_user).unwrap_or(usize::MAX);
-    let place = engine.hub.enter(caller.user, caller.sign_in.bytes(), outlet.clone(), sockets_max);
+    let place = engine.hub.enter(caller.user, outlet.clone(), sockets_max);
     match (is_spoken, place) {
         (false, _) => outlet.close(CloseCode::VERSION, clock.now_ms()),
         (true, Err(_)) => outlet.close(CloseCode::TOO_MANY_SOCKETS, clock.now_ms()),
