@@ -21,7 +21,7 @@ use crate::components::{Composer, Header, Icon, Messages, Sign, Status};
 use crate::first_page::{FirstPage, Form, FormOps, RoomPage, Shown};
 use crate::link::Link;
 use crate::routes::{ROOMS_PATH, room_part_path, room_path};
-use crate::store::{Membership, Room, Store};
+use crate::store::{Membership, OlderState, Room, Store};
 use crate::text::{Count, Text, counted, t};
 
 /// So near to the oldest message, in CSS pixels, older ones are asked for.
@@ -56,6 +56,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
     let away = RwSignal::new(false);
     show(&room, &link);
     follow(&room, pane, away);
+    let unheld = unheld_while_older_come(&room);
     let scrolled = {
         let room = room.clone();
         move |_| {
@@ -76,7 +77,12 @@ fn KnownRoom(room: Room) -> impl IntoView {
     let (name, topic) = (room.name.clone(), room.topic.clone());
     let menu = room.clone();
     view! {
-        <main class="pane pane-room" node_ref=pane on:scroll=scrolled>
+        <main
+            class="pane pane-room"
+            class:pane-unheld=move || unheld.get()
+            node_ref=pane
+            on:scroll=scrolled
+        >
             <div class="room">
                 <Header
                     title=Signal::derive(move || name.get().to_string())
@@ -122,6 +128,22 @@ fn follow(room: &Room, pane: NodeRef<html::Main>, away: RwSignal<bool>) {
             });
         }
     });
+}
+
+/// Whether the browser must not hold the pane by a line that is read. While newer messages come it
+/// should; but the list moves its elements when it grows at its beginning, and by a line that was
+/// moved the pane would jump. Reversed, it needs no hold for what is put on top.
+fn unheld_while_older_come(room: &Room) -> RwSignal<bool> {
+    let (older, unheld) = (room.older.clone(), RwSignal::new(false));
+    Effect::new(move |_| {
+        if older.get() == OlderState::Loading {
+            unheld.set(true);
+        } else if unheld.get_untracked() {
+            // Behind the frame that lays the older messages out.
+            request_animation_frame(move || request_animation_frame(move || unheld.set(false)));
+        }
+    });
+    unheld
 }
 
 #[component]
