@@ -128,7 +128,7 @@ pub async fn open(
 ) -> Result<Vec<CountedRoom>, Fault> {
     let statement = Sql::new(transaction.backend(), COLUMNS)
         .text(MEMBER_COUNT)
-        .text(" where rooms.everyone = false and rooms.key > ")
+        .text(" where not rooms.everyone and rooms.key > ")
         .value(after)
         .text(" order by rooms.key limit ")
         .value(i64::try_from(count_max).unwrap_or(i64::MAX))

@@ -2,10 +2,13 @@
 //!
 //! Each story has its own folder.
 
-use protocol::ids::RoomId;
+use protocol::ids::{OpId, RoomId, UserId};
+use protocol::model::{DisplayName, RoomKey, RoomName, Topic};
+use sea_orm::Statement;
 use sqlx::{Connection, Row};
 
 use super::logs::{self, LogRecord};
+use super::people::SignInHash;
 use super::*;
 
 async fn open() -> (tempfile::TempDir, Db) {
@@ -114,4 +117,56 @@ async fn a_number_outside_of_what_was_judged_breaks_the_batch() {
     let raised = logs::raise(&mut transaction, [(log(1).log, 1, 2)].into_iter()).await;
     assert!(matches!(raised, Err(Fault::Damaged(_))), "{raised:?}");
     assert!(transaction.unbroken().is_err());
+}
+
+/// Every read and update that a batch or a reader asks for, with several rows where it takes them.
+async fn ask_everything(transaction: &mut Transaction) {
+    let (room, user, seq) = (log(1).log.room().unwrap(), UserId::from_bytes([8; 16]), 5);
+    let (name, topic) = (RoomName::default(), Topic::default());
+    let keys = [RoomKey::new("a").unwrap(), RoomKey::new("b").unwrap()];
+    let rooms = [room, log(2).log.room().unwrap()];
+    let pairs = rooms.map(|room| (room, user));
+    let ops = [OpId::NIL, OpId::from_bytes([1; 16])].map(|op| (user, op));
+    let people = [SignInHash::of(b"a"), SignInHash::of(b"b")].map(|hash| (user, hash));
+    let logs = rooms.map(RoomId::log);
+
+    ops::known(transaction, ops.into_iter()).await.unwrap();
+    rooms::known(transaction, rooms.into_iter(), keys.iter()).await.unwrap();
+    people::known(transaction, people.into_iter()).await.unwrap();
+    members::known(transaction, pairs.into_iter()).await.unwrap();
+
+    members::remove(transaction, pairs.into_iter()).await.unwrap();
+    let configured = rooms.iter().map(|room| (*room, &name, &topic));
+    rooms::configure(transaction, configured).await.unwrap();
+    let called = DisplayName::default();
+    people::rename(transaction, [(user, &called), (user, &called)].into_iter()).await.unwrap();
+    logs::raise(transaction, logs.into_iter().map(|log| (log, 1, 1))).await.unwrap_err();
+
+    members::part(transaction, room, Some(user)).await.unwrap();
+    logs::extent(transaction, room.log(), Some(seq)).await.unwrap();
+    logs::heads(transaction, &logs).await.unwrap();
+    events::page(transaction, room.log(), seq, 100).await.unwrap();
+    messages::newest(transaction, room, seq, 50).await.unwrap();
+    rooms::of_user(transaction, user).await.unwrap();
+    rooms::by_key(transaction, "a").await.unwrap();
+    rooms::open(transaction, "a", 50).await.unwrap();
+    people::sign_in(transaction, SignInHash::of(b"a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_question_reads_a_whole_table() {
+    let (_folder, db) = open().await;
+    let mut transaction = db.write().await.unwrap();
+    ask_everything(&mut transaction).await;
+    for Statement { sql, values, db_backend } in std::mem::take(&mut transaction.ran) {
+        let sql = format!("explain query plan {sql}");
+        let plan = transaction.rows(Statement { sql, values, db_backend }).await.unwrap();
+        let steps: Vec<String> =
+            plan.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+        let tables = ["logs", "events", "ops", "sign_ins", "rooms", "members", "messages"];
+        for table in tables {
+            let scan = format!("SCAN {table}");
+            assert!(!steps.iter().any(|step| step.starts_with(&scan)), "{steps:#?}");
+        }
+    }
 }

@@ -19,14 +19,22 @@ const COMMIT_FOR_MAX: Duration = Duration::from_secs(5);
 pub struct Transaction {
     inner: DatabaseTransaction,
     broken: Option<Fault>,
+    /// What was run, so that a test can ask for its plan.
+    #[cfg(test)]
+    pub(super) ran: Vec<Statement>,
 }
 
 /// A transaction of which no statement failed.
 pub struct Unbroken(DatabaseTransaction);
 
 impl Transaction {
-    pub(super) const fn new(inner: DatabaseTransaction) -> Self {
-        Self { inner, broken: None }
+    pub(super) fn new(inner: DatabaseTransaction) -> Self {
+        Self {
+            inner,
+            broken: None,
+            #[cfg(test)]
+            ran: Vec::new(),
+        }
     }
 
     /// The proof that it may be committed, or why it may not.
@@ -43,12 +51,16 @@ impl Transaction {
 
     /// Runs a statement and gives the number of rows it changed.
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, Fault> {
+        #[cfg(test)]
+        self.ran.push(statement.clone());
         let result = self.inner.execute_raw(statement).await;
         self.checked(result).map(|done| done.rows_affected())
     }
 
     /// Runs a statement and gives its rows.
     pub(super) async fn rows(&mut self, statement: Statement) -> Result<Vec<QueryResult>, Fault> {
+        #[cfg(test)]
+        self.ran.push(statement.clone());
         let result = self.inner.query_all_raw(statement).await;
         self.checked(result)
     }
