@@ -159,8 +159,10 @@ impl Client {
             turn.tell(Told::Accepted { op_id, log, seq, at });
         }
         turn.tell(Told::Logged { envelope, change });
+        // Asked anew even while it is told: that may be the membership before, whose end is on its
+        // way and ends nothing but the older subscription.
         if let Some(room) = added {
-            self.subscribe(room, false, turn);
+            self.subscribe(room, true, turn);
         }
     }
 
