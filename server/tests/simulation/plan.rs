@@ -50,6 +50,10 @@ pub(crate) enum What {
     Show { tab: usize, room: usize },
     /// A room off the screen.
     Hide { tab: usize, room: usize },
+    /// Older messages than those on the screen.
+    Older { tab: usize, room: usize },
+    /// A key is pressed in a composer, which holds text or is empty again.
+    Typing { tab: usize, room: usize, text: bool },
     /// The oldest failed op again, or forgotten.
     Retry { tab: usize, discard: bool },
     /// The page is loaded again: outbox and knowledge are gone.
@@ -92,7 +96,7 @@ pub(crate) enum Fault {
 /// How many people there are; each has one tab at least.
 pub(crate) const PEOPLE: usize = 3;
 /// How many keys are entered by name.
-const KEYS: u64 = 3;
+const KEYS: usize = 3;
 
 impl Plan {
     /// The plan of a seed.
@@ -100,17 +104,19 @@ impl Plan {
         let mut chance = SeededChance::new(seed ^ 0x504c_414e);
         let tab_count = 3 + index(&mut chance, 3);
         let tabs = (0..tab_count).map(|tab| tab % PEOPLE).collect();
-        let quiet = chance.below(4) == 0;
-        let step_count = 30 + index(&mut chance, 60);
+        let mood = [Mood::Quiet, Mood::Wild, Mood::Wild, Mood::Wild][index(&mut chance, 4)];
+        let mood = if chance.below(32) == 0 { Mood::Flood } else { mood };
+        let step_count = 30 + index(&mut chance, if mood == Mood::Flood { 200 } else { 60 });
         let mut at = 0;
         let mut steps = Vec::with_capacity(step_count);
         for _ in 0..step_count {
             at += match chance.below(10) {
+                _ if mood == Mood::Flood => chance.below(100),
                 0..=5 => chance.below(20),
                 6..=8 => chance.below(400),
                 _ => chance.below(6_000),
             };
-            steps.push(Step { at, what: what(&mut chance, tab_count, quiet) });
+            steps.push(Step { at, what: what(&mut chance, tab_count, mood) });
         }
         Self {
             seed,
@@ -143,42 +149,77 @@ impl Plan {
     }
 }
 
+/// What kind of run it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    /// The house and the networks hold.
+    Quiet,
+    /// Anything may happen.
+    Wild,
+    /// More is written than a tail holds, to readers that are slow.
+    Flood,
+}
+
 /// A place below `count`.
 pub(crate) fn index(chance: &mut SeededChance, count: usize) -> usize {
     usize::try_from(chance.below(u64::try_from(count).unwrap())).unwrap()
 }
 
-/// Any step; in a quiet plan the house and the networks hold.
-fn what(chance: &mut SeededChance, tab_count: usize, quiet: bool) -> What {
+/// Any step that fits the mood.
+fn what(chance: &mut SeededChance, tab_count: usize, mood: Mood) -> What {
     let tab = index(chance, tab_count);
     let room = index(chance, 4);
-    match chance.below(if quiet { 70 } else { 100 }) {
-        0..=39 => What::Post { tab, room, letters: letters(chance) },
-        40..=42 => What::Create { tab },
-        43..=48 => What::Enter { tab, key: index(chance, usize::try_from(KEYS).unwrap()) },
-        49..=52 => What::Leave { tab, room },
-        53..=55 => What::Configure { tab, room },
-        56..=57 => What::Rename { tab },
-        58..=63 => What::Show { tab, room },
-        64..=65 => What::Hide { tab, room },
-        66 => What::Retry { tab, discard: chance.below(2) == 0 },
-        67..=68 => What::Reload { tab },
-        69 => What::Slow { tab, bytes_a_ms: 1 + chance.below(50), ms: chance.below(20_000) },
-        70..=77 => {
+    match (mood, chance.below(100)) {
+        (Mood::Flood, 0..=89) => What::Post { tab, room: 0, letters: 8_500 },
+        (Mood::Flood, 90..=93) => {
+            What::Slow { tab, bytes_a_ms: 1 + chance.below(50), ms: chance.below(60_000) }
+        }
+        (Mood::Flood, 94..=95) => {
+            What::Stall { tab, up: false, down: true, ms: chance.below(9_000) }
+        }
+        (Mood::Quiet, _) => person(chance, tab, room),
+        (Mood::Wild, 0..=69) => person(chance, tab, room),
+        (Mood::Wild | Mood::Flood, _) => trouble(chance, tab),
+    }
+}
+
+/// What a person does.
+fn person(chance: &mut SeededChance, tab: usize, room: usize) -> What {
+    match chance.below(70) {
+        0..=36 => What::Post { tab, room, letters: letters(chance) },
+        37..=39 => What::Create { tab },
+        40..=45 => What::Enter { tab, key: index(chance, KEYS) },
+        46..=49 => What::Leave { tab, room },
+        50..=52 => What::Configure { tab, room },
+        53..=54 => What::Rename { tab },
+        55..=60 => What::Show { tab, room },
+        61..=62 => What::Hide { tab, room },
+        63 => What::Retry { tab, discard: chance.below(2) == 0 },
+        64..=65 => What::Older { tab, room },
+        66..=67 => What::Typing { tab, room, text: chance.below(3) > 0 },
+        _ => What::Reload { tab },
+    }
+}
+
+/// What befalls networks, the house and the store.
+fn trouble(chance: &mut SeededChance, tab: usize) -> What {
+    match chance.below(30) {
+        0 => What::Slow { tab, bytes_a_ms: 1 + chance.below(50), ms: chance.below(20_000) },
+        1..=8 => {
             What::Cut { tab, client_hears: chance.below(3_000), server_hears: chance.below(40_000) }
         }
-        78..=81 => {
+        9..=12 => {
             let (up, down) = [(true, true), (true, false), (false, true)][index(chance, 3)];
             What::Stall { tab, up, down, ms: chance.below(50_000) }
         }
-        82..=83 => What::Sleep { tab, ms: chance.below(60_000) },
-        84..=86 => What::Fault(Fault::Failed),
-        87..=88 => What::Fault(Fault::UnknownStored),
-        89 => What::Fault(Fault::UnknownLost),
-        90..=92 => What::Crash { down_ms: chance.below(8_000) },
-        93 => What::Drain { down_ms: chance.below(8_000) },
-        94..=95 => What::Backup,
-        96..=97 => What::Restore { down_ms: chance.below(8_000), new_epochs: chance.below(3) == 0 },
+        13..=14 => What::Sleep { tab, ms: chance.below(60_000) },
+        15..=17 => What::Fault(Fault::Failed),
+        18..=19 => What::Fault(Fault::UnknownStored),
+        20 => What::Fault(Fault::UnknownLost),
+        21..=22 => What::Crash { down_ms: chance.below(8_000) },
+        23 => What::Drain { down_ms: chance.below(8_000) },
+        24..=25 => What::Backup,
+        26..=27 => What::Restore { down_ms: chance.below(8_000), new_epochs: chance.below(3) == 0 },
         _ => What::Unreadable { ms: chance.below(4_000) },
     }
 }

@@ -9,7 +9,7 @@ use protocol::client::exchange::{Standing, Told};
 use protocol::event::Snapshot;
 use protocol::frame::{Change, Kind};
 use protocol::ids::{EventId, LogId, OpId, RoomId, UserId};
-use protocol::model::{RoomEntry, RoomKey};
+use protocol::model::{Messages, RoomEntry, RoomKey};
 
 use crate::ledger::Ledger;
 
@@ -73,6 +73,11 @@ impl Screen {
                 }
                 self.logs.insert(*log, view);
             }
+            Told::Older { room, messages, older } => {
+                if let Some(view) = self.logs.get_mut(&room.log()) {
+                    view.add_older(messages, *older, ledger);
+                }
+            }
             _ => {}
         }
     }
@@ -121,6 +126,12 @@ impl Screen {
     pub(crate) fn room(&self, place: usize) -> Option<RoomId> {
         let place = place.checked_rem(self.rooms.len())?;
         self.rooms.keys().nth(place).copied()
+    }
+
+    /// The lowest number on the screen, where older messages are left out.
+    pub(crate) fn oldest(&self, room: RoomId) -> Option<u64> {
+        let view = self.logs.get(&room.log()).filter(|view| view.older)?;
+        view.messages.keys().next().copied()
     }
 
     /// Whether the room is in the list.
@@ -173,6 +184,21 @@ impl Screen {
 }
 
 impl View {
+    /// Puts a page of older messages above those that are shown, if it ends where they begin.
+    fn add_older(&mut self, messages: &Messages, older: bool, ledger: &Ledger) {
+        let first = self.messages.keys().next().copied();
+        let meets = messages.last().is_some_and(|last| first.is_some_and(|first| last.seq < first));
+        if !meets {
+            return;
+        }
+        self.older = older;
+        for message in messages.iter() {
+            let leads = ledger.leads_to(message.id, self.last);
+            assert!(leads, "I13: older message {} is of another history", message.seq);
+            self.messages.insert(message.seq, message.id);
+        }
+    }
+
     /// Shows the room's newest messages as they stood at the cursor.
     fn show(&mut self, snapshot: &Snapshot, ledger: &Ledger) {
         self.older = snapshot.older;

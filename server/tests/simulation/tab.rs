@@ -111,6 +111,13 @@ impl Tab {
                 self.shown.retain(|shown| *shown != room);
                 Ask::Hide(room)
             }
+            What::Older { room, .. } => {
+                let room = self.screen.room(*room)?;
+                Ask::Older { room, before: self.screen.oldest(room)? }
+            }
+            What::Typing { room, text, .. } => {
+                Ask::Typing { room: self.screen.room(*room)?, text: *text }
+            }
             What::Retry { discard: true, .. } => Ask::Discard(self.screen.failed()?),
             What::Retry { .. } => {
                 let failed = self.screen.failed()?;
@@ -126,12 +133,22 @@ impl Tab {
         OpId::make(unix(now), self.chance.id_bytes())
     }
 
+    /// So many letters, which do not compress where there are many.
+    fn letters(&mut self, count: usize) -> String {
+        if count < 4_000 {
+            return "ab".repeat(count / 2);
+        }
+        let mut bytes = vec![0; count];
+        self.chance.fill(&mut bytes);
+        bytes.iter().map(|byte| char::from(b'0' + byte % 75)).collect()
+    }
+
     fn act(&mut self, what: &What) -> Option<Act> {
         let mark = format!("{} of {}", self.act_count, self.outbox);
         let act = match what {
             What::Post { room, letters, .. } => {
                 let room = self.screen.room(*room)?;
-                let text = Text::cut(&format!("{mark} {}", "ab".repeat(letters / 2)));
+                let text = Text::cut(&format!("{mark} {}", self.letters(*letters)));
                 Act::Post(Post { room, text })
             }
             What::Create { .. } => Act::Create(Create { name: Text::cut(&format!("Room {mark}")) }),

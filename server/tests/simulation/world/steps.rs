@@ -40,6 +40,8 @@ impl World<'_> {
             | What::Rename { tab }
             | What::Show { tab, .. }
             | What::Hide { tab, .. }
+            | What::Older { tab, .. }
+            | What::Typing { tab, .. }
             | What::Retry { tab, .. } => self.person_acts(*tab, what),
         }
     }
