@@ -56,7 +56,10 @@ async fn run(settings: Settings) -> Result<ExitCode, Error> {
     let by = tokio::select! {
         _ = terminated.recv() => "SIGTERM",
         _ = interrupted.recv() => "SIGINT",
-        () = house.broken() => return Ok(ExitCode::from(DISK_FAILED)),
+        () = house.broken() => {
+            tracing::error!("the disk failed under the store; start again to open it anew");
+            return Ok(ExitCode::from(DISK_FAILED));
+        }
     };
     tracing::info!(by, "stopping");
     house.close().await;
