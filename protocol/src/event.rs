@@ -158,8 +158,9 @@ pub struct Refused {
     pub refusal: Refusal,
 }
 
-/// An op was not done now. All ops of its lane that are under way are void with it: they are sent
-/// again, in order, under the new generation, after the time given.
+/// An op was not done now, and no later one of its lane that is under way will be. All that have no
+/// answer are sent again, in order, under the new generation, after the time given; those sent
+/// before it may still be answered meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct RefuseRetry {
     /// The op.

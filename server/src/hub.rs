@@ -192,8 +192,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let left = self.hub.connections().remove(&(self.user, self.socket));
+        let mut connections = self.hub.connections();
         self.hub.0.changed_at.store(self.hub.0.clock.now_ms(), Ordering::Relaxed);
+        let left = connections.remove(&(self.user, self.socket));
         if let Some(code) = left.and_then(|connection| connection.outlet.closing()) {
             let mut ended = self.hub.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
             *ended.entry(code.0).or_default() += 1;

@@ -40,9 +40,16 @@ pub(super) async fn run(engine: Engine, caller: Caller, held: Held, socket: WebS
     let outlet = OutletHandle::new(engine.hub.name_socket(), caller.user, Box::new(pipe));
     let sockets_max = usize::try_from(engine.limits.sockets_per_user).unwrap_or(usize::MAX);
     let place = engine.hub.enter(caller.user, outlet.clone(), sockets_max);
-    match (is_spoken, place) {
-        (false, _) => outlet.close(CloseCode::VERSION, clock.now_ms()),
-        (true, Err(_)) => outlet.close(CloseCode::TOO_MANY_SOCKETS, clock.now_ms()),
+    // The place is kept to the last byte: a stopping server waits for it.
+    let _place = match (is_spoken, place) {
+        (false, _) => {
+            outlet.close(CloseCode::VERSION, clock.now_ms());
+            None
+        }
+        (true, Err(_)) => {
+            outlet.close(CloseCode::TOO_MANY_SOCKETS, clock.now_ms());
+            None
+        }
         (true, Ok(place)) => {
             let mut connection = Connection::new(engine, caller, outlet.clone(), (place, held));
             tokio::select! {
@@ -50,8 +57,9 @@ pub(super) async fn run(engine: Engine, caller: Caller, held: Held, socket: WebS
                 () = writing.pump(&outlet, &*clock) => {}
             }
             connection.log_end();
+            Some(connection.place)
         }
-    }
+    };
     linger(&outlet, &mut reading, &mut writing, &*clock).await;
 }
 
