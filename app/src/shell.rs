@@ -48,12 +48,18 @@ for (const time of document.querySelectorAll('.message-time')) {
   if (time.firstChild) time.firstChild.data = clock.format(new Date(time.dateTime));
 }";
 
+/// Asks for the WASM at once. A `preload` would also bring it to browsers that run no script, and
+/// have them complain that nobody used it. That it failed is said where it is awaited.
+fn fetch(files: &Files) -> String {
+    format!("window.wasm = fetch('{}');\nwindow.wasm.catch(() => {{}});", files.wasm)
+}
+
 /// Starts the app. Where it cannot be loaded, that is said, and an early Enter sends a plain form.
 fn start(files: &Files) -> String {
-    let Files { js, wasm, .. } = files;
+    let js = &files.js;
     format!(
         "import('{js}')
-  .then(async (app) => {{ await app.default({{ module_or_path: '{wasm}' }}); app.hydrate(); }})
+  .then(async (app) => {{ await app.default({{ module_or_path: window.wasm }}); app.hydrate(); }})
   .catch((fault) => {{
     const notice = document.getElementById('{NOT_LOADED_ID}');
     if (notice) notice.hidden = false;
@@ -80,8 +86,8 @@ pub fn Shell(
     /// What it shows first.
     page: FirstPage,
 ) -> impl IntoView {
-    let start = start(&files);
-    let Files { css, js, wasm } = files;
+    let (fetch, start) = (fetch(&files), start(&files));
+    let Files { css, js, .. } = files;
     let language = page.language;
     view! {
         <!DOCTYPE html>
@@ -95,14 +101,7 @@ pub fn Shell(
                 <link rel="manifest" href="/manifest.webmanifest"/>
                 <link rel="stylesheet" href=css.to_string() nonce=use_nonce()/>
                 <link rel="modulepreload" href=js.to_string() nonce=use_nonce() crossorigin=""/>
-                <link
-                    rel="preload"
-                    r#as="fetch"
-                    r#type="application/wasm"
-                    href=wasm.to_string()
-                    nonce=use_nonce()
-                    crossorigin=""
-                />
+                <script nonce=use_nonce()>{fetch}</script>
                 <script nonce=use_nonce()>{EARLY_ENTER}</script>
                 {reloading()}
             </head>
