@@ -10,15 +10,15 @@ use std::process::ExitCode;
 const PAGES: &str = "../target/site/pkg";
 
 fn main() -> ExitCode {
-    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build.rs");
     if std::env::var_os("CARGO_FEATURE_EMBED").is_none() {
         return ExitCode::SUCCESS;
     }
-    println!("cargo:rerun-if-changed=../target/site");
+    println!("cargo::rerun-if-changed=../target/site");
     if holds_wasm(Path::new(PAGES)) {
         return ExitCode::SUCCESS;
     }
-    println!("cargo:error=there are no built pages in target/site: run `tools/build`");
+    println!("cargo::error=there are no built pages in target/site: run `tools/build`");
     ExitCode::FAILURE
 }
 
