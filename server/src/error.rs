@@ -44,7 +44,7 @@ pub enum Error {
     #[error("the store does not answer: {0}")]
     Store(String),
     /// The pages were not built, or not put into the binary.
-    #[error("{0}; build them with `make build`, or name their folder with --site")]
+    #[error("{0}; build them with `tools/build`, or name their folder with --site")]
     NoPages(String),
 }
 
