@@ -1,8 +1,9 @@
 //! The ledger: what truly happened, and the invariants that are held against it.
 //!
 //! The world tells it every event that the store took, every answer and every event that a client
-//! saw. Its law (`docs/PROTOCOL.md`, promises): whatever contradicts a promise is a panic that names
-//! the invariant. Each check was seen to fail once, by a fault planted in the part it watches.
+//! saw. Its law: whatever contradicts a promise (`README.md`) is a panic that names the invariant:
+//! I1 accepted is stored, I2 once, I3 no holes, I4 contiguous, I5 told is stored, I6 consecutive on
+//! one connection, I7 in the order of the acts, I8 never both failed and stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
