@@ -195,7 +195,6 @@ texts! {
 
     NotFound: "Not found", "غير موجودة";
     NotFoundHelp: "This page does not exist, or is not open to you.", "هذه الصفحة غير موجودة أو غير متاحة لك.";
-    NotDone: "Not done", "لم يُنفّذ";
     OurFault: "Something broke on the server", "حدث خطأ في الخادم";
     OurFaultHelp: "What you wrote may not be stored. Go back and try again.", "ربما لم يُحفظ ما كُتب. يمكن الرجوع وإعادة المحاولة.";
     GoToLobby: "Go to the lobby", "إلى الردهة";
