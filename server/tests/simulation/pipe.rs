@@ -119,6 +119,11 @@ impl Pipe {
         self.up.at()
     }
 
+    /// When the last of what the client has sent reaches the house.
+    pub(crate) fn up_end(&self) -> u64 {
+        self.up.last_arrival.max(self.up.stalled_until)
+    }
+
     /// Reads what has reached the client, and gives the whole messages in it.
     pub(crate) fn read(&mut self) -> Vec<(Opcode, Bytes)> {
         while self.slow.is_none_or(|slow| slow.next_read <= self.now) {

@@ -28,6 +28,8 @@ mod steps;
 const AFTER_MS: u64 = 500;
 /// For all tabs to agree with the store once faults have stopped.
 const AGREE_MS_MAX: u64 = 30_000;
+/// Between two looks at screens to which nothing comes.
+const LOOK_MS: u64 = 100;
 /// No run has so many turns; one that has goes in circles.
 const TURNS_MAX: u64 = 400_000;
 /// A socket that opens takes at most so long.
@@ -50,6 +52,7 @@ pub(crate) struct World<'a> {
     page_loads: usize,
     next_step: usize,
     calm_since: Option<u64>,
+    looked_at: (u64, u64),
     report: Report,
     /// Whether what happens is printed, for reading a failure.
     is_told: bool,
@@ -90,6 +93,7 @@ impl<'a> World<'a> {
             page_loads: 0,
             next_step: 0,
             calm_since: None,
+            looked_at: (0, 0),
             report: Report { runs: 1, ..Report::default() },
             is_told: false,
             users,
@@ -317,7 +321,8 @@ impl<'a> World<'a> {
         let Some(link) = self.links.values_mut().find(of_tab) else { return };
         link.client_open = false;
         let travel = self.chance.below(self.plan.latency_ms_max + 1);
-        link.house_hears_at.get_or_insert(self.now + travel);
+        // The end comes behind what was sent before, however long that takes.
+        link.house_hears_at.get_or_insert(link.pipe.up_end().max(self.now + travel));
     }
 
     fn client_hears(&mut self, socket: SocketId) {
@@ -389,6 +394,11 @@ impl<'a> World<'a> {
     /// Whether all tabs agree with the store; it is a failure if that takes too long.
     fn is_over(&mut self) -> bool {
         let Some(since) = self.calm_since else { return false };
+        // A screen changes only when a frame arrives; a look now and then finds who waits for ever.
+        let looked_at = (self.report.frames, self.now / LOOK_MS);
+        if std::mem::replace(&mut self.looked_at, looked_at) == looked_at {
+            return false;
+        }
         let differs = self.difference();
         if let Some(what) = &differs {
             assert!(self.now - since < AGREE_MS_MAX, "I12: after {AGREE_MS_MAX} ms {what}");
