@@ -301,6 +301,9 @@ mod json {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn decoded<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {

@@ -79,6 +79,9 @@ impl Typing {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     const ROOM: RoomId = RoomId::from_bytes([1; 16]);
