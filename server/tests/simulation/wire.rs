@@ -30,6 +30,8 @@ struct Place {
     sub: u32,
     seq: u64,
     last: EventId,
+    /// The log's head when it began: an own leave up to it is an older membership's.
+    born: u64,
     /// The user's own membership ended behind the beginning: `Gone` is all that may follow.
     ended: bool,
 }
@@ -60,11 +62,11 @@ impl Wire {
                 let (log, cursor) = self.asked[&ok.sub];
                 let cursor = cursor.expect("I13: only a cursor can be good");
                 assert_eq!(ok.epoch, cursor.epoch, "I13: another life of the log");
-                self.begin(log, ok.sub, cursor, ledger);
+                self.begin(log, ok.sub, (cursor, ok.head), ledger);
             }
             Event::Reset(reset) => {
                 let (log, _) = self.asked[&reset.sub];
-                self.begin(log, reset.sub, reset.cursor, ledger);
+                self.begin(log, reset.sub, (reset.cursor, reset.cursor.seq), ledger);
             }
             Event::Page(page) => {
                 for envelope in page.events.iter() {
@@ -97,10 +99,11 @@ impl Wire {
         }
     }
 
-    fn begin(&mut self, log: LogId, sub: u32, cursor: Cursor, ledger: &Ledger) {
+    fn begin(&mut self, log: LogId, sub: u32, (cursor, born): (Cursor, u64), ledger: &Ledger) {
         let newer = self.told.get(&log).is_some_and(|place| place.sub > sub);
         assert!(!newer, "an older subscription answers after a newer one");
-        let place = Place { sub, seq: cursor.seq, last: ledger.began(log, cursor), ended: false };
+        let last = ledger.began(log, cursor);
+        let place = Place { sub, seq: cursor.seq, last, born, ended: false };
         self.told.insert(log, place);
     }
 
@@ -110,7 +113,8 @@ impl Wire {
         assert_eq!(envelope.seq, place.seq + 1, "I6: positions are not consecutive");
         assert!(!place.ended, "I10: {} is told behind the end of a membership", envelope.seq);
         ledger.followed(place.last, envelope);
-        place.ended = envelope.kind == Kind::Left.number() && Some(envelope.author) == self.user;
+        let own_end = envelope.kind == Kind::Left.number() && Some(envelope.author) == self.user;
+        place.ended = own_end && envelope.seq > place.born;
         (place.seq, place.last) = (envelope.seq, envelope.id);
     }
 }
