@@ -119,9 +119,9 @@ impl Pipe {
         self.up.at()
     }
 
-    /// When the last of what the client has sent reaches the house.
+    /// When all that the client has sent has reached the house.
     pub(crate) fn up_end(&self) -> u64 {
-        self.up.last_arrival.max(self.up.stalled_until)
+        self.up.last_arrival.max(self.up.stalled_until) + 1
     }
 
     /// Reads what has reached the client, and gives the whole messages in it.
