@@ -7,7 +7,7 @@ import type { BrowserContext, ConsoleMessage, Page } from '@playwright/test';
 const DOCUMENT = /the server responded with a status of (404|422)/;
 /** Chromium's own lines while a server is away. */
 const NETWORK =
-  /WebSocket connection to .* failed|net::ERR_(CONNECTION|EMPTY|INTERNET|NETWORK|INCOMPLETE|FAILED)/;
+  /WebSocket connection to .* failed|net::ERR_(CONNECTION|EMPTY|FAILED|INCOMPLETE|INTERNET|NETWORK|SOCKET)/;
 
 export class Complaints {
   readonly list: string[] = [];
