@@ -1,11 +1,16 @@
 # shellcheck shell=bash
-# Sourced by lint and test: the checks that are one command each.
+# Sourced by lint, sizes and test: the checks that are one command each.
 
 formatting() { cargo fmt --all --check; }
 
 clippy_server() {
     cargo clippy --locked -p protocol -p migrations -p server -p app --features app/ssr \
         --all-targets -- -D warnings
+}
+
+tests_native() {
+    cargo test --locked --no-fail-fast -p protocol -p migrations -p server -p app \
+        --features app/ssr "$@"
 }
 
 clippy_browser() {
