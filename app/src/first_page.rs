@@ -149,6 +149,19 @@ impl FormOps {
             rename: make(),
         }
     }
+
+    /// Gives a form back the id it was sent with: what became of it is not known, or comes later.
+    pub fn keep(&mut self, form: Form, op_id: OpId) {
+        match form {
+            Form::Post => self.post = op_id,
+            Form::Enter => self.enter = op_id,
+            Form::Leave => self.leave = op_id,
+            Form::Configure => self.configure = op_id,
+            Form::Create => self.create = op_id,
+            Form::Rename => self.rename = op_id,
+            Form::Language | Form::Setup => {}
+        }
+    }
 }
 
 /// The forms of the house; each has its own path, and all but the last two a field `op`.
@@ -177,6 +190,8 @@ pub enum Form {
 pub struct Refused {
     /// Which.
     pub form: Form,
+    /// The id it was sent with.
+    pub op_id: OpId,
     /// Its field `text` or `name`, letter by letter.
     pub text: String,
     /// Its field `topic`, letter by letter.

@@ -107,6 +107,7 @@ fn each_state_of_an_own_message_is_told_in_words() {
 fn a_refused_text_stands_in_the_composer_and_stays_text() {
     let refused = Refused {
         form: Form::Post,
+        op_id: OpId::NIL,
         text: ATTACK.to_owned(),
         topic: String::new(),
         why: Why::Refused(Refusal::TooLong { chars_max: 5 }),

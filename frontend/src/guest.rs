@@ -107,8 +107,11 @@ async fn lease() -> Box<dyn FnOnce()> {
         }
         pause(LEASE_PAUSE_MS).await;
     }
-    Box::new(|| {
-        if let Some(shelf) = storage::local() {
+    Box::new(move || {
+        let Some(shelf) = storage::local() else { return };
+        let held = shelf.get_item(LOCK).ok().flatten();
+        // Who gave up waiting leaves the other tab's lease alone.
+        if held.as_deref().and_then(parse_lease).is_some_and(|(_, holder)| holder == own) {
             let _ = shelf.remove_item(LOCK);
         }
     })

@@ -355,9 +355,11 @@ impl Session {
     }
 
     fn turned_away(&mut self, ticket: &Ticket, away: TurnedAway, out: &mut Vec<Output>) {
+        // The generation ends before the lane may be forgotten: what is under way behind this op is
+        // of the old one. Of those ops only one is told.
+        let ends_it = ticket.mark.end();
         self.answered(ticket);
-        // Of the ops under way in a lane only one is told that the generation is over.
-        if ticket.mark.end() {
+        if ends_it {
             self.put_off(ticket, away.reason, away.retry_after_ms, out);
         }
     }

@@ -159,10 +159,11 @@ impl Writing {
         Effect::new(move |begun: Option<bool>| {
             let Some(area) = writing.area.get() else { return false };
             if begun != Some(true) {
-                if area.value().is_empty() {
-                    area.set_value(&writing.store.drafts.restore(writing.room.id));
+                let (typed, kept) = (area.value(), writing.store.drafts.restore(writing.room.id));
+                if typed.is_empty() {
+                    area.set_value(&kept);
                 } else {
-                    writing.store.drafts.keep(writing.room.id, &area.value());
+                    writing.store.drafts.keep(writing.room.id, &typed);
                 }
                 writing.text.set(area.value());
                 if navigated && !touch() {
@@ -170,6 +171,10 @@ impl Writing {
                 }
                 if early_enter() {
                     writing.send();
+                }
+                // What an earlier page kept is not lost to what was typed since.
+                if !typed.is_empty() && !typed.contains(&kept) {
+                    writing.put_back(&kept);
                 }
             }
             true

@@ -81,8 +81,9 @@ pub(super) async fn send(
         Err(response) => return response,
     };
     let Guest { principal, set_cookie } = guest;
-    let mut response = match fate(&door, &principal, &spot, &fields).await {
-        Ok(fate) => answer(&door, &reader, &principal, &spot, fields, fate).await,
+    let op_id = op_id(&door, &fields.op);
+    let mut response = match fate(&door, &principal, &spot, &fields, op_id).await {
+        Ok(fate) => answer(&door, &reader, &principal, &spot, (fields, op_id), fate).await,
         Err(response) => response,
     };
     if let Some(cookie) = set_cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
@@ -120,6 +121,7 @@ async fn fate(
     principal: &Principal,
     spot: &Spot,
     fields: &Fields,
+    op_id: OpId,
 ) -> Result<Fate, Response> {
     let act = match spot {
         Spot::Setup(token) => return own(door, principal, token).await,
@@ -137,7 +139,7 @@ async fn fate(
         author: principal.me().id,
         sign_in: principal.sign_in(),
         device: DeviceId::NIL,
-        op: Op { op_id: op_id(door, &fields.op), act },
+        op: Op { op_id, act },
         check_only: false,
     };
     Ok(match door.engine.rooms.act(pending).await {
@@ -237,7 +239,7 @@ async fn answer(
     reader: &Reader,
     principal: &Principal,
     spot: &Spot,
-    fields: Fields,
+    (fields, op_id): (Fields, OpId),
     fate: Fate,
 ) -> Response {
     let me = Some(principal.me().clone());
@@ -248,7 +250,7 @@ async fn answer(
             let (form, address) = form_of(spot);
             let text = if form == Form::Post { fields.text } else { fields.name };
             let text = with_plain_line_ends(&text);
-            let refused = Refused { form, text, topic: fields.topic, why };
+            let refused = Refused { form, op_id, text, topic: fields.topic, why };
             pages::draw(door, reader, me, Some(&address), Some(refused)).await
         }
     }

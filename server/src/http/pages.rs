@@ -125,10 +125,15 @@ pub(super) async fn draw(
     refused: Option<Refused>,
 ) -> Response {
     let (now, mut chance) = (door.engine.clock.now_ms(), SystemChance);
+    let mut op_ids = FormOps::make(|| OpId::make(now, chance.id_bytes()));
+    // Sent again under its own id, a form finds out whether it was done after all.
+    if let Some(Refused { form, op_id, why: Why::Later(_), .. }) = &refused {
+        op_ids.keep(*form, *op_id);
+    }
     let page = FirstPage {
         language: reader.language,
         text_chars_max: door.limits.text_chars,
-        op_ids: FormOps::make(|| OpId::make(now, chance.id_bytes())),
+        op_ids,
         refused,
         ..load(door, me, address).await
     };

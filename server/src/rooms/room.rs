@@ -285,6 +285,12 @@ impl<R, S> Log<R, S> {
                     self.known = self.head;
                 }
             }
+            // The store was asked for what follows on the head: a hole in it is told to nobody.
+            Some(events)
+                if events.first().is_some_and(|event| event.seq > self.head.saturating_add(1)) =>
+            {
+                self.halt(now, out);
+            }
             Some(events) => {
                 self.known = self.known.max(events.last().map_or(0, |event| event.seq));
                 self.speak(events, now, out);

@@ -350,7 +350,9 @@ impl Drop for Task {
         if std::thread::panicking() {
             self.rooms.lose(&self.handle);
             while !self.handle.inbox().mailbox.take_batch().is_empty() {}
-            self.handle.inbox().visits.clear();
+            // Who is let go of may come back to the inbox to leave its list: not under its lock.
+            let visits = std::mem::take(&mut self.handle.inbox().visits);
+            drop(visits);
             self.halt();
         }
     }

@@ -7,7 +7,7 @@ use protocol::act::{Op, OpHead};
 use protocol::close::CloseCode;
 use protocol::codec::VERSION;
 use protocol::command::{Hello, Probe, Sub, Typing};
-use protocol::event::{Event, Probed};
+use protocol::event::{Event, Probed, USER_SUB};
 use protocol::frame::{Act, Command, Kind};
 use protocol::ids::{DeviceId, LogId};
 use protocol::model::MessageText;
@@ -30,7 +30,7 @@ impl Session {
         match command {
             Command::Hello(_) => self.close(CloseCode::OUT_OF_TURN, out),
             Command::Sub(sub) => self.subscribe(&sub, out),
-            Command::Unsub(unsub) => out.push(Output::Unsubscribe(unsub.sub)),
+            Command::Unsub(unsub) => self.unsubscribe(unsub.sub, out),
             Command::PageAck(ack) => out.push(Output::PageAck(ack.sub)),
             Command::Pong(_) => {}
             Command::Probe(probe) => probed(&probe, out),
@@ -56,6 +56,14 @@ impl Session {
         }
         self.last_sub = sub.sub;
         out.push(Output::Subscribe { sub: sub.sub, room: sub.room, cursor: sub.cursor });
+    }
+
+    fn unsubscribe(&mut self, sub: u32, out: &mut Vec<Output>) {
+        // The user's own log is told for as long as the connection lives.
+        if sub == USER_SUB {
+            return self.bad_frame(Fault::Body, Kind::Unsub.number(), out);
+        }
+        out.push(Output::Unsubscribe(sub));
     }
 
     fn typing(&mut self, typing: &Typing, now: i64, out: &mut Vec<Output>) {

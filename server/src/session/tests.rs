@@ -3,7 +3,7 @@
 //! Its law: a test names the promise it holds the session to.
 
 use protocol::act::{OpHead, Post};
-use protocol::command::{Hello, Probe, Sub};
+use protocol::command::{Hello, Probe, Sub, Unsub};
 use protocol::cursor::Cursor;
 use protocol::event::Accepted;
 use protocol::frame::Act;
@@ -204,6 +204,25 @@ fn a_retry_voids_the_lane_and_older_generations_get_no_answer() {
     assert!(world.step(Input::Replied(second, Reply::Void)).is_empty());
     assert!(world.post(0, "late").is_empty());
     assert!(matches!(world.post(1, "again")[..], [Output::Act(..)]));
+}
+
+#[test]
+fn what_follows_an_op_that_was_turned_away_does_not_overtake_it() {
+    let mut world = World::greeted();
+    let first = world.ticket(0);
+    let away = TurnedAway { reason: RetryReason::Busy, retry_after_ms: 250 };
+    let out = world.step(Input::TurnedAway(first, away));
+    assert_eq!(retried(&out), Some((1, RetryReason::Busy)));
+    assert!(world.post(0, "under way behind it").is_empty());
+    assert!(matches!(world.post(1, "again")[..], [Output::Act(..)]));
+}
+
+#[test]
+fn the_users_own_log_is_told_to_the_end() {
+    let mut world = World::greeted();
+    let unsub = |sub| Command::Unsub(Unsub { sub });
+    assert!(matches!(world.command(unsub(0))[..], [Output::Answer(Event::Faulty(_))]));
+    assert!(matches!(world.command(unsub(1))[..], [Output::Unsubscribe(1)]));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! Its law: one command at a time is carried out before the next is read; reading stops while the
 //! window is full or answers have no place; nothing is spawned, so nothing outlives the task.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::WebSocket;
@@ -21,6 +22,7 @@ use tokio::time::{sleep, timeout};
 
 use super::transport::{LINGER, Reading, Received, Writing, divide};
 use super::{Engine, Held};
+use crate::clock::Clock;
 use crate::history::{Later, OlderMessages, Read, Standing, Unavailable};
 use crate::hub::Place;
 use crate::outlet::chunk::Frame;
@@ -38,6 +40,7 @@ pub(super) async fn run(engine: Engine, caller: Caller, held: Held, socket: WebS
     let is_spoken = socket.protocol().is_some();
     let (mut reading, mut writing, pipe) = divide(socket);
     let outlet = OutletHandle::new(engine.hub.name_socket(), caller.user, Box::new(pipe));
+    let _end = End { outlet: outlet.clone(), clock: clock.clone() };
     let sockets_max = usize::try_from(engine.limits.sockets_per_user).unwrap_or(usize::MAX);
     let place = engine.hub.enter(caller.user, outlet.clone(), sockets_max);
     // The place is kept to the last byte: a stopping server waits for it.
@@ -63,13 +66,25 @@ pub(super) async fn run(engine: Engine, caller: Caller, held: Held, socket: WebS
     linger(&outlet, &mut reading, &mut writing, &*clock).await;
 }
 
+/// Closes the outlet of a connection whose task ended by a bug: its slots leave their logs' lists.
+struct End {
+    outlet: OutletHandle,
+    clock: Arc<dyn Clock>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.outlet.close(CloseCode::INTERNAL, self.clock.now_ms());
+    }
+}
+
 /// Ends a socket so that the client can read why: the last bytes go out, then it is read until the
 /// client has closed too, each for a second at most.
 async fn linger(
     outlet: &OutletHandle,
     reading: &mut Reading,
     writing: &mut Writing,
-    clock: &dyn crate::clock::Clock,
+    clock: &dyn Clock,
 ) {
     // A task that ends without a code (the client went) closes too: that drops the slots.
     outlet.close(CloseCode::GOING_AWAY, clock.now_ms());
@@ -268,7 +283,7 @@ impl Connection {
         let Ok(Some(seat)) = timeout(STORE_PATIENCE, joining).await else {
             return self.close(CloseCode::TRY_LATER);
         };
-        let ring = std::sync::Arc::new(handle.tail());
+        let ring = Arc::new(handle.tail());
         self.say(Said::Subscribe(Subscription { log, sub, born, begin, ring, seat }));
     }
 

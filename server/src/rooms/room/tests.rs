@@ -95,6 +95,16 @@ fn what_is_missing_before_an_event_is_read_first() {
 }
 
 #[test]
+fn a_hole_in_the_store_is_an_alarm_and_told_to_nobody() {
+    let mut log = log(4);
+    assert_eq!(reads(&step(&mut log, Input::Hint(6), 0)), Some(4));
+    let out = step(&mut log, Input::Events(Some(vec![posted(6, "b")])), 0);
+    assert!(matches!(out[..], [Output::Halt]), "{out:?}");
+    assert_eq!(reads(&step(&mut log, Input::Tick, 999)), None, "not asked again at once");
+    assert_eq!(reads(&step(&mut log, Input::Tick, 1_000)), Some(4));
+}
+
+#[test]
 fn a_failed_batch_voids_what_its_lanes_have_under_way() {
     let mut log = log(0);
     let (one, other) = (Lane::default(), Lane::default());
