@@ -47,6 +47,7 @@ pub struct Sending {
     link: Link,
     store: Store,
     op: RwSignal<Option<OpId>>,
+    act: StoredValue<Option<Act>>,
     refused: RwSignal<Option<Why>>,
 }
 
@@ -58,18 +59,35 @@ impl Sending {
             link: use_context().unwrap_or_default(),
             store: expect_context(),
             op: RwSignal::new(None),
+            act: StoredValue::new(None),
             refused: RwSignal::new(refused.map(|refused| refused.why.clone())),
         }
     }
 
     /// Sends the act instead of the form, where the link leads somewhere. An act that cannot be
-    /// made is left to the server, which says why.
+    /// made is left to the server, which says why. The same act a second time, as by a double
+    /// click, is the same act.
     pub fn submit(&self, event: &SubmitEvent, act: Option<Act>) {
         if let Some(act) = act.filter(|_| self.link.leads()) {
             event.prevent_default();
+            if self.stands(&act) {
+                return;
+            }
             self.refused.set(None);
+            self.act.set_value(Some(act.clone()));
             self.op.set(Some(self.link.act(act)));
         }
+    }
+
+    /// The form begins anew: what it sends next is another act.
+    pub fn forget(&self) {
+        self.act.set_value(None);
+    }
+
+    /// Whether this act was sent and did not fail.
+    fn stands(&self, act: &Act) -> bool {
+        let is_last = self.act.with_value(|last| last.as_ref() == Some(act));
+        is_last && !matches!(untrack(|| self.fate()), Some(Fate::Failed(_)))
     }
 
     /// The log in which the act was stored; tracked.

@@ -133,6 +133,7 @@ fn open_when_made(sending: Sending, input: NodeRef<html::Input>, details: NodeRe
             input.set_value("");
             let _ = details.remove_attribute("open");
         }
+        sending.forget();
         use_navigate()(&room_path(&key), leptos_router::NavigateOptions::default());
         made
     });
