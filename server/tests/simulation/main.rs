@@ -4,8 +4,9 @@
 //! `history/memory.rs`) meet over sockets that are slow, break and lie, while the store fails, dies
 //! and is put back to older copies; time and chance are the plan's. `WASMCHANNEL_SEEDS=from..to`
 //! chooses the seeds (0..2000 otherwise), which all cores share; a failing one is shrunk to the
-//! steps that matter and printed as a plan; `WASMCHANNEL_PLAN=file` shows what happens in one. Plans of the past stand in `corpus/` and come first.
-//! Every check of `ledger`, `screen` and `wire` was seen to fail once, by a planted fault.
+//! steps that matter and printed as a plan; `WASMCHANNEL_PLAN=file` shows what happens in one. Plans
+//! of the past stand in `corpus/` and come first.
+//! The checks of I1 to I9 and I12, and of I13 by a wrong epoch, were seen to fail by planted faults.
 
 #![expect(
     clippy::expect_used,
