@@ -4,7 +4,7 @@
 //! environment. Its law: no setting is needed (the server starts with none), none is silent
 //! (`--help` names each with its default), and 0 never means "without limit".
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -267,7 +267,7 @@ impl Place {
     pub fn shown_url(&self) -> String {
         self.public_url
             .as_ref()
-            .map_or_else(|| format!("http://{}", self.addr), |url| url.origin.clone())
+            .map_or_else(|| format!("http://{}", reachable(self.addr)), |url| url.origin.clone())
     }
 
     /// Whether browsers reach the server by https.
@@ -275,6 +275,17 @@ impl Place {
     pub fn https(&self) -> bool {
         self.public_url.as_ref().is_some_and(|url| url.https)
     }
+}
+
+/// Where this machine reaches who listens here: "everywhere" is no address to go to.
+fn reachable(mut addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() {
+        addr.set_ip(match addr.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    addr
 }
 
 #[cfg(test)]
@@ -336,6 +347,15 @@ mod tests {
         for wrong in ["chat.example.org", "ftp://a", "https://a/b", "https://a?b", "https://u@a"] {
             assert!(wrong.parse::<PublicUrl>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_shown_address_is_one_to_go_to() {
+        let shown = |arguments: &[&str]| settings(arguments).place.shown_url();
+        assert_eq!(shown(&["--addr", "0.0.0.0:80"]), "http://127.0.0.1:80");
+        assert_eq!(shown(&["--addr", "[::]:80"]), "http://[::1]:80");
+        assert_eq!(shown(&["--addr", "10.0.0.1:80"]), "http://10.0.0.1:80");
+        assert_eq!(shown(&["--public-url", "https://a.example"]), "https://a.example");
     }
 
     #[test]

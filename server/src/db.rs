@@ -8,6 +8,7 @@ pub mod accounts;
 mod entity;
 pub mod events;
 pub mod fault;
+pub mod files;
 pub mod logs;
 pub mod members;
 pub mod messages;
@@ -20,8 +21,7 @@ mod statement;
 mod tests;
 pub mod transaction;
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use migrations::{Migrator, MigratorTrait};
@@ -36,6 +36,8 @@ pub use self::transaction::{Transaction, Unbroken};
 
 /// The database's file in the data folder.
 const DATABASE: &str = "wasmchannel.db";
+/// What SQLite keeps beside it, from the last time.
+const BESIDE_DATABASE: [&str; 2] = ["wasmchannel.db-wal", "wasmchannel.db-shm"];
 /// The file whose lock says that a process has the folder.
 const LOCK: &str = "lock";
 /// Connections that read at once.
@@ -80,14 +82,18 @@ impl Db {
             let path = path.to_owned();
             move |cause| OpenFault::Folder { path, cause }
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))?;
-        let lock = private_file(&folder.join(LOCK)).map_err(failed(&folder.join(LOCK)))?;
+        files::private_folder(folder, DATABASE).map_err(failed(folder))?;
+        let lock = files::private_file(&folder.join(LOCK)).map_err(failed(&folder.join(LOCK)))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => OpenFault::InUse(folder.to_owned()),
             TryLockError::Error(cause) => failed(&folder.join(LOCK))(cause),
         })?;
         let file = folder.join(DATABASE);
-        private_file(&file).map_err(failed(&file))?;
+        files::private_file(&file).map_err(failed(&file))?;
+        for beside in BESIDE_DATABASE {
+            let path = folder.join(beside);
+            files::close_file(&path).map_err(failed(&path))?;
+        }
 
         let told = |error: sqlx::Error| OpenFault::Database(error.to_string());
         let writer_pool = sqlite::writer(&file).await.map_err(told)?;
@@ -142,9 +148,4 @@ impl Db {
             tracing::warn!(%error, "the folder's lock ends with the process");
         }
     }
-}
-
-/// Opens a file that only its owner may read, and makes it where there is none.
-fn private_file(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }

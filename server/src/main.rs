@@ -69,7 +69,16 @@ async fn run(settings: Settings) -> Result<ExitCode, Error> {
 
 fn setup_link(place: &Place) -> Result<ExitCode, Error> {
     let path = setup::link_path(&place.data)?;
-    say(&format!("{}{path}", place.shown_url()));
+    let url = place.shown_url();
+    say(&format!("{url}{path}"));
+    if place.public_url.is_none() {
+        // Whoever closed standard error does not want to know.
+        let _ = writeln!(
+            io::stderr(),
+            "for a server at {url}: give --addr or --public-url as the server was given them, or \
+             their variables, where it is elsewhere",
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

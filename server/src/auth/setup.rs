@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::token::SetupToken;
 use crate::clock::Chance;
+use crate::db::files::close_file;
 use crate::error::Error;
 
 /// The name of the file in the data folder.
@@ -42,6 +43,7 @@ impl Setup {
             return Ok((setup, None));
         }
         if let Some(token) = read(data)? {
+            close_file(&path).map_err(Error::file(&path))?;
             return Ok((setup(Some(token)), None));
         }
         let token = SetupToken::make(chance);
@@ -114,9 +116,13 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let link = link_path(data.path()).unwrap();
         assert!(setup.is_open(link.strip_prefix(PATH).unwrap()));
+        let open = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(data.path().join(FILE), open).unwrap();
         let (again, fresh) = Setup::open(data.path(), false, &mut SeededChance::new(2)).unwrap();
         assert_eq!(fresh, None);
         assert!(again.is_open(link.strip_prefix(PATH).unwrap()));
+        let mode = fs::metadata(data.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "closed to others again");
     }
 
     #[test]

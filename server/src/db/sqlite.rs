@@ -21,13 +21,12 @@ const ACQUIRE_FOR_MAX: Duration = Duration::from_secs(3);
 
 /// The pool of the one connection that writes; makes the file a database.
 pub(super) async fn writer(file: &Path) -> Result<SqlitePool, Error> {
-    prove(options(file)).await?;
-    pool(1).connect_with(options(file)).await
+    opened(options(file), 1).await
 }
 
 /// The pool of connections that only read.
 pub(super) async fn readers(file: &Path, count: u32) -> Result<SqlitePool, Error> {
-    pool(count).connect_with(options(file).pragma("query_only", "on")).await
+    opened(options(file).pragma("query_only", "on"), count).await
 }
 
 /// Whether the file can be opened anew and holds our tables.
@@ -36,6 +35,11 @@ pub(super) async fn answers(file: &Path) -> Result<(), Error> {
     let mut connection = SqliteConnection::connect_with(&options.read_only(true)).await?;
     sqlx::query("select head from logs limit 1").fetch_optional(&mut connection).await?;
     connection.close().await
+}
+
+async fn opened(options: SqliteConnectOptions, count: u32) -> Result<SqlitePool, Error> {
+    prove(options.clone()).await?;
+    pool(count).connect_with(options).await
 }
 
 /// Opens one connection by itself: a pool would say of any failure only that it timed out.
@@ -54,7 +58,12 @@ fn pool(count: u32) -> SqlitePoolOptions {
         .max_lifetime(None)
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
-        .after_connect(|connection, _| Box::pin(assert_pragmas(connection)))
+        .after_connect(|connection, _| {
+            Box::pin(async {
+                let asserted = assert_pragmas(connection).await;
+                asserted.inspect_err(|error| tracing::error!(%error, "a connection is not used"))
+            })
+        })
 }
 
 fn options(file: &Path) -> SqliteConnectOptions {
@@ -119,7 +128,11 @@ mod tests {
     #[tokio::test]
     async fn a_pragma_that_does_not_hold_is_no_connection() {
         let options = SqliteConnectOptions::new().in_memory(true);
-        let opened = prove(options.journal_mode(SqliteJournalMode::Off)).await;
-        assert!(matches!(opened, Err(Error::Configuration(_))), "{opened:?}");
+        let opened = opened(options.journal_mode(SqliteJournalMode::Off), 4).await;
+        let Err(fault @ Error::Configuration(_)) = opened else { panic!("{opened:?}") };
+        assert!(
+            fault.to_string().contains("journal_mode is off"),
+            "the cause, no time-out: {fault}"
+        );
     }
 }

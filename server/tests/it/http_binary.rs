@@ -56,6 +56,8 @@ fn it_runs_in_an_empty_folder_and_ends_in_order() {
     make_site(folder.path());
     let (mut child, url, told) = start(folder.path(), &[]);
     let link = run(folder.path(), &["setup-link", "--addr", url.strip_prefix("http://").unwrap()]);
+    let assumed = String::from_utf8(link.stderr).unwrap();
+    assert!(assumed.contains(&format!("for a server at {url}")), "{assumed}");
     let link = String::from_utf8(link.stdout).unwrap();
     assert_eq!(told, [format!("Become its owner at {}", link.trim())]);
     assert_eq!(end(&mut child, "-TERM"), Some(0));

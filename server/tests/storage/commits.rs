@@ -3,6 +3,7 @@
 //! Each story has its own folder; faults are put into the file by a connection past the server.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use protocol::model::Rank;
@@ -41,6 +42,35 @@ async fn a_second_process_is_refused() {
     let house = House::new(&mut SeededChance::new(1)).await;
     let second = Db::open(house.folder.path()).await;
     assert!(matches!(second, Err(OpenFault::InUse(_))), "{second:?}");
+}
+
+#[tokio::test]
+async fn what_lies_open_is_closed_to_others_at_the_start() {
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let folder = tempfile::tempdir().unwrap();
+    Db::open(folder.path()).await.unwrap().close().await;
+    let names =
+        ["lock", "wasmchannel.db", "wasmchannel.db-wal"].map(|name| folder.path().join(name));
+    for file in &names {
+        std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+        set(file, 0o644);
+    }
+    set(folder.path(), 0o755);
+    let db = Db::open(folder.path()).await.unwrap();
+    assert_eq!(mode(folder.path()), 0o700);
+    assert_eq!(names.each_ref().map(|file| mode(file)), [0o600; 3]);
+    db.close().await;
+
+    let shared = tempfile::tempdir().unwrap();
+    std::fs::write(shared.path().join("notes.txt"), "not the server's").unwrap();
+    set(shared.path(), 0o755);
+    let db = Db::open(shared.path()).await.unwrap();
+    assert_eq!(mode(shared.path()), 0o755, "a folder with other things is left as it is");
+    assert_eq!(mode(&shared.path().join("wasmchannel.db")), 0o600);
+    db.close().await;
 }
 
 #[tokio::test]
