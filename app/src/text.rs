@@ -207,6 +207,8 @@ texts! {
     RefusedDisabled: "This account is closed.", "هذا الحساب مغلق.";
     RefusedUnknown: "It did not reach the server.", "لم تصل إلى الخادم.";
     RefusedExpired: "It waited too long on this device.", "طال انتظارها على هذا الجهاز.";
+    RefusedNotStorable: "The server could not store it. Sending it anew may help.", "تعذّر على الخادم حفظه. قد ينجح إرساله من جديد.";
+    RefusedTooBig: "It is too long to be sent.", "إنه أطول من أن يُرسل.";
     RetryLater: "The server cannot do this now. Your text is kept; try again.", "لا يستطيع الخادم تنفيذ ذلك الآن. النص محفوظ، ويمكن إعادة المحاولة.";
 }
 

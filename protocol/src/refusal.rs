@@ -38,6 +38,10 @@ pub enum Refusal {
     Unknown,
     /// The op waited longer than its outbox keeps ops.
     Expired,
+    /// The server cannot store it, although it may be done: a fault of the server's own.
+    NotStorable,
+    /// Its frame is longer than the way to the server takes.
+    TooBig,
 }
 
 /// Why an op is not done now. Only appended to, never reordered.

@@ -141,6 +141,8 @@ pub fn refusal_words(refusal: &Refusal) -> String {
         Refusal::AccountDisabled => Text::RefusedDisabled,
         Refusal::Unknown => Text::RefusedUnknown,
         Refusal::Expired => Text::RefusedExpired,
+        Refusal::NotStorable => Text::RefusedNotStorable,
+        Refusal::TooBig => Text::RefusedTooBig,
     };
     t(text).to_owned()
 }

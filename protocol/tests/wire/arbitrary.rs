@@ -336,6 +336,8 @@ fn refusal() -> impl Strategy<Value = Refusal> {
             Refusal::AccountDisabled,
             Refusal::Unknown,
             Refusal::Expired,
+            Refusal::NotStorable,
+            Refusal::TooBig,
         ]),
     ]
 }

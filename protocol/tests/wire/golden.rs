@@ -141,6 +141,8 @@ fn the_variants_of_every_enumeration_keep_their_numbers() {
         7 AccountDisabled,
         8 Unknown,
         9 Expired,
+        10 NotStorable,
+        11 TooBig,
     });
     numbers_hold!(Fault {
         0 TooShort,

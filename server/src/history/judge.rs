@@ -318,7 +318,22 @@ fn repeated(op: &OpRecord, payload_hash: i64) -> Verdict {
     }
 }
 
-const fn refused(op_id: OpId, refusal: Refusal) -> Verdict {
+/// The row of an op that the store takes in no other form.
+pub(super) fn not_storable(pending: &Pending, now_ms: i64) -> OpRecord {
+    OpRecord {
+        author: pending.author,
+        op_id: pending.op.op_id,
+        payload_hash: payload_hash(pending),
+        refusal: Some(Refusal::NotStorable),
+        log: pending.author.log(),
+        seq: 0,
+        id: EventId::NIL,
+        at: now_ms,
+    }
+}
+
+/// The answer to an op that will not be done.
+pub(super) const fn refused(op_id: OpId, refusal: Refusal) -> Verdict {
     Verdict::Refused(Refused { op_id, refusal })
 }
 

@@ -7,15 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use protocol::model::Rank;
-use protocol::refusal::RetryReason;
+use protocol::refusal::{Refusal, RetryReason};
 use server::clock::SeededChance;
 use server::db::people::SignInHash;
 use server::db::{Db, OpenFault, accounts};
 use server::history::sql::SqlHistory;
-use server::history::{History, Verdict};
+use server::history::{Answer, History, Verdict};
 
 use crate::rows;
-use crate::world::{House, NOW_MS, RULES, accepted, account, op, own_log, post};
+use crate::world::{House, NOW_MS, RULES, accepted, account, op, own_log, post, refused};
 
 #[tokio::test]
 async fn everything_is_there_after_a_restart_and_the_lobby_is_made_once() {
@@ -84,7 +84,7 @@ async fn nobody_else_on_the_machine_reads_the_files() {
 }
 
 #[tokio::test]
-async fn an_op_that_spoils_its_batch_harms_nobody_but_its_own_lane() {
+async fn an_op_that_spoils_its_batch_is_refused_for_ever_and_harms_nobody() {
     let mut chance = SeededChance::new(1);
     let house = House::new(&mut chance).await;
     let mut past = rows::connect(&house.file()).await;
@@ -99,15 +99,35 @@ async fn an_op_that_spoils_its_batch_harms_nobody_but_its_own_lane() {
         op(1, 4, post(lobby, "four")),
     ];
     let answers = house.answers(&batch, &mut chance).await;
-    let stopped = Verdict::Retry(RetryReason::Unavailable);
-    assert_eq!([accepted(&answers[0]).seq, accepted(&answers[2]).seq], [2, 3]);
-    assert_eq!(answers[1].verdict, stopped);
-    assert_eq!(answers[3].verdict, stopped, "order: nothing of a lane passes what it waits for");
+    let seqs = |answers: &[Answer]| [0, 2, 3].map(|index| accepted(&answers[index]).seq);
+    assert_eq!(seqs(&answers), [2, 3, 4]);
+    assert_eq!(refused(&answers[1]), Refusal::NotStorable);
 
     sqlx::query("drop trigger spoil").execute(&mut past).await.unwrap();
     let again = house.answers(&batch, &mut chance).await;
-    let seqs: Vec<u64> = again.iter().map(|answer| accepted(answer).seq).collect();
-    assert_eq!(seqs, [2, 4, 3, 5]);
+    assert_eq!(seqs(&again), [2, 3, 4]);
+    assert_eq!(refused(&again[1]), Refusal::NotStorable, "what was told failed stays failed");
+}
+
+#[tokio::test]
+async fn an_op_whose_refusal_cannot_be_stored_either_waits_with_its_lane_for_the_store() {
+    let mut chance = SeededChance::new(1);
+    let house = House::new(&mut chance).await;
+    let mut past = rows::connect(&house.file()).await;
+    let trigger = "create trigger spoil before insert on ops \
+        begin select raise(abort, 'spoiled'); end";
+    sqlx::query(trigger).execute(&mut past).await.unwrap();
+    let lobby = house.lobby().await;
+    let batch = [op(0, 1, post(lobby, "one")), op(0, 2, post(lobby, "two"))];
+    let waits = Verdict::Retry(RetryReason::Unavailable);
+    for answers in
+        [house.answers(&batch, &mut chance).await, house.answers(&batch[..1], &mut chance).await]
+    {
+        assert!(answers.iter().all(|answer| answer.verdict == waits), "{answers:?}");
+    }
+    sqlx::query("drop trigger spoil").execute(&mut past).await.unwrap();
+    let again = house.answers(&batch, &mut chance).await;
+    assert_eq!([accepted(&again[0]).seq, accepted(&again[1]).seq], [2, 3]);
 }
 
 #[tokio::test]

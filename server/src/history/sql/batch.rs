@@ -2,21 +2,22 @@
 //!
 //! Its law: locks first, then at most four reads for the whole batch, judged in memory, one insert a
 //! table, one update of all heads, commit. After any error only rollback, on a connection that is
-//! then replaced. A batch that one op spoils is run again op by op, so that it harms no other.
+//! then replaced. A batch that one op spoils is run again op by op, so that it harms no other; an op
+//! that fails alone, and not by the store's silence, is refused for ever, if that can be stored.
 
 use std::collections::BTreeSet;
 
 use protocol::change::Envelope;
 use protocol::ids::{LogId, UserId};
 use protocol::model::{Rank, RoomName};
-use protocol::refusal::RetryReason;
+use protocol::refusal::{Refusal, RetryReason};
 
 use crate::clock::Chance;
 use crate::db::members::MemberRecord;
 use crate::db::{CommitFault, Db, Fault, Transaction};
 use crate::db::{events, logs, members, messages, ops, people, rooms};
 use crate::history::facts::{Facts, Need};
-use crate::history::judge::{Judge, Rules};
+use crate::history::judge::{self, Judge, Rules};
 use crate::history::{Answer, Effects, Outcome, Pending, Verdict};
 use crate::rooms::key;
 
@@ -59,9 +60,7 @@ pub(super) async fn commit(
 ) -> Outcome {
     match attempt(db, rules, batch, chance, now_ms).await {
         Ok(answers) => Outcome::Committed(answers),
-        Err(Failure::Certain(fault @ (Fault::Statement(_) | Fault::Damaged(_))))
-            if batch.len() > 1 =>
-        {
+        Err(Failure::Certain(fault @ (Fault::Statement(_) | Fault::Damaged(_)))) => {
             tracing::error!(%fault, ops = batch.len(), "a batch is run again op by op");
             one_by_one(db, rules, batch, chance, now_ms).await
         }
@@ -88,6 +87,13 @@ async fn one_by_one(
                     answers.extend(answered);
                     continue;
                 }
+                Err(Failure::Certain(Fault::Statement(_) | Fault::Damaged(_)))
+                    if refuse(db, pending, now_ms).await =>
+                {
+                    let refused = judge::refused(pending.op.op_id, Refusal::NotStorable);
+                    answers.push(Answer { verdict: refused, events: Vec::new() });
+                    continue;
+                }
                 Err(failure) => match outcome(failure) {
                     Outcome::Failed(failed) => reason = failed,
                     unknown => return unknown,
@@ -98,6 +104,22 @@ async fn one_by_one(
         answers.push(Answer { verdict: Verdict::Retry(reason), events: Vec::new() });
     }
     Outcome::Committed(answers)
+}
+
+/// Refuses an op that the store does not take, for ever: else it would hold up its lane for ever.
+/// Where not even that can be stored it is the store that fails, and the op may be tried again.
+async fn refuse(db: &Db, pending: &Pending, now_ms: i64) -> bool {
+    let refusal = judge::not_storable(pending, now_ms);
+    let stored = async {
+        let mut transaction = db.write().await?;
+        match ops::insert(&mut transaction, std::slice::from_ref(&refusal)).await {
+            Ok(()) => commit_all(db, transaction).await,
+            Err(fault) => abandon(db, transaction, fault).await,
+        }
+    };
+    let stored: Result<(), Failure> = stored.await;
+    tracing::error!(op = ?pending.op.op_id, refused = stored.is_ok(), "the store does not take an op");
+    stored.is_ok()
 }
 
 fn outcome(failure: Failure) -> Outcome {
@@ -208,6 +230,10 @@ async fn store(db: &Db, mut transaction: Transaction, effects: &Effects) -> Resu
     if let Err(fault) = write(&mut transaction, effects).await {
         return abandon(db, transaction, fault).await;
     }
+    commit_all(db, transaction).await
+}
+
+async fn commit_all(db: &Db, transaction: Transaction) -> Result<(), Failure> {
     match transaction.unbroken()?.commit().await {
         Ok(()) => Ok(()),
         Err(fault) => {
