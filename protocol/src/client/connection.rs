@@ -9,6 +9,8 @@ use crate::limits::{SERVER_SILENCE_MS_MAX, WELCOME_MS_MAX};
 
 /// From the wish for a socket to its being open.
 const OPEN_MS_MAX: i64 = 10_000;
+/// From one piece of what was missed to the next.
+const SYNC_MS_MAX: i64 = 30_000;
 /// For the server's answers outside the socket.
 const CHECK_MS_MAX: i64 = 15_000;
 /// Without an answer to an op before the server is asked whether it still hears.
@@ -39,7 +41,9 @@ pub(super) enum Phase {
     Greeting {
         until: i64,
     },
-    Syncing,
+    Syncing {
+        until: i64,
+    },
     Live {
         since: i64,
     },
@@ -94,7 +98,7 @@ impl Connection {
     pub(super) const fn open_socket(&self) -> Option<u32> {
         match self.phase {
             Phase::Greeting { .. }
-            | Phase::Syncing
+            | Phase::Syncing { .. }
             | Phase::Live { .. }
             | Phase::Draining { .. } => Some(self.last_socket),
             _ => None,
@@ -107,7 +111,7 @@ impl Connection {
 
     /// Whether the server knows the client and takes new ops and subscriptions.
     pub(super) const fn takes_ops(&self) -> bool {
-        matches!(self.phase, Phase::Syncing | Phase::Live { .. })
+        matches!(self.phase, Phase::Syncing { .. } | Phase::Live { .. })
     }
 
     pub(super) const fn live_since(&self) -> Option<i64> {
@@ -138,9 +142,21 @@ impl Connection {
         self.heard_at = now;
     }
 
+    /// Something of what was asked for came: the rest has its time anew.
+    pub(super) fn syncing(&mut self, now: i64) {
+        self.phase = Phase::Syncing { until: now + SYNC_MS_MAX };
+    }
+
+    /// The same, where anything is still to come.
+    pub(super) fn progressed(&mut self, now: i64) {
+        if matches!(self.phase, Phase::Syncing { .. }) {
+            self.syncing(now);
+        }
+    }
+
     /// All that was asked for has been read.
     pub(super) fn caught_up(&mut self, now: i64) {
-        if self.phase == Phase::Syncing {
+        if matches!(self.phase, Phase::Syncing { .. }) {
             self.phase = Phase::Live { since: now };
         }
     }
@@ -186,9 +202,10 @@ impl Connection {
             Phase::Checking { until, .. }
             | Phase::Connecting { until }
             | Phase::Greeting { until }
+            | Phase::Syncing { until }
             | Phase::Draining { until, .. }
             | Phase::Waiting { until } => Some(until),
-            Phase::Idle | Phase::Syncing | Phase::Live { .. } | Phase::Offline => None,
+            Phase::Idle | Phase::Live { .. } | Phase::Offline => None,
             Phase::Stopped(_) => None,
         };
         [phase, silence, probe].into_iter().flatten().min()
@@ -209,7 +226,7 @@ impl Connection {
             Phase::Checking { .. } | Phase::Connecting { .. } | Phase::Greeting { .. } => {
                 Standing::Connecting
             }
-            Phase::Syncing => Standing::Syncing,
+            Phase::Syncing { .. } => Standing::Syncing,
             Phase::Live { .. } => Standing::Live,
             Phase::Draining { .. } => Standing::Draining,
             Phase::Waiting { until } => Standing::Waiting { until: *until },

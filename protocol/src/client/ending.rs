@@ -12,6 +12,7 @@ use crate::codec::VERSION;
 use crate::command::{Hello, Probe};
 use crate::frame::Command;
 use crate::model::Rank;
+use crate::refusal::Refusal;
 
 /// A tab that is shown again, or a network that is back, waits at most so long.
 const AWAKE_MS_MAX: i64 = 1_000;
@@ -55,6 +56,9 @@ impl Client {
             _ => None,
         };
         self.connection.backoff.ended(live_since, turn.now);
+        if code == CloseCode::TOO_BIG {
+            self.give_up_the_longest(turn);
+        }
         self.forget_connection(turn);
         if matches!(phase, Phase::Connecting { .. }) {
             self.connection.check(false, turn.now);
@@ -76,6 +80,16 @@ impl Client {
                 self.reload_or(Stop::Broken, turn);
             }
             _ => self.follow(code, turn),
+        }
+    }
+
+    /// A frame was longer than somebody on the way takes. It is not known which; but the longest of
+    /// those under way is no shorter, and stands behind it or is it, so it was not taken either. Sent
+    /// again it would end every connection.
+    fn give_up_the_longest(&mut self, turn: &mut Turn<'_>) {
+        let longest = self.outbox.longest_in_flight();
+        if let Some(op_id) = longest.filter(|op_id| self.outbox.fail(*op_id)) {
+            turn.tell(Told::Failed { op_id, refusal: Refusal::TooBig });
         }
     }
 
@@ -144,6 +158,7 @@ impl Client {
             }
             Phase::Connecting { until }
             | Phase::Greeting { until }
+            | Phase::Syncing { until }
             | Phase::Draining { until, .. }
                 if until <= turn.now =>
             {
@@ -171,7 +186,7 @@ impl Client {
                 let sooner = turn.now + self.chance.up_to(AWAKE_MS_MAX);
                 self.wait_until(sooner.min(until));
             }
-            Phase::Syncing | Phase::Live { .. } => {
+            Phase::Syncing { .. } | Phase::Live { .. } => {
                 // The silence of a sleep is not the server's.
                 self.connection.heard(turn.now);
                 self.probe(true, turn);

@@ -43,6 +43,9 @@ impl Client {
         if greeting != matches!(event, Event::Welcome(_)) {
             return;
         }
+        if is_progress(&event) {
+            self.connection.progressed(turn.now);
+        }
         match event {
             Event::Welcome(welcome) => self.welcomed(welcome, turn),
             Event::Rooms(rooms) => self.listed(rooms.rooms.into_vec(), rooms.more, turn),
@@ -78,7 +81,7 @@ impl Client {
         self.window = usize::from(welcome.window).clamp(1, WINDOW_OPS);
         self.clock_ahead = welcome.server_time - turn.now;
         self.connection.guest_asked = false;
-        self.connection.phase = Phase::Syncing;
+        self.connection.syncing(turn.now);
         turn.tell(Told::Welcomed {
             me: welcome.user,
             clock_ahead: self.clock_ahead,
@@ -246,4 +249,17 @@ impl Client {
             }
         }
     }
+}
+
+/// Whether an event is a piece of what is read behind the greeting.
+const fn is_progress(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Rooms(_)
+            | Event::SubOk(_)
+            | Event::Reset(_)
+            | Event::Page(_)
+            | Event::Logged(_)
+            | Event::Gone(_)
+    )
 }

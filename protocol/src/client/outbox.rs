@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::act::{Op, OpHead, Post};
+use crate::codec::encode_command;
 use crate::frame::{Act, Command};
 use crate::ids::{LogId, OpId, RoomId, UserId};
 use crate::limits::{OUTBOX_BYTES_MAX, OUTBOX_DAYS_MAX, OUTBOX_OPS_MAX};
@@ -183,6 +184,24 @@ impl Outbox {
             entry.op.op_id
         });
         expired.collect()
+    }
+
+    /// The op under way whose frame is the longest, the first of equals.
+    pub(super) fn longest_in_flight(&self) -> Option<OpId> {
+        let frame_bytes = |entry: &Entry| {
+            let gate = self.lanes.get(&entry.lane()).copied().unwrap_or_default();
+            let (op_id, lane_generation) = (entry.op.op_id, gate.generation);
+            let head = OpHead { op_id, lane_generation, check_only: false };
+            let frame = encode_command(&Command::Op(head, entry.op.act.clone()));
+            frame.map_or(usize::MAX, |frame| frame.len())
+        };
+        let under_way = self
+            .entries
+            .iter()
+            .filter(|entry| matches!(entry.stage, Stage::InFlight { .. }))
+            .map(|entry| (frame_bytes(entry), entry.op.op_id));
+        // Of equals `max_by_key` gives the last one.
+        under_way.rev().max_by_key(|(bytes, _)| *bytes).map(|(_, op_id)| op_id)
     }
 
     /// Ops that are neither accepted nor failed.

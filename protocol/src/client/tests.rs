@@ -13,6 +13,7 @@ use super::exchange::{Ask, Checked, Input, Output, Standing, Stop, Told};
 use crate::act::{Op, OpHead, Post};
 use crate::bounded::{List, Text};
 use crate::close::CloseCode;
+use crate::cursor::Cursor;
 use crate::event::{
     Drain, Logged, Page, Ping, Position, Probed, RefuseRetry, Refused, SubOk, Typist, Typists,
 };
@@ -98,6 +99,44 @@ fn a_refused_op_is_failed_and_tried_again_only_as_a_new_one() {
     assert!(bench.told.contains(&Told::Failed { op_id: op, refusal: Refusal::NotAllowed }));
     bench.ask(Ask::Retry { failed: op, op_id: op_id(2) });
     assert_eq!(bench.ops(), [(1, 0), (2, 0)]);
+}
+
+#[test]
+fn an_op_that_is_too_big_for_the_way_fails_and_the_others_go_out_again() {
+    let mut bench = Bench::live();
+    bench.post(1);
+    let noise: String =
+        (0..9_000_u32).map(|n| char::from(b'!' + u8::try_from(n * n % 89).unwrap())).collect();
+    let act = Act::Post(Post { room: ROOM, text: Text::cut(&noise) });
+    bench.ask(Ask::Act(Op { op_id: op_id(2), act }));
+    bench.post(3);
+    bench.close(CloseCode::TOO_BIG);
+    let failed = Told::Failed { op_id: op_id(2), refusal: Refusal::TooBig };
+    assert!(bench.told.contains(&failed));
+    bench.forget();
+    bench.pass(1_000);
+    bench.greet(ME);
+    assert_eq!(bench.ops(), [(1, 0), (3, 0)]);
+}
+
+#[test]
+fn a_server_that_never_tells_what_was_missed_is_left_and_one_that_tells_slowly_is_not() {
+    let mut bench = Bench::new(Some(ME));
+    bench.step(Input::Awake);
+    bench.ask(Ask::Show { room: ROOM, cursor: Some(Cursor::start(EPOCH)) });
+    bench.greet(ME);
+    bench.hear(Event::SubOk(SubOk { sub: 1, epoch: EPOCH, head: 3 }));
+    for seq in 1..3 {
+        bench.pass(29_000);
+        bench.hear(logged(seq));
+    }
+    assert_eq!(bench.client.told_standing, Standing::Syncing);
+    bench.pass(15_000);
+    bench.hear(Event::Ping(Ping { number: 1, positions: List::default() }));
+    bench.pass(14_999);
+    assert_eq!(bench.others, []);
+    bench.pass(1);
+    assert!(bench.others.contains(&Output::Close(1, CloseCode::SILENT)), "a ping is no progress");
 }
 
 #[test]
