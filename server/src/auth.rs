@@ -104,14 +104,14 @@ impl Accounts {
     /// Who sent a request with these headers. Writes nothing.
     pub async fn visitor(&self, headers: &HeaderMap) -> Result<Visitor, Fault> {
         let Some(token) = self.cookies.sign_in(headers) else { return Ok(Visitor::Nobody) };
-        let account = accounts::by_sign_in(&self.db, token.hash(), self.clock.now_ms()).await?;
+        let account = accounts::by_sign_in(&self.db, token.hash(), self.clock.unix_ms()).await?;
         Ok(account.map_or(Visitor::Stale, |account| Visitor::Known(principal(account))))
     }
 
     /// The same for a request that may write: notes that the sign-in is in use.
     pub async fn active_visitor(&self, headers: &HeaderMap) -> Result<Visitor, Fault> {
         let Some(token) = self.cookies.sign_in(headers) else { return Ok(Visitor::Nobody) };
-        let now = self.clock.now_ms();
+        let now = self.clock.unix_ms();
         let Some(account) = accounts::by_sign_in(&self.db, token.hash(), now).await? else {
             return Ok(Visitor::Stale);
         };
@@ -129,7 +129,7 @@ impl Accounts {
     /// Makes a guest with a friendly name; the secret is for his browser alone.
     pub async fn make_guest(&self) -> Result<(Principal, SignInToken), Fault> {
         let mut chance = SystemChance;
-        let now = self.clock.now_ms();
+        let now = self.clock.unix_ms();
         let token = SignInToken::make(&mut chance);
         let user = UserRecord {
             id: UserId::make(now, chance.id_bytes()),

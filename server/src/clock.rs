@@ -1,15 +1,23 @@
 //! Time and chance, which come in by the door so that a test can hold them.
 //!
-//! Everything that needs the time of day or a random byte is handed a `Clock` or a `Chance` by the
-//! assembly. Their law: time is for showing and for expiry, it orders nothing; whoever decides
-//! (session, room, outlet, judge) is handed values, never these traits' real kinds.
+//! Everything that needs the time or a random byte is handed a `Clock` or a `Chance` by the assembly.
+//! Their law: the time of day is for storing, showing and expiry, and orders nothing; how long
+//! something took or waits is counted in ticks, so that setting the clock ends nobody's connection;
+//! whoever decides (session, room, outlet, judge) is handed values, never these traits' real kinds.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Where the time of day comes from.
+/// What ticks are counted from.
+static FIRST_TICK: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Where time comes from.
 pub trait Clock: Send + Sync + 'static {
-    /// Unix time in milliseconds.
-    fn now_ms(&self) -> i64;
+    /// The time of day: Unix time in milliseconds, which an operator may set.
+    fn unix_ms(&self) -> i64;
+
+    /// Milliseconds since some moment of this process. They never go back and never leap.
+    fn ticks_ms(&self) -> i64;
 }
 
 /// Where random bytes come from.
@@ -48,9 +56,13 @@ pub trait Chance: Send + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    fn now_ms(&self) -> i64 {
+    fn unix_ms(&self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn ticks_ms(&self) -> i64 {
+        i64::try_from(FIRST_TICK.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 }
 

@@ -32,7 +32,7 @@ struct Shared {
     connections: Mutex<Connections>,
     /// How many connections ended by each close code.
     ended: Mutex<BTreeMap<u16, u64>>,
-    /// When the last connection came or went.
+    /// When the last connection came or went, in ticks.
     changed_at: AtomicI64,
     stopping: watch::Sender<bool>,
 }
@@ -67,7 +67,7 @@ impl Hub {
             next: AtomicU64::new(1),
             connections: Mutex::default(),
             ended: Mutex::default(),
-            changed_at: AtomicI64::new(clock.now_ms()),
+            changed_at: AtomicI64::new(clock.ticks_ms()),
             clock,
             stopping: watch::Sender::new(false),
         }))
@@ -106,7 +106,8 @@ impl Hub {
     /// For how many milliseconds nobody has been connected; 0 while somebody is.
     #[must_use]
     pub fn idle_ms(&self) -> i64 {
-        let idle = self.0.clock.now_ms().saturating_sub(self.0.changed_at.load(Ordering::Relaxed));
+        let idle =
+            self.0.clock.ticks_ms().saturating_sub(self.0.changed_at.load(Ordering::Relaxed));
         if self.count() == 0 { idle.max(0) } else { 0 }
     }
 
@@ -161,7 +162,7 @@ impl Hub {
             .map(|(_, connection)| connection.outlet.clone())
             .collect();
         for outlet in meant {
-            outlet.close(code, self.0.clock.now_ms());
+            outlet.close(code, self.0.clock.ticks_ms());
         }
     }
 
@@ -193,7 +194,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut connections = self.hub.connections();
-        self.hub.0.changed_at.store(self.hub.0.clock.now_ms(), Ordering::Relaxed);
+        self.hub.0.changed_at.store(self.hub.0.clock.ticks_ms(), Ordering::Relaxed);
         let left = connections.remove(&(self.user, self.socket));
         if let Some(code) = left.and_then(|connection| connection.outlet.closing()) {
             let mut ended = self.hub.0.ended.lock().unwrap_or_else(PoisonError::into_inner);

@@ -49,7 +49,7 @@ struct House {
     clock: Arc<dyn Clock>,
     limits: Arc<Limits>,
     logs: Mutex<BTreeMap<LogId, LogHandle>>,
-    /// When all tails were last looked at together.
+    /// When all tails were last looked at together, in ticks.
     tended_at: AtomicI64,
     rates: Mutex<BTreeMap<UserId, SharedRates>>,
 }
@@ -120,7 +120,7 @@ impl Rooms {
     }
 
     fn now(&self) -> i64 {
-        self.0.clock.now_ms()
+        self.0.clock.ticks_ms()
     }
 
     async fn head_of(&self, log: LogId) -> Result<u64, Unavailable> {

@@ -75,8 +75,13 @@ pub enum Input {
         /// The kind it named; 0 where it could not be read.
         kind: u16,
     },
-    /// The answer to `Output::Arrive`; nothing where the account is gone.
-    Arrived(Option<Box<Arrival>>),
+    /// The answer to `Output::Arrive`.
+    Arrived {
+        /// What the user finds; nothing where the account is gone.
+        arrival: Option<Box<Arrival>>,
+        /// The time of day, for `Welcome`: all other times here are ticks.
+        server_time: i64,
+    },
     /// The answer to `Output::Act`.
     Replied(Ticket, Reply),
     /// Another answer to `Output::Act`: the log did not take the op in.
@@ -246,7 +251,9 @@ impl Session {
                 self.heard_at = now;
                 self.bad_frame(fault, kind, out);
             }
-            Input::Arrived(arrival) => self.arrived(arrival, now, out),
+            Input::Arrived { arrival, server_time } => {
+                self.arrived(arrival, (server_time, now), out);
+            }
             Input::Replied(ticket, reply) => self.replied(ticket, reply, out),
             Input::TurnedAway(ticket, away) => self.turned_away(&ticket, away, out),
             Input::Stop => self.stop(out),
@@ -296,7 +303,12 @@ impl Session {
         }
     }
 
-    fn arrived(&mut self, arrival: Option<Box<Arrival>>, now: i64, out: &mut Vec<Output>) {
+    fn arrived(
+        &mut self,
+        arrival: Option<Box<Arrival>>,
+        (server_time, now): (i64, i64),
+        out: &mut Vec<Output>,
+    ) {
         let Stage::Arriving { device, cursor } = self.stage else { return };
         let Some(arrival) = arrival else { return self.close(CloseCode::SIGNED_OUT, out) };
         let Arrival { me, disabled, rooms, standing } = *arrival;
@@ -306,14 +318,14 @@ impl Session {
         self.stage = Stage::Open { device, name: me.name.clone() };
         let first_ping_ms = self.chance.below(PING_MS.unsigned_abs());
         self.ping_at = now.saturating_add_unsigned(first_ping_ms);
-        out.push(Output::Greet(self.greeting(me, rooms, now)));
+        out.push(Output::Greet(self.greeting(me, rooms, server_time)));
         out.push(Output::SubscribeOwn { standing, cursor });
         if self.is_stopping {
             self.say_drain(out);
         }
     }
 
-    fn greeting(&self, user: Me, rooms: Vec<RoomEntry>, now: i64) -> Vec<Event> {
+    fn greeting(&self, user: Me, rooms: Vec<RoomEntry>, server_time: i64) -> Vec<Event> {
         let mut pages = rooms.chunks(ROOMS_A_FRAME_MAX);
         let page = |entries: &[RoomEntry]| List::cut(entries.iter().cloned());
         let welcome = Welcome {
@@ -323,7 +335,7 @@ impl Session {
             ping_ms: u32::try_from(PING_MS).unwrap_or(u32::MAX),
             text_chars_max: self.terms.text_chars_max,
             window: u16::try_from(WINDOW_OPS).unwrap_or(u16::MAX),
-            server_time: now,
+            server_time,
             build: Text::cut(self.terms.build),
         };
         let mut greeting = vec![Event::Welcome(welcome)];

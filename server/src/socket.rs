@@ -29,7 +29,7 @@ pub struct Engine {
     pub hub: Hub,
     /// The store, for reading.
     pub history: Arc<dyn History>,
-    /// The time of day.
+    /// The time.
     pub clock: Arc<dyn Clock>,
     /// The settings.
     pub limits: Arc<Limits>,

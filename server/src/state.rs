@@ -109,7 +109,7 @@ async fn store(
         text_chars_max: settings.limits.text_chars,
         rooms_max: settings.limits.rooms_per_user,
     };
-    let now = clock.now_ms();
+    let now = clock.unix_ms();
     let history = SqlHistory::open(Arc::clone(&db), rules, &mut SystemChance, now).await;
     Ok((db, Arc::new(history.map_err(broken_store)?)))
 }

@@ -166,7 +166,7 @@ impl Task {
         if batch.is_empty() {
             return None;
         }
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.clock.unix_ms();
         let outcome = self.history.commit(&batch, &mut *self.chance, now_ms).await;
         let end = (outcome == Outcome::DiskBroken).then_some(WriterEnd::DiskBroken);
         for (work, outcome) in works.into_iter().zip(split(outcome, &counts)) {

@@ -188,7 +188,7 @@ fn bounded<const N: usize>(text: &str, chars_max: usize) -> Result<Text<N>, Refu
 /// The key of the form's act. A program that sends none gets a new one, and no protection.
 fn op_id(door: &Door, sent: &str) -> OpId {
     let sent = sent.parse().ok().filter(|op_id: &OpId| !op_id.is_nil());
-    sent.unwrap_or_else(|| OpId::make(door.engine.clock.now_ms(), SystemChance.id_bytes()))
+    sent.unwrap_or_else(|| OpId::make(door.engine.clock.unix_ms(), SystemChance.id_bytes()))
 }
 
 async fn room_of(door: &Door, key: &RoomKey) -> Result<Option<RoomId>, Response> {
@@ -224,7 +224,7 @@ async fn own(door: &Door, principal: &Principal, token: &str) -> Result<Fate, Re
     if !door.setup.is_open(token) {
         return Ok(Fate::Missing);
     }
-    let (user, now) = (principal.me().id, door.engine.clock.now_ms());
+    let (user, now) = (principal.me().id, door.engine.clock.unix_ms());
     let event = door.history.make_owner(user, &mut SystemChance, now).await.map_err(no_store)?;
     door.setup.close();
     let Some(event) = event else { return Ok(Fate::Missing) };

@@ -22,13 +22,13 @@ pub(super) async fn layer(
     next: Next,
 ) -> Response {
     let number = format!("{:016x}", SystemChance.number());
-    let started = clock.now_ms();
+    let started = clock.ticks_ms();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("(other)", MatchedPath::as_str);
     // What a request touched is behind locks that recover, and its transaction rolls back.
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let ms = clock.now_ms().saturating_sub(started);
+    let ms = clock.ticks_ms().saturating_sub(started);
     let Ok(response) = answered else {
         tracing::error!(request = number, %method, route, ms, "panicked");
         let body = format!("Internal error {number}.\n");

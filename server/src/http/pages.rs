@@ -124,7 +124,7 @@ pub(super) async fn draw(
     address: Option<&Address>,
     refused: Option<Refused>,
 ) -> Response {
-    let (now, mut chance) = (door.engine.clock.now_ms(), SystemChance);
+    let (now, mut chance) = (door.engine.clock.unix_ms(), SystemChance);
     let mut op_ids = FormOps::make(|| OpId::make(now, chance.id_bytes()));
     // Sent again under its own id, a form finds out whether it was done after all.
     if let Some(Refused { form, op_id, why: Why::Later(_), .. }) = &refused {

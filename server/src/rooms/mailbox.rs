@@ -28,7 +28,7 @@ pub struct Entry<R> {
     pub pending: Pending,
     /// The lane it was sent in; none for a form, which is a lane of its own.
     pub mark: Option<Mark>,
-    /// When it came in, in Unix milliseconds.
+    /// When it came in, in ticks.
     pub queued_at: i64,
     /// To whom the answer goes.
     pub reply: R,

@@ -53,7 +53,7 @@ pub struct LogHandle(Arc<Shared>);
 struct Shared {
     id: LogId,
     tail: SharedTail,
-    /// When the log last spoke, in Unix milliseconds.
+    /// When the log last spoke, in ticks.
     spoken_at: AtomicI64,
     inbox: Mutex<Inbox>,
     /// Rung when the inbox has something.
@@ -109,7 +109,7 @@ impl LogHandle {
         self.0.tail.clone()
     }
 
-    /// When the log last spoke, in Unix milliseconds, and its tail.
+    /// When the log last spoke, in ticks, and its tail.
     pub(super) fn last_words(&self) -> (i64, SharedTail) {
         (self.0.spoken_at.load(Ordering::Relaxed), self.tail())
     }

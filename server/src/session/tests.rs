@@ -79,7 +79,7 @@ impl World {
     fn greeted() -> Self {
         let mut world = Self::opened();
         world.command(hello(1));
-        world.step(Input::Arrived(Some(arrival(1))));
+        world.step(Input::Arrived { arrival: Some(arrival(1)), server_time: 0 });
         world
     }
 
@@ -145,7 +145,7 @@ fn who_says_no_hello_in_five_seconds_is_closed() {
 fn rooms_come_fifty_a_frame_and_the_last_says_so() {
     let mut world = World::opened();
     world.command(hello(1));
-    let out = world.step(Input::Arrived(Some(arrival(120))));
+    let out = world.step(Input::Arrived { arrival: Some(arrival(120)), server_time: 0 });
     let Some(Output::Greet(greeting)) = out.first() else { panic!("{out:?}") };
     let more: Vec<_> = greeting
         .iter()

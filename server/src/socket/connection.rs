@@ -46,11 +46,11 @@ pub(super) async fn run(engine: Engine, caller: Caller, held: Held, socket: WebS
     // The place is kept to the last byte: a stopping server waits for it.
     let _place = match (is_spoken, place) {
         (false, _) => {
-            outlet.close(CloseCode::VERSION, clock.now_ms());
+            outlet.close(CloseCode::VERSION, clock.ticks_ms());
             None
         }
         (true, Err(_)) => {
-            outlet.close(CloseCode::TOO_MANY_SOCKETS, clock.now_ms());
+            outlet.close(CloseCode::TOO_MANY_SOCKETS, clock.ticks_ms());
             None
         }
         (true, Ok(place)) => {
@@ -74,7 +74,7 @@ struct End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.outlet.close(CloseCode::INTERNAL, self.clock.now_ms());
+        self.outlet.close(CloseCode::INTERNAL, self.clock.ticks_ms());
     }
 }
 
@@ -87,7 +87,7 @@ async fn linger(
     clock: &dyn Clock,
 ) {
     // A task that ends without a code (the client went) closes too: that drops the slots.
-    outlet.close(CloseCode::GOING_AWAY, clock.now_ms());
+    outlet.close(CloseCode::GOING_AWAY, clock.ticks_ms());
     if timeout(LINGER, writing.pump(outlet, clock)).await.is_ok() {
         let _ = timeout(LINGER, reading.discard()).await;
     }
@@ -131,7 +131,7 @@ impl Connection {
             build: env!("CARGO_PKG_VERSION"),
             seed: outlet.socket().0,
         };
-        let session = Session::new(terms, engine.clock.now_ms());
+        let session = Session::new(terms, engine.clock.ticks_ms());
         let stopping = engine.hub.stopping();
         let (answers, fetches) = (FuturesUnordered::new(), FuturesUnordered::new());
         Self { engine, caller, outlet, session, place, held, stopping, answers, fetches }
@@ -249,7 +249,10 @@ impl Connection {
 
     async fn arrive(&mut self, cursor: Option<Cursor>) -> Option<Input> {
         match patiently(self.engine.history.arrival(self.caller.user, cursor)).await {
-            Ok(arrival) => Some(Input::Arrived(arrival.map(Box::new))),
+            Ok(arrival) => {
+                let (arrival, server_time) = (arrival.map(Box::new), self.engine.clock.unix_ms());
+                Some(Input::Arrived { arrival, server_time })
+            }
             Err(fault) => {
                 self.unavailable(&fault);
                 None
@@ -349,7 +352,7 @@ impl Connection {
     }
 
     fn now(&self) -> i64 {
-        self.engine.clock.now_ms()
+        self.engine.clock.ticks_ms()
     }
 
     fn log_end(&self) {

@@ -134,7 +134,7 @@ impl Writing {
             if self.carry().await.is_err() {
                 return;
             }
-            outlet.step(Input::Writable, clock.now_ms());
+            outlet.step(Input::Writable, clock.ticks_ms());
             self.carried = std::mem::take(&mut *self.pipe.waiting());
             if self.carried.is_empty() {
                 if outlet.ask(Outlet::is_dead).unwrap_or(true) {

@@ -2,6 +2,7 @@
 //!
 //! Its law: as `main.rs` says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::act::{Act, Post};
@@ -13,7 +14,7 @@ use server::history::memory::Mishap;
 use server::history::{Pending, Verdict};
 
 use crate::client::Client;
-use crate::world::{World, caller};
+use crate::world::{Leaping, World, caller};
 
 #[tokio::test]
 async fn two_clients_talk() {
@@ -207,4 +208,19 @@ async fn a_drain_is_announced_finishes_what_was_taken_and_closes() {
     drop(ada);
     drained.await.unwrap();
     assert_eq!(world.engine.hub.count(), 0);
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_leaps_ends_no_connection() {
+    let world = World::in_memory_by(Arc::new(Leaping::default())).await;
+    let (mut ada, mut bob) =
+        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    let lobby = ada.lobby();
+    ada.snapshot(lobby).await;
+    for number in 0..20 {
+        let text = number.to_string();
+        let op = bob.post(lobby, &text).await;
+        bob.accepted(op).await;
+        assert_eq!(ada.texts(lobby, 1).await, [text]);
+    }
 }

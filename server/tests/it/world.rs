@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -67,6 +68,20 @@ fn rules(limits: &Limits) -> Rules {
     Rules { text_chars_max: limits.text_chars, rooms_max: limits.rooms_per_user }
 }
 
+/// A clock whose time of day leaps by a minute whenever somebody looks.
+#[derive(Default)]
+pub(crate) struct Leaping(AtomicI64);
+
+impl Clock for Leaping {
+    fn unix_ms(&self) -> i64 {
+        SystemClock.unix_ms() + self.0.fetch_add(60_000, Ordering::Relaxed)
+    }
+
+    fn ticks_ms(&self) -> i64 {
+        SystemClock.ticks_ms()
+    }
+}
+
 /// The caller that this name stands for, the same in every world.
 pub(crate) fn caller(name: &str) -> Caller {
     let sign_in = SignInHash::of(name.as_bytes());
@@ -82,11 +97,20 @@ impl World {
 
     /// A server over memory with these limits.
     pub(crate) async fn in_memory_with(limits: Limits) -> Self {
-        let now = SystemClock.now_ms();
+        Self::of(limits, Arc::new(SystemClock)).await
+    }
+
+    /// A server over memory that goes by this clock.
+    pub(crate) async fn in_memory_by(clock: Arc<dyn Clock>) -> Self {
+        Self::of(wide_limits(), clock).await
+    }
+
+    async fn of(limits: Limits, clock: Arc<dyn Clock>) -> Self {
+        let now = clock.unix_ms();
         let memory = Arc::new(MemoryHistory::new(rules(&limits), &mut SeededChance::new(1), now));
         let accounts = Accounts::Memory(Arc::clone(&memory));
         let history: Arc<dyn History> = memory.clone();
-        Self::start(runtime(), history, Some(memory), accounts, limits).await
+        Self::start(runtime(), (history, Some(memory), accounts), limits, clock).await
     }
 
     /// A server over the database in this folder.
@@ -95,22 +119,21 @@ impl World {
         let (runtime, folder, rules) = (runtime(), folder.to_owned(), rules(&limits));
         let opened = runtime.spawn(async move {
             let db = Arc::new(open(&folder).await);
-            let (chance, now) = (&mut SystemChance, SystemClock.now_ms());
+            let (chance, now) = (&mut SystemChance, SystemClock.unix_ms());
             let history = SqlHistory::open(Arc::clone(&db), rules, chance, now).await.unwrap();
             (db, history)
         });
         let (db, history) = opened.await.unwrap();
-        Self::start(runtime, Arc::new(history), None, Accounts::Database(db), limits).await
+        let store: (Arc<dyn History>, _, _) = (Arc::new(history), None, Accounts::Database(db));
+        Self::start(runtime, store, limits, Arc::new(SystemClock)).await
     }
 
     async fn start(
         runtime: Runtime,
-        history: Arc<dyn History>,
-        memory: Option<Arc<MemoryHistory>>,
-        accounts: Accounts,
+        (history, memory, accounts): (Arc<dyn History>, Option<Arc<MemoryHistory>>, Accounts),
         limits: Limits,
+        clock: Arc<dyn Clock>,
     ) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let limits = Arc::new(limits);
         let started = runtime.spawn(async move {
             let (chance, written) = (Box::new(SystemChance), Arc::clone(&history));
@@ -132,7 +155,7 @@ impl World {
     /// Makes the account that this name stands for, unless it is there.
     pub(crate) async fn account(&self, name: &str) -> UserId {
         let Caller { user, sign_in } = caller(name);
-        let now = self.engine.clock.now_ms();
+        let now = self.engine.clock.unix_ms();
         let account = Account {
             user: UserRecord {
                 id: user,

@@ -120,7 +120,8 @@ impl House {
         if let Some(connection) = self.connections.get_mut(&socket) {
             connection.paused = false;
         }
-        self.step_session(socket, session::Input::Arrived(arrival.map(Box::new)), now);
+        let (arrival, server_time) = (arrival.map(Box::new), unix(now));
+        self.step_session(socket, session::Input::Arrived { arrival, server_time }, now);
     }
 
     pub(super) fn stand(&mut self, socket: SocketId, asked: Asked, now: u64, links: &mut Links) {
