@@ -84,4 +84,6 @@ pub struct History {
     pub room: RoomId,
     /// Only messages with a lower number than this.
     pub before: u64,
+    /// At most so many, and at least one; the server may have a lower bound of its own.
+    pub count: u16,
 }

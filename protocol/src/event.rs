@@ -121,6 +121,11 @@ pub enum GoneReason {
     Ended,
     /// He asked for it.
     Asked,
+    /// The connection is told of as many rooms as it may be.
+    TooManyRooms {
+        /// How many that are.
+        rooms_max: u32,
+    },
 }
 
 /// A subscription is over; nothing follows under its number.

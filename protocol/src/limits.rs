@@ -47,16 +47,16 @@ pub const OUTBOX_DAYS_MAX: i64 = 7;
 
 /// Events of one page of a replay.
 pub const PAGE_EVENTS_MAX: usize = 100;
-/// Messages of a snapshot and of one page of history.
+/// Messages of a snapshot, and of the pages of history that this project's client asks for.
 pub const SNAPSHOT_MESSAGES_MAX: usize = 50;
-/// Bytes of a snapshot's messages; at least one message is in it whatever its size.
+/// Messages of one page of history, whatever the setting for it is.
+pub const HISTORY_MESSAGES_MAX: usize = 100;
+/// Bytes of the messages of a snapshot or page; at least one is in it whatever its size.
 pub const SNAPSHOT_BYTES_MAX: usize = 96 * 1024;
 /// Events that a subscription may be behind before it is told to start fresh.
 pub const REPLAY_EVENTS_MAX: u64 = 5_000;
 /// Rooms in one `Welcome` or `Rooms` frame.
 pub const ROOMS_A_FRAME_MAX: usize = 50;
-/// Rooms that one connection may be subscribed to.
-pub const ROOMS_PER_SOCKET_MAX: usize = 200;
 /// Positions that one `Ping` carries.
 pub const PING_POSITIONS_MAX: usize = 64;
 /// People that one `Typists` frame names.

@@ -7,7 +7,7 @@ use bincode::{Decode, Encode};
 use crate::bounded::{List, Text};
 use crate::ids::{EventId, OpId, RoomId, UserId};
 use crate::limits::{
-    KEY_CHARS_MAX, NAME_CHARS_MAX, ROOM_NAME_CHARS_MAX, SNAPSHOT_MESSAGES_MAX, TEXT_BYTES_MAX,
+    HISTORY_MESSAGES_MAX, KEY_CHARS_MAX, NAME_CHARS_MAX, ROOM_NAME_CHARS_MAX, TEXT_BYTES_MAX,
     TOPIC_CHARS_MAX,
 };
 
@@ -22,7 +22,7 @@ pub type RoomKey = Text<{ 4 * KEY_CHARS_MAX }>;
 /// What a room is about.
 pub type Topic = Text<{ 4 * TOPIC_CHARS_MAX }>;
 /// Messages of one snapshot or page of history, oldest first.
-pub type Messages = List<Message, SNAPSHOT_MESSAGES_MAX>;
+pub type Messages = List<Message, HISTORY_MESSAGES_MAX>;
 
 /// What an account may do on this server; a later one may all that an earlier one may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]

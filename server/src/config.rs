@@ -148,6 +148,12 @@ limits! {
             "limits-sockets-per-address", "WASMCHANNEL_LIMITS_SOCKETS_PER_ADDRESS";
         /// Sockets of this server
         sockets = 10_000 in 1.., "limits-sockets", "WASMCHANNEL_LIMITS_SOCKETS";
+        /// Rooms that one socket may be told of
+        rooms_per_socket = 200 in 1..,
+            "limits-rooms-per-socket", "WASMCHANNEL_LIMITS_ROOMS_PER_SOCKET";
+        /// Messages of one page of history, 1 to 100; never more than 96 KiB
+        history_messages = 100 in 1..=100,
+            "limits-history-messages", "WASMCHANNEL_LIMITS_HISTORY_MESSAGES";
         /// Bytes of a request's body
         body_bytes = 65_536 in 1_024.., "limits-body-bytes", "WASMCHANNEL_LIMITS_BODY_BYTES";
         /// Milliseconds in which a request's head, and then its body, must have come
@@ -166,6 +172,12 @@ limits! {
         /// Rooms that one user makes
         rooms_made_per_user = Rate::per_hour(10, 10),
             "limits-rooms-made-per-user", "WASMCHANNEL_LIMITS_ROOMS_MADE_PER_USER";
+        /// Frames that are read of one socket; what comes faster waits unread
+        frames_per_socket = Rate::per_second(20, 400),
+            "limits-frames-per-socket", "WASMCHANNEL_LIMITS_FRAMES_PER_SOCKET";
+        /// Signs that somebody types, of one socket; what comes faster is dropped
+        typing_per_socket = Rate::per_minute(20, 5),
+            "limits-typing-per-socket", "WASMCHANNEL_LIMITS_TYPING_PER_SOCKET";
         /// Guests made for one address
         guests_per_address = Rate::per_minute(60, 300),
             "limits-guests-per-address", "WASMCHANNEL_LIMITS_GUESTS_PER_ADDRESS";

@@ -70,12 +70,13 @@ pub trait History: Send + Sync + 'static {
     /// `None` reads as somebody who is not signed in.
     fn snapshot(&self, reader: Option<UserId>, room: RoomId) -> Read<'_, Option<RoomView>>;
 
-    /// The messages just before number `before`; nothing as with `snapshot`.
+    /// The messages just before number `before`, at most `count`; nothing as with `snapshot`.
     fn older(
         &self,
         reader: Option<UserId>,
         room: RoomId,
         before: u64,
+        count: usize,
     ) -> Read<'_, Option<OlderMessages>>;
 
     /// Where these logs end; logs that do not exist are left out.
@@ -141,7 +142,8 @@ impl Pending {
 pub enum Verdict {
     /// Stored, now or before: every acceptance of one op is equal.
     Accepted(Accepted),
-    /// Will not be done; stored too, but for `OpIdReused` and the answers to `check_only`.
+    /// Will not be done; stored too, but for `OpIdReused`, the answers to `check_only`, and what is
+    /// for a room that never was.
     Refused(Refused),
     /// Was not done this time; nothing is stored of it.
     Retry(RetryReason),

@@ -12,9 +12,9 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes};
 use protocol::bounded::List;
 use protocol::close::CloseCode;
-use protocol::event::{Event, Ping};
+use protocol::event::{Event, GoneReason, Ping};
 use protocol::ids::{LogId, UserId};
-use protocol::limits::{PING_POSITIONS_MAX, ROOMS_PER_SOCKET_MAX};
+use protocol::limits::PING_POSITIONS_MAX;
 
 pub mod chunk;
 mod exchange;
@@ -36,6 +36,8 @@ pub const STUCK_MS: i64 = 10_000;
 pub const LINGER_MS: i64 = 1_000;
 /// Pages and snapshots that may be on their way from the store or wait to be written.
 const FETCHED_MAX: usize = 2;
+/// Subscriptions that are over already and wait for the turn in which they say so.
+const OVER_MAX: usize = 256;
 /// Slots that are fed by pages at once; the others wait.
 const PAGED_MAX: usize = 4;
 
@@ -53,6 +55,8 @@ enum Flow {
 /// The speaking side of one connection.
 pub struct Outlet {
     user: UserId,
+    /// Rooms that it may be told of.
+    rooms_max: u32,
     flow: Flow,
     /// What is left of the one message that is begun.
     rest: Bytes,
@@ -68,11 +72,12 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    /// An outlet of this user's connection, with nothing to say.
+    /// An outlet of this user's connection, with nothing to say, that takes so many rooms.
     #[must_use]
-    pub const fn new(user: UserId) -> Self {
+    pub const fn new(user: UserId, rooms_max: u32) -> Self {
         Self {
             user,
+            rooms_max,
             flow: Flow::Free,
             rest: Bytes::new(),
             answers: VecDeque::new(),
@@ -95,7 +100,9 @@ impl Outlet {
             _ if self.is_closing() => {}
             Input::Greet(frames) => self.greet(frames, now, sink, out),
             Input::Subscribe(subscription) => self.subscribe(subscription, now, out),
-            Input::Refuse { log, sub } => self.place(Slot::refused(log, sub), now, out),
+            Input::Refuse { log, sub } => {
+                self.place(Slot::refused((log, sub), GoneReason::NotMember), now, out);
+            }
             Input::Unsubscribe(sub) => self.change(sub, Slot::asked_to_end, now, out),
             Input::PageAck(sub) => self.change(sub, Slot::acknowledged, now, out),
             Input::Fetched { log, sub, fetched } => self.fetched((log, sub), fetched, now, out),
@@ -156,16 +163,24 @@ impl Outlet {
 
     fn subscribe(&mut self, subscription: Subscription, now: i64, out: &mut Vec<Output>) {
         let Subscription { log, sub, born, begin, ring, seat } = subscription;
-        self.place(Slot::fed((log, sub), born, begin, ring, seat), now, out);
+        let others = self.slots.iter().filter(|slot| slot.is_fed() && slot.log != log).count();
+        // The user's own log is one slot more, and comes first.
+        let rooms_max = self.rooms_max;
+        let slot = if others > usize::try_from(rooms_max).unwrap_or(usize::MAX) {
+            Slot::refused((log, sub), GoneReason::TooManyRooms { rooms_max })
+        } else {
+            Slot::fed((log, sub), born, begin, ring, seat)
+        };
+        self.place(slot, now, out);
     }
 
     /// A slot takes the place of the log's older one, its `Gone` included.
     fn place(&mut self, slot: Slot, now: i64, out: &mut Vec<Output>) {
-        // The user's own log is one slot more.
-        let is_full = self.slots.len() > ROOMS_PER_SOCKET_MAX;
+        let over = self.slots.iter().filter(|slot| !slot.is_fed()).count();
         match self.slots.iter_mut().find(|older| older.log == slot.log) {
             Some(older) => *older = slot,
-            None if is_full => return self.close(CloseCode::POLICY, now, out),
+            // A client that asks on and on and reads no answer.
+            None if over >= OVER_MAX => return self.close(CloseCode::SLOW, now, out),
             None => self.slots.push(slot),
         }
         self.start_draining(now, out);

@@ -7,15 +7,20 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use protocol::act::{Act, Enter};
 use protocol::change::Envelope;
+use protocol::event::Refused;
 use protocol::ids::{LogId, UserId};
-use protocol::refusal::RetryReason;
+use protocol::refusal::{Refusal, RetryReason};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::history::writer::Writer;
-use crate::history::{Head, History, Later, Outcome, Pending, Unavailable, Verdict};
+use crate::history::{Head, History, Later, Outcome, Pending, Read, Unavailable, Verdict};
 
 pub mod key;
 pub mod lane;
@@ -28,14 +33,19 @@ pub mod task;
 pub mod typing;
 pub mod words;
 
+use lane::Mark;
 use rates::{Bucket, Rates, SharedRates};
 use room::Reply;
-use task::{LogHandle, Task};
+use task::{LogHandle, Task, TurnedAway};
 
 /// Bytes that all tails hold together.
 const TAILS_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Milliseconds between two looks at all tails.
 const TEND_MS: i64 = 1_000;
+/// How long the store may take to say what is there before an op is turned away.
+const STORE_PATIENCE: Duration = Duration::from_secs(3);
+/// When an op is sent again that the store's silence turned away, in milliseconds.
+const STORE_WAIT_MS: u32 = 1_000;
 /// Users whose rates are kept before those at rest are looked for.
 const RATES_KEPT: usize = 1_024;
 
@@ -74,8 +84,7 @@ impl Rooms {
         if !pending.check_only && self.rates(pending.author).take(&pending.op.act, now).is_err() {
             return Verdict::Retry(RetryReason::Rate);
         }
-        let log = self.log(pending.lane());
-        match log.act(pending, None, now).await {
+        match self.take_in(pending, None).await {
             Ok(answer) => match answer.await {
                 Ok(Reply::Verdict(verdict)) => verdict,
                 Ok(Reply::Void | Reply::Unknown) | Err(_) => {
@@ -84,6 +93,50 @@ impl Rooms {
             },
             Err(away) => Verdict::Retry(away.reason),
         }
+    }
+
+    /// Takes an op in, whose answer comes later. Who names a key of no room makes one, by the rate
+    /// of those; what is for a room that does not exist is refused without starting a task for it.
+    pub async fn take_in(
+        &self,
+        pending: Pending,
+        mark: Option<Mark>,
+    ) -> Result<oneshot::Receiver<Reply>, TurnedAway> {
+        if self.makes_a_room(&pending).await? {
+            let turned_away =
+                |retry_after_ms| TurnedAway { reason: RetryReason::Rate, retry_after_ms };
+            self.rates(pending.author).make(self.now()).map_err(turned_away)?;
+        }
+        if !self.exists(pending.lane()).await? {
+            let (reply, answer) = oneshot::channel();
+            // Who asked waits for it right here; the server makes the ids of rooms, so a later copy
+            // finds none either, and nothing has to be stored.
+            let _ = reply.send(Reply::Verdict(no_such_room(&pending)));
+            return Ok(answer);
+        }
+        self.log(pending.lane()).act(pending, mark, self.now()).await
+    }
+
+    async fn makes_a_room(&self, pending: &Pending) -> Result<bool, TurnedAway> {
+        let Act::Enter(Enter { key }) = &pending.op.act else { return Ok(false) };
+        let Some(key) = key::canonical(key).filter(|_| !pending.check_only) else {
+            return Ok(false);
+        };
+        Ok(in_time(self.0.history.room_by_key(&key)).await?.is_none())
+    }
+
+    async fn exists(&self, log: LogId) -> Result<bool, TurnedAway> {
+        // An account has its log; a log with a task was there when that began.
+        if log.room().is_none() || self.logs().contains_key(&log) {
+            return Ok(true);
+        }
+        Ok(!in_time(self.0.history.heads(&[log])).await?.is_empty())
+    }
+
+    /// How many logs have a task.
+    #[must_use]
+    pub fn open_count(&self) -> usize {
+        self.logs().len()
     }
 
     /// The handle of a log, whose task is started if it has none.
@@ -185,4 +238,20 @@ impl Rooms {
         // Every change of the map is one call that cannot panic half-way.
         self.0.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a read gives; an op whose room cannot be looked up in time is turned away.
+async fn in_time<T>(read: Read<'_, T>) -> Result<T, TurnedAway> {
+    let fault = match timeout(STORE_PATIENCE, read).await {
+        Ok(Ok(found)) => return Ok(found),
+        Ok(Err(fault)) => fault,
+        Err(_) => Unavailable(format!("no answer in {STORE_PATIENCE:?}")),
+    };
+    tracing::warn!(%fault, "an op is turned away");
+    Err(TurnedAway { reason: RetryReason::Unavailable, retry_after_ms: STORE_WAIT_MS })
+}
+
+fn no_such_room(pending: &Pending) -> Verdict {
+    let refusal = if pending.check_only { Refusal::Unknown } else { Refusal::NotMember };
+    Verdict::Refused(Refused { op_id: pending.op.op_id, refusal })
 }

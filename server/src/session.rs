@@ -3,7 +3,7 @@
 //! A plain struct with `step(input, now) -> outputs`; the connection's task (`socket/connection.rs`)
 //! carries them out, the simulation steps it bare (see `Session`). `session/handle.rs` is its table
 //! of verbs. Its law: `Hello` comes first and once, every op gets at most one answer, an op of a
-//! void generation gets none, and whatever is too much is answered or cut, never queued.
+//! void generation gets none, and whatever is too much is answered, left unread or cut, never queued.
 
 use std::collections::BTreeMap;
 
@@ -34,8 +34,6 @@ pub mod reading;
 const LANES_MAX: usize = 1_024;
 /// Refusals for sending too fast that a client may ignore before it is closed.
 const IGNORED_MAX: u32 = 3;
-/// Signs of typing that a connection may send.
-const TYPING_RATE: Rate = Rate::per_second(2, 10);
 /// Milliseconds over which the clients of a stopping server come back.
 const DRAIN_SPREAD_MS: u64 = 2_000;
 
@@ -57,6 +55,10 @@ pub struct Terms {
     pub rates: SharedRates,
     /// Characters that a message may have.
     pub text_chars_max: u32,
+    /// How fast its frames are read.
+    pub frames: Rate,
+    /// How often it may say that its user types.
+    pub typing: Rate,
     /// Which build answers.
     pub build: &'static str,
     /// What its random delays come from; no secret.
@@ -210,7 +212,12 @@ pub struct Session {
     last_sub: u32,
     unanswered: usize,
     lanes: BTreeMap<LogId, OpenLane>,
+    frames: Bucket,
+    /// Frames came too fast: none is taken before this time.
+    rests_until: Option<i64>,
     typing: Bucket,
+    /// Where the user types, as the others were told.
+    types_in: Option<RoomId>,
     is_stopping: bool,
     chance: SeededChance,
 }
@@ -220,6 +227,7 @@ impl Session {
     #[must_use]
     pub fn new(terms: Terms, now: i64) -> Self {
         let chance = SeededChance::new(terms.seed);
+        let (frames, typing) = (Bucket::new(&terms.frames), Bucket::new(&terms.typing));
         Self {
             terms,
             stage: Stage::Opened,
@@ -231,7 +239,10 @@ impl Session {
             last_sub: 0,
             unanswered: 0,
             lanes: BTreeMap::new(),
-            typing: Bucket::new(&TYPING_RATE),
+            frames,
+            rests_until: None,
+            typing,
+            types_in: None,
             is_stopping: false,
             chance,
         }
@@ -244,11 +255,11 @@ impl Session {
         }
         match input {
             Input::Command(command) => {
-                self.heard_at = now;
+                self.heard(now);
                 self.handle(command, now, out);
             }
             Input::Faulty { fault, kind } => {
-                self.heard_at = now;
+                self.heard(now);
                 self.bad_frame(fault, kind, out);
             }
             Input::Arrived { arrival, server_time } => {
@@ -261,10 +272,13 @@ impl Session {
         }
     }
 
-    /// Whether the next command may come: the window is open and nothing is awaited first.
+    /// Whether the next command may come: the window is open, nothing is awaited first, and the one
+    /// before did not come too fast.
     #[must_use]
     pub const fn is_ready(&self) -> bool {
-        self.unanswered < WINDOW_OPS && matches!(self.stage, Stage::Opened | Stage::Open { .. })
+        self.unanswered < WINDOW_OPS
+            && self.rests_until.is_none()
+            && matches!(self.stage, Stage::Opened | Stage::Open { .. })
     }
 
     /// Ops that wait for their answer.
@@ -281,10 +295,18 @@ impl Session {
                 Some(self.opened_at.saturating_add(WELCOME_MS_MAX))
             }
             Stage::Open { .. } => {
-                Some(self.ping_at.min(self.heard_at.saturating_add(CLIENT_SILENCE_MS_MAX)))
+                let silent_at = self.heard_at.saturating_add(CLIENT_SILENCE_MS_MAX);
+                let rested_at = self.rests_until.unwrap_or(i64::MAX);
+                Some(self.ping_at.min(silent_at).min(rested_at))
             }
             Stage::Closed => None,
         }
+    }
+
+    /// A frame came; what is more than its rate is paid for by not reading on for a while.
+    fn heard(&mut self, now: i64) {
+        self.heard_at = now;
+        self.rests_until = self.frames.spend(now);
     }
 
     fn close(&mut self, code: CloseCode, out: &mut Vec<Output>) {
@@ -412,6 +434,7 @@ impl Session {
     }
 
     fn tick(&mut self, now: i64, out: &mut Vec<Output>) {
+        self.rests_until = self.rests_until.filter(|until| *until > now);
         match self.stage {
             Stage::Opened if now >= self.opened_at.saturating_add(WELCOME_MS_MAX) => {
                 self.close(CloseCode::NO_HELLO, out);

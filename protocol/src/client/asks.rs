@@ -10,6 +10,9 @@ use crate::command::{History, Typing};
 use crate::frame::{Act, Command};
 use crate::ids::{OpId, RoomId};
 
+/// Messages of a page that is asked for: as many as the first page shows.
+const OLDER_COUNT: u16 = 50;
+
 impl Client {
     pub(super) fn ask(&mut self, ask: Ask, turn: &mut Turn<'_>) {
         match ask {
@@ -82,7 +85,7 @@ impl Client {
         self.older_count = self.older_count.wrapping_add(1);
         let number = self.older_count;
         self.older.insert(number, Wanted { room, until: turn.now + OLDER_MS_MAX });
-        self.say(&Command::History(History { number, room, before }), turn);
+        self.say(&Command::History(History { number, room, before, count: OLDER_COUNT }), turn);
     }
 
     /// Gives up pages that did not come.

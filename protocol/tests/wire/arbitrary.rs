@@ -194,8 +194,10 @@ fn command(kind: Kind) -> BoxedStrategy<Command> {
         Kind::Typing => (room_id(), any::<bool>())
             .prop_map(|(room, active)| Command::Typing(Typing { room, active }))
             .boxed(),
-        Kind::History => (any::<u32>(), room_id(), number())
-            .prop_map(|(number, room, before)| Command::History(History { number, room, before }))
+        Kind::History => (any::<u32>(), room_id(), number(), any::<u16>())
+            .prop_map(|(number, room, before, count)| {
+                Command::History(History { number, room, before, count })
+            })
             .boxed(),
         other => panic!("{} has no strategy among the commands", other.name()),
     }
@@ -232,7 +234,12 @@ fn event(kind: Kind) -> BoxedStrategy<Event> {
             .boxed(),
         Kind::Logged => envelope().prop_map(|envelope| Event::Logged(Logged { envelope })).boxed(),
         Kind::Gone => {
-            let reasons = vec![GoneReason::NotMember, GoneReason::Ended, GoneReason::Asked];
+            let reasons = vec![
+                GoneReason::NotMember,
+                GoneReason::Ended,
+                GoneReason::Asked,
+                GoneReason::TooManyRooms { rooms_max: 300 },
+            ];
             (any::<u32>(), room_id(), prop::sample::select(reasons))
                 .prop_map(|(sub, room, reason)| Event::Gone(Gone { sub, room, reason }))
                 .boxed()

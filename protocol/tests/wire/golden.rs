@@ -128,7 +128,7 @@ fn the_variants_of_every_enumeration_keep_their_numbers() {
     numbers_hold!(Rank { 0 Guest, 1 User, 2 Admin, 3 Owner, });
     numbers_hold!(Role { 0 Member, 1 Moderator, 2 Owner, });
     numbers_hold!(ResetReason { 0 FirstLoad, 1 Diverged, 2 TooOld, });
-    numbers_hold!(GoneReason { 0 NotMember, 1 Ended, 2 Asked, });
+    numbers_hold!(GoneReason { 0 NotMember, 1 Ended, 2 Asked, 3 TooManyRooms { rooms_max: 9 }, });
     numbers_hold!(RetryReason { 0 Busy, 1 Rate, 2 Unavailable, 3 DiskFull, 4 Draining, });
     numbers_hold!(Refusal {
         0 Empty,

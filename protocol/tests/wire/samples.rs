@@ -139,7 +139,9 @@ fn command(kind: Kind) -> Command {
         Kind::Pong => Command::Pong(Pong { number: 70_000 }),
         Kind::Probe => Command::Probe(Probe { number: 9 }),
         Kind::Typing => Command::Typing(Typing { room: ROOM, active: true }),
-        Kind::History => Command::History(History { number: 3, room: ROOM, before: 300 }),
+        Kind::History => {
+            Command::History(History { number: 3, room: ROOM, before: 300, count: 50 })
+        }
         other => panic!("{} has no sample among the commands", other.name()),
     }
 }

@@ -26,7 +26,7 @@ use crate::history::facts::Facts;
 use crate::history::judge::{Judge, Rules};
 use crate::history::{
     Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard, RoomView,
-    Standing, views,
+    Standing, Unavailable, views,
 };
 
 /// What happens to a commit that does not simply succeed.
@@ -44,6 +44,7 @@ pub enum Mishap {
 struct State {
     tables: Tables,
     mishap: Option<Mishap>,
+    is_silent: bool,
 }
 
 /// History over maps.
@@ -60,7 +61,7 @@ impl MemoryHistory {
         let mut judge = Judge::new(Facts::default(), rules, chance, now_ms);
         judge.lobby(Text::cut("Lobby"));
         tables.apply(judge.effects);
-        Self { state: Mutex::new(State { tables, mishap: None }), rules }
+        Self { state: Mutex::new(State { tables, ..State::default() }), rules }
     }
 
     /// Makes an account with its log, whose numbering has this epoch, and its first sign-in.
@@ -104,10 +105,25 @@ impl MemoryHistory {
         self.lock().mishap = mishap.into();
     }
 
+    /// Reads are answered no more, or again.
+    pub fn fall_silent(&self, is_silent: bool) {
+        self.lock().is_silent = is_silent;
+    }
+
+    fn read<T: Send + 'static>(&self, look: impl FnOnce(&Tables) -> T) -> Read<'_, T> {
+        let state = self.lock();
+        let read = if state.is_silent {
+            Err(Unavailable("told to be silent".to_owned()))
+        } else {
+            Ok(look(&state.tables))
+        };
+        Box::pin(ready(read))
+    }
+
     /// A backup of this moment.
     #[must_use]
     pub fn copy(&self) -> Self {
-        let state = State { tables: self.tables(), mishap: None };
+        let state = State { tables: self.tables(), ..State::default() };
         Self { state: Mutex::new(state), rules: self.rules }
     }
 
@@ -164,22 +180,23 @@ impl History for MemoryHistory {
         log: LogId,
         cursor: Option<Cursor>,
     ) -> Read<'_, Option<Standing>> {
-        Box::pin(ready(Ok(self.lock().tables.standing(user, log, cursor))))
+        self.read(|tables| tables.standing(user, log, cursor))
     }
 
     fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Read<'_, Option<Arrival>> {
-        Box::pin(ready(Ok(self.lock().tables.arrival(user, cursor))))
+        self.read(|tables| tables.arrival(user, cursor))
     }
 
     fn page(&self, log: LogId, after: u64) -> Read<'_, Vec<Envelope>> {
-        let tables = &self.lock().tables;
-        let range = tables.events.range((log, after.saturating_add(1))..=(log, u64::MAX));
-        let events = range.take(PAGE_EVENTS_MAX).map(|(_, event)| event.envelope.clone());
-        Box::pin(ready(Ok(views::page(events.collect()))))
+        self.read(|tables| {
+            let range = tables.events.range((log, after.saturating_add(1))..=(log, u64::MAX));
+            let events = range.take(PAGE_EVENTS_MAX).map(|(_, event)| event.envelope.clone());
+            views::page(events.collect())
+        })
     }
 
     fn snapshot(&self, reader: Option<UserId>, room: RoomId) -> Read<'_, Option<RoomView>> {
-        Box::pin(ready(Ok(self.lock().tables.snapshot(reader, room))))
+        self.read(|tables| tables.snapshot(reader, room))
     }
 
     fn older(
@@ -187,41 +204,43 @@ impl History for MemoryHistory {
         reader: Option<UserId>,
         room: RoomId,
         before: u64,
+        count: usize,
     ) -> Read<'_, Option<OlderMessages>> {
-        let tables = &self.lock().tables;
-        let found = tables.membership(reader, room).map(|_| tables.newest(room, before));
-        Box::pin(ready(Ok(found.map(views::older))))
+        self.read(|tables| {
+            tables.membership(reader, room)?;
+            Some(views::older(tables.newest(room, before, count.saturating_add(1)), count))
+        })
     }
 
     fn heads<'a>(&'a self, logs: &'a [LogId]) -> Read<'a, Vec<Head>> {
-        let tables = &self.lock().tables;
-        let mut heads: Vec<Head> = Vec::with_capacity(logs.len());
-        for log in logs {
-            heads.extend(
-                tables.extent(*log, None).map(|extent| Head { log: *log, cursor: extent.head }),
-            );
-        }
-        heads.sort_by_key(|head| head.log.id);
-        heads.dedup();
-        Box::pin(ready(Ok(heads)))
+        self.read(|tables| {
+            let head = |log: &LogId| {
+                tables.extent(*log, None).map(|extent| Head { log: *log, cursor: extent.head })
+            };
+            let mut heads: Vec<Head> = logs.iter().filter_map(head).collect();
+            heads.sort_by_key(|head| head.log.id);
+            heads.dedup();
+            heads
+        })
     }
 
     fn room_by_key<'a>(&'a self, key: &'a str) -> Read<'a, Option<RoomCard>> {
-        let tables = &self.lock().tables;
-        let found = tables.rooms.values().find(|room| &*room.key == key);
-        Box::pin(ready(Ok(found.map(|room| views::card(tables.counted(room))))))
+        self.read(|tables| {
+            let found = tables.rooms.values().find(|room| &*room.key == key);
+            found.map(|room| views::card(tables.counted(room)))
+        })
     }
 
     fn open_rooms<'a>(&'a self, after: Option<&'a str>) -> Read<'a, Vec<RoomCard>> {
-        let tables = &self.lock().tables;
-        let mut rooms: Vec<&RoomRecord> = tables
-            .rooms
-            .values()
-            .filter(|room| !room.everyone && &*room.key > after.unwrap_or_default())
-            .collect();
-        rooms.sort_by(|a, b| a.key.cmp(&b.key));
-        let rooms = rooms.into_iter().take(views::ROOMS_READ);
-        let cards = rooms.map(|room| views::card(tables.counted(room))).collect();
-        Box::pin(ready(Ok(cards)))
+        self.read(|tables| {
+            let mut rooms: Vec<&RoomRecord> = tables
+                .rooms
+                .values()
+                .filter(|room| !room.everyone && &*room.key > after.unwrap_or_default())
+                .collect();
+            rooms.sort_by(|a, b| a.key.cmp(&b.key));
+            let rooms = rooms.into_iter().take(views::ROOMS_READ);
+            rooms.map(|room| views::card(tables.counted(room))).collect()
+        })
     }
 }

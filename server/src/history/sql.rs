@@ -104,7 +104,7 @@ impl SqlHistory {
             return Ok(None);
         };
         let newest =
-            messages::newest(&mut transaction, room, u64::MAX, views::MESSAGES_READ).await?;
+            messages::newest(&mut transaction, room, u64::MAX, views::SNAPSHOT_READ).await?;
         Ok(Some(views::room(counted, part, extent.head, newest)))
     }
 
@@ -113,13 +113,15 @@ impl SqlHistory {
         reader: Option<UserId>,
         room: RoomId,
         before: u64,
+        count: usize,
     ) -> Result<Option<OlderMessages>, Fault> {
         let mut transaction = self.db.read().await?;
         if members::part(&mut transaction, room, reader).await?.is_none() {
             return Ok(None);
         }
-        let newest = messages::newest(&mut transaction, room, before, views::MESSAGES_READ).await?;
-        Ok(Some(views::older(newest)))
+        let newest =
+            messages::newest(&mut transaction, room, before, count.saturating_add(1)).await?;
+        Ok(Some(views::older(newest, count)))
     }
 
     async fn read_heads(&self, logs: &[LogId]) -> Result<Vec<Head>, Fault> {
@@ -177,8 +179,9 @@ impl History for SqlHistory {
         reader: Option<UserId>,
         room: RoomId,
         before: u64,
+        count: usize,
     ) -> Read<'_, Option<OlderMessages>> {
-        Box::pin(async move { Ok(self.read_older(reader, room, before).await?) })
+        Box::pin(async move { Ok(self.read_older(reader, room, before, count).await?) })
     }
 
     fn heads<'a>(&'a self, logs: &'a [LogId]) -> Read<'a, Vec<Head>> {

@@ -8,7 +8,8 @@ use protocol::change::Envelope;
 use protocol::cursor::Cursor;
 use protocol::event::Snapshot;
 use protocol::limits::{
-    EVENT_BYTES_MAX, PAGE_EVENTS_MAX, SNAPSHOT_BYTES_MAX, SNAPSHOT_MESSAGES_MAX,
+    EVENT_BYTES_MAX, HISTORY_MESSAGES_MAX, PAGE_EVENTS_MAX, SNAPSHOT_BYTES_MAX,
+    SNAPSHOT_MESSAGES_MAX,
 };
 use protocol::model::{Message, RoomEntry};
 
@@ -17,8 +18,8 @@ use crate::db::members::Membership;
 use crate::db::rooms::CountedRoom;
 use crate::history::{OlderMessages, RoomCard, RoomView, Standing};
 
-/// Messages to read for one page: one more than fit tells whether there are older ones.
-pub(super) const MESSAGES_READ: usize = SNAPSHOT_MESSAGES_MAX + 1;
+/// Messages to read for a snapshot: one more than fit tells whether there are older ones.
+pub(super) const SNAPSHOT_READ: usize = SNAPSHOT_MESSAGES_MAX + 1;
 /// Rooms of one page of the list of rooms.
 pub(super) const ROOMS_READ: usize = 50;
 
@@ -44,10 +45,10 @@ pub(super) fn page(mut events: Vec<Envelope>) -> Vec<Envelope> {
     events
 }
 
-/// A page of history, from at most `MESSAGES_READ` messages, the newest first.
-pub(super) fn older(mut newest_first: Vec<Message>) -> OlderMessages {
+/// A page of at most `count` messages, from one more where there are more, the newest first.
+pub(super) fn older(mut newest_first: Vec<Message>, count: usize) -> OlderMessages {
     let read = newest_first.len();
-    newest_first.truncate(SNAPSHOT_MESSAGES_MAX);
+    newest_first.truncate(count.min(HISTORY_MESSAGES_MAX));
     let sizes = newest_first.iter().map(|message| message.text.len() + message.name.len());
     newest_first.truncate(fitting(sizes, SNAPSHOT_BYTES_MAX));
     let older = newest_first.len() < read;
@@ -84,7 +85,7 @@ pub(super) fn room(
         role: membership.role,
         head: cursor.seq,
     };
-    let OlderMessages { messages, older } = older(newest_first);
+    let OlderMessages { messages, older } = older(newest_first, SNAPSHOT_MESSAGES_MAX);
     let snapshot = Snapshot { room: entry, member_count, messages, older };
     RoomView { snapshot, cursor, membership }
 }
@@ -122,18 +123,19 @@ mod tests {
 
     #[test]
     fn a_page_of_history_is_in_order_and_says_that_there_is_more() {
-        let page = older(messages(51, 1));
+        let page = older(messages(51, 1), 50);
         assert_eq!(page.messages.len(), 50);
         assert_eq!(page.messages.first().map(|message| message.seq), Some(2));
         assert!(page.older);
-        assert!(!older(messages(50, 1)).older);
+        assert!(!older(messages(50, 1), 50).older);
+        assert_eq!(older(messages(101, 1), 1_000).messages.len(), 100, "the wire's own bound");
     }
 
     #[test]
     fn long_messages_make_a_short_page_of_at_least_one() {
-        assert_eq!(older(messages(4, 40_000)).messages.len(), 2);
+        assert_eq!(older(messages(4, 40_000), 100).messages.len(), 2);
         assert_eq!(fitting([usize::MAX].into_iter(), 10), 1);
-        assert!(older(messages(4, 40_000)).older);
-        assert!(older(Vec::new()).messages.is_empty());
+        assert!(older(messages(4, 40_000), 100).older);
+        assert!(older(Vec::new(), 100).messages.is_empty());
     }
 }

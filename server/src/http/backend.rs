@@ -9,6 +9,7 @@ use app::backend::{Answer, Backend, Unavailable};
 use app::first_page::{Inside, OpenRoom, RoomPage, RoomsPage};
 use app::routes::LOBBY_KEY;
 use protocol::ids::UserId;
+use protocol::limits::SNAPSHOT_MESSAGES_MAX;
 use protocol::model::{Role, RoomEntry, RoomKey};
 
 use crate::auth::setup::Setup;
@@ -54,7 +55,8 @@ impl Backend for Port {
             let Some(view) = view else { return Ok(Some(outside(card))) };
             let mut page = inside(view);
             if let (Some(before), Some(inside)) = (before, &mut page.inside) {
-                let older = self.history.older(user, card.id, before).await.map_err(told)?;
+                let older = self.history.older(user, card.id, before, SNAPSHOT_MESSAGES_MAX);
+                let older = older.await.map_err(told)?;
                 if let Some(older) = older {
                     inside.messages = older.messages.into_vec();
                     inside.older = older.older;

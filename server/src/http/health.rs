@@ -99,6 +99,7 @@ pub(super) async fn status(State(door): State<Arc<Door>>) -> Response {
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "connections": door.engine.hub.count(),
+        "logs": door.engine.rooms.open_count(),
         "idle_seconds": door.engine.hub.idle_ms() / 1_000,
         "policy_reports": door.policy_reports.load(Ordering::Relaxed),
     });

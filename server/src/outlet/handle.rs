@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex};
 
 use protocol::close::CloseCode;
-use protocol::ids::{LogId, UserId};
+use protocol::ids::LogId;
 use tokio::sync::Notify;
 
 use super::chunk::{Chunk, Frame};
@@ -35,16 +35,10 @@ struct Wired {
 }
 
 impl OutletHandle {
-    /// An outlet of this user's connection that writes to `sink`.
+    /// An outlet that writes to `sink`.
     #[must_use]
-    pub fn new(socket: SocketId, user: UserId, sink: Box<dyn Sink + Send>) -> Self {
-        let wired = Wired {
-            outlet: Outlet::new(user),
-            sink,
-            out: Vec::new(),
-            orders: Vec::new(),
-            closing: None,
-        };
+    pub fn new(socket: SocketId, outlet: Outlet, sink: Box<dyn Sink + Send>) -> Self {
+        let wired = Wired { outlet, sink, out: Vec::new(), orders: Vec::new(), closing: None };
         Self(Arc::new(Shared {
             socket,
             wired: Mutex::new(wired),

@@ -167,8 +167,13 @@ impl Slot {
         Self { log, sub, first, stage: Stage::Fed(feed) }
     }
 
-    pub(super) const fn refused(log: LogId, sub: u32) -> Self {
-        Self { log, sub, first: None, stage: Stage::Over(GoneReason::NotMember) }
+    pub(super) const fn refused((log, sub): (LogId, u32), reason: GoneReason) -> Self {
+        Self { log, sub, first: None, stage: Stage::Over(reason) }
+    }
+
+    /// Whether it is told of its log, or will be.
+    pub(super) const fn is_fed(&self) -> bool {
+        matches!(self.stage, Stage::Fed(_))
     }
 
     /// Whether a turn would write or change something.

@@ -61,7 +61,7 @@ impl World {
     /// User 5 at a log that ends at `head`, with a socket that takes everything.
     fn new(head: u64) -> Self {
         Self {
-            outlet: Outlet::new(UserId::from_bytes([5; 16])),
+            outlet: Outlet::new(UserId::from_bytes([5; 16]), 200),
             socket: Socket { room: usize::MAX, ..Socket::default() },
             tail: SharedTail::new(Tail::new(head)),
             out: Vec::new(),
@@ -117,6 +117,7 @@ impl World {
                     GoneReason::NotMember => "no member".into(),
                     GoneReason::Ended => "ended".into(),
                     GoneReason::Asked => "asked".into(),
+                    GoneReason::TooManyRooms { rooms_max } => format!("not above {rooms_max}"),
                 },
                 (_, Ok(Some(Event::Probed(probed)))) => format!("probed {}", probed.number),
                 (_, Ok(Some(Event::Ping(ping)))) => format!(
@@ -400,4 +401,55 @@ fn at_most_two_fetched_pieces_wait_to_be_written() {
     world.socket.room = usize::MAX;
     world.step(Input::Writable);
     assert_eq!(world.orders().len(), 2);
+}
+
+/// Subscribes another room.
+fn subscribe_room(world: &mut World, room: u8) {
+    let log = RoomId::from_bytes([room; 16]).log();
+    let ring = Arc::new(SharedTail::new(Tail::new(0)));
+    let begin = Begin::Events { next: 1, first: sub_ok() };
+    let seat = Box::new(());
+    world.step(Input::Subscribe(Subscription {
+        log,
+        sub: room.into(),
+        born: 0,
+        begin,
+        ring,
+        seat,
+    }));
+    world.step(Input::Writable);
+}
+
+#[test]
+fn one_room_too_many_is_gone_at_once_and_the_others_stay() {
+    let mut world = World::new(0);
+    world.outlet = Outlet::new(UserId::from_bytes([5; 16]), 2);
+    for room in 1..=3 {
+        subscribe_room(&mut world, room);
+    }
+    assert_eq!(world.read(), ["ok", "ok", "ok"], "the own log, and two rooms");
+    subscribe_room(&mut world, 4);
+    assert_eq!(world.read(), ["not above 2"]);
+    world.speak(&[posted(1, "a")]);
+    assert_eq!(world.read(), ["1"]);
+    subscribe_room(&mut world, 2);
+    assert_eq!(world.read(), ["ok"], "the same room again takes its own place");
+    world.step(Input::Unsubscribe(2));
+    world.step(Input::Writable);
+    subscribe_room(&mut world, 4);
+    assert_eq!(world.read(), ["asked", "ok"]);
+}
+
+#[test]
+fn who_asks_on_and_reads_no_answer_is_closed() {
+    let mut world = World::new(0);
+    world.socket.room = 0;
+    for sub in 0..400_u32 {
+        let log = RoomId::from_bytes(
+            [[9; 12].as_slice(), &sub.to_be_bytes()].concat().try_into().unwrap(),
+        )
+        .log();
+        world.step(Input::Refuse { log, sub });
+    }
+    assert_eq!(world.closed(), Some(CloseCode::SLOW));
 }

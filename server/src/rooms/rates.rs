@@ -40,6 +40,15 @@ impl Bucket {
         Ok(())
     }
 
+    /// Takes one even where there is none, and gives the time at which the next is free, if that is
+    /// yet to come.
+    pub fn spend(&mut self, now_ms: i64) -> Option<i64> {
+        let now_us = now_ms.saturating_mul(1_000);
+        self.full_at_us = self.full_at_us.max(now_us).saturating_add(self.interval_us);
+        let free_at_us = self.full_at_us - self.burst_us;
+        (free_at_us > now_us).then(|| free_at_us.div_euclid(1_000) + 1)
+    }
+
     /// Whether everything taken has come back.
     #[must_use]
     pub const fn is_full(&self, now_ms: i64) -> bool {
@@ -77,6 +86,12 @@ impl Rates {
         }
     }
 
+    /// Takes one room that is made by naming a key of none, or says in how many milliseconds there
+    /// will be one. Naming the key took its own.
+    pub fn make(&mut self, now: i64) -> Result<(), u32> {
+        self.makes.take(now)
+    }
+
     const fn are_full(&self, now: i64) -> bool {
         self.sends.is_full(now) && self.joins.is_full(now) && self.makes.is_full(now)
     }
@@ -96,6 +111,12 @@ impl SharedRates {
     /// Takes one act of this kind, or says in how many milliseconds there will be one.
     pub fn take(&self, act: &Act, now: i64) -> Result<(), u32> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take(act, now)
+    }
+
+    /// Takes one room that is made by naming a key of none, or says in how many milliseconds there
+    /// will be one.
+    pub fn make(&self, now: i64) -> Result<(), u32> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).make(now)
     }
 
     /// Whether nobody holds them and nothing is remembered in them.
@@ -119,5 +140,14 @@ mod tests {
         assert_eq!(bucket.take(11_001), Ok(()));
         assert!(bucket.take(11_001).is_err());
         assert!(!bucket.is_full(12_000) && bucket.is_full(14_000));
+    }
+
+    #[test]
+    fn what_is_spent_without_being_there_delays_the_next() {
+        let mut bucket = Bucket::new(&Rate::per_second(10, 2));
+        assert_eq!(bucket.spend(5_000), None);
+        assert_eq!(bucket.spend(5_000), Some(5_101));
+        assert_eq!(bucket.spend(5_000), Some(5_201));
+        assert_eq!(bucket.spend(6_000), None, "rest brings all back");
     }
 }

@@ -388,7 +388,7 @@ fn names_its_event(answer: &Answer) -> bool {
 }
 
 /// The answer to an op that is not done now: its lane is told once.
-fn put_off(mark: Option<&Mark>, reason: RetryReason) -> Reply {
+pub(super) fn put_off(mark: Option<&Mark>, reason: RetryReason) -> Reply {
     match mark {
         Some(mark) if !mark.put_off() => Reply::Void,
         _ => Reply::Verdict(Verdict::Retry(reason)),

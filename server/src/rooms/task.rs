@@ -15,13 +15,13 @@ use protocol::ids::{LogId, UserId};
 use protocol::model::DisplayName;
 use protocol::refusal::RetryReason;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Rooms;
 use super::lane::Mark;
 use super::mailbox::{Entry, Mailbox, Returned};
 use super::rates::Bucket;
-use super::room::{Input, Log, Output, Reply, Subscriber};
+use super::room::{self, Input, Log, Output, Reply, Subscriber};
 use super::tail::{SharedTail, Tail};
 use crate::history::{Head, Later, Outcome, Pending};
 use crate::outlet::chunk::{Chunk, Frame};
@@ -36,6 +36,8 @@ const SUBSCRIBERS_A_TURN: usize = 256;
 const IDLE: Duration = Duration::from_secs(60);
 /// How long a log whose head could not be read waits before it asks again.
 const STORE_WAIT: Duration = Duration::from_secs(1);
+/// How long the head may take to be read.
+const STORE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// An op that was not taken in, and when to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,6 +183,21 @@ impl LogHandle {
         self.0.id
     }
 
+    /// Answers every op that waits: not now.
+    fn put_all_off(&self) {
+        loop {
+            let batch = self.inbox().mailbox.take_batch();
+            if batch.is_empty() {
+                break;
+            }
+            self.0.place.notify_waiters();
+            for Entry { mark, reply, .. } in batch {
+                // Who asked may be gone.
+                let _ = reply.send(room::put_off(mark.as_ref(), RetryReason::Unavailable));
+            }
+        }
+    }
+
     fn visit(&self, visit: Visit) {
         self.inbox().visits.push_back(visit);
         self.0.bell.notify_one();
@@ -217,15 +234,7 @@ enum Woken {
 impl Task {
     /// Reads where the log ends, then speaks until nobody listens.
     pub(super) async fn run(rooms: Rooms, handle: LogHandle) {
-        let head = loop {
-            match rooms.head_of(handle.0.id).await {
-                Ok(head) => break head,
-                Err(fault) => {
-                    tracing::warn!(%fault, "a log's head cannot be read");
-                    sleep(STORE_WAIT).await;
-                }
-            }
-        };
+        let Some(head) = first_head(&rooms, &handle).await else { return };
         let log = Log::new(handle.0.id, head, handle.tail());
         let mut task = Self { rooms, handle, log, commit: None, read: None, sweep: None };
         loop {
@@ -354,6 +363,28 @@ impl Drop for Task {
             let visits = std::mem::take(&mut self.handle.inbox().visits);
             drop(visits);
             self.halt();
+        }
+    }
+}
+
+/// Where the log ends, however long the store is silent; nothing where nobody needs the log any
+/// more. Meanwhile ops are told to come again: each within the time of one read.
+async fn first_head(rooms: &Rooms, handle: &LogHandle) -> Option<u64> {
+    loop {
+        match timeout(STORE_PATIENCE, rooms.head_of(handle.id())).await {
+            Ok(Ok(head)) => return Some(head),
+            Ok(Err(fault)) => tracing::warn!(%fault, "a log's head cannot be read"),
+            Err(_) => tracing::warn!("a log's head is not read in {STORE_PATIENCE:?}"),
+        }
+        let ask_again_at = Instant::now() + STORE_WAIT;
+        loop {
+            handle.put_all_off();
+            if rooms.forget(handle.id()) {
+                return None;
+            }
+            if timeout_at(ask_again_at, handle.0.bell.notified()).await.is_err() {
+                break;
+            }
         }
     }
 }

@@ -66,12 +66,16 @@ impl Session {
         out.push(Output::Unsubscribe(sub));
     }
 
+    /// A sign that is too many is dropped; an end is free, once, where there is something to end:
+    /// without it the others would go on seeing him type.
     fn typing(&mut self, typing: &Typing, now: i64, out: &mut Vec<Output>) {
-        if let Stage::Open { name, .. } = &self.stage
-            && self.typing.take(now).is_ok()
-        {
-            let (room, name, active) = (typing.room, name.clone(), typing.active);
-            out.push(Output::Typing { room, name, active });
+        let Stage::Open { name, .. } = &self.stage else { return };
+        let Typing { room, active } = *typing;
+        let is_told =
+            if active { self.typing.take(now).is_ok() } else { self.types_in == Some(room) };
+        if is_told {
+            self.types_in = active.then_some(room);
+            out.push(Output::Typing { room, name: name.clone(), active });
         }
     }
 
@@ -96,7 +100,7 @@ impl Session {
                 out,
             );
         }
-        // Asking whether an op is stored is free.
+        // Asking whether an op is stored takes its place among the frames alone.
         if !head.check_only
             && let Err(wait_ms) = rates.take(&act, now)
         {

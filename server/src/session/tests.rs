@@ -3,7 +3,7 @@
 //! Its law: a test names the promise it holds the session to.
 
 use protocol::act::{OpHead, Post};
-use protocol::command::{Hello, Probe, Sub, Unsub};
+use protocol::command::{Hello, History, Probe, Sub, Typing, Unsub};
 use protocol::cursor::Cursor;
 use protocol::event::Accepted;
 use protocol::frame::Act;
@@ -70,6 +70,8 @@ impl World {
             caller: Caller { user: me(), sign_in: SignInHash::from_bytes([0; 32]) },
             rates: SharedRates::new(Rates::new(&Limits::default())),
             text_chars_max: 10_000,
+            frames: Limits::default().frames_per_socket,
+            typing: Limits::default().typing_per_socket,
             build: "test",
             seed: 7,
         };
@@ -279,6 +281,59 @@ fn a_silent_client_is_pinged_then_given_up() {
         pings += out.iter().filter(|output| matches!(output, Output::Ping(_))).count();
     }
     assert!((1..=2).contains(&pings), "{pings}");
+}
+
+#[test]
+fn what_comes_faster_than_frames_are_read_waits_and_nothing_of_it_is_lost() {
+    let mut world = World::opened();
+    world.now = 1_000_000;
+    world.command(hello(1));
+    world.step(Input::Arrived { arrival: Some(arrival(1)), server_time: 0 });
+    let asked = |number| match number % 4 {
+        0 => Command::Probe(Probe { number: 1 }),
+        1 => Command::Sub(Sub { sub: number, room: room(), cursor: None }),
+        2 => Command::Unsub(Unsub { sub: number }),
+        _ => Command::History(History { number, room: room(), before: 9, count: 50 }),
+    };
+    for number in 1..399 {
+        world.command(asked(number));
+        assert!(world.session.is_ready(), "{number} and Hello are within the burst");
+    }
+    assert_eq!(world.command(asked(399)).len(), 1, "the last of the burst is answered too");
+    assert!(!world.session.is_ready());
+    let rested_at = world.session.wakes_at().unwrap();
+    assert!((1_000_001..=1_000_051).contains(&rested_at), "{rested_at}");
+    world.now = rested_at;
+    world.step(Input::Tick);
+    assert!(world.session.is_ready());
+}
+
+#[test]
+fn asking_for_ops_is_paced_like_everything_else() {
+    let mut world = World::greeted();
+    let mut asked = 0;
+    while world.session.is_ready() {
+        asked += 1;
+        let op_id = OpId::from_bytes([9; 16]);
+        let head = OpHead { op_id, lane_generation: 7, check_only: true };
+        let text = MessageText::new("of a void generation").unwrap();
+        world.command(Command::Op(head, Act::Post(Post { room: room(), text })));
+    }
+    assert_eq!(asked, 399, "with Hello the burst");
+}
+
+#[test]
+fn typing_is_told_once_in_three_seconds_and_its_end_always() {
+    let mut world = World::greeted();
+    let mut sign = |now, active| {
+        world.now = now;
+        world.command(Command::Typing(Typing { room: room(), active })).len()
+    };
+    let told: usize = (0..20).map(|_| sign(0, true)).sum();
+    assert_eq!(told, 5, "the burst");
+    assert_eq!([sign(0, false), sign(0, false)], [1, 0], "there is one end");
+    assert_eq!([sign(2_900, true), sign(3_100, true), sign(3_100, true)], [0, 1, 0]);
+    assert_eq!(sign(3_100, false), 1);
 }
 
 #[test]

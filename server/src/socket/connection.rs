@@ -39,7 +39,8 @@ pub(super) async fn run(engine: Engine, caller: Caller, held: Held, socket: WebS
     let clock = engine.clock.clone();
     let is_spoken = socket.protocol().is_some();
     let (mut reading, mut writing, pipe) = divide(socket);
-    let outlet = OutletHandle::new(engine.hub.name_socket(), caller.user, Box::new(pipe));
+    let outlet = Outlet::new(caller.user, engine.limits.rooms_per_socket);
+    let outlet = OutletHandle::new(engine.hub.name_socket(), outlet, Box::new(pipe));
     let _end = End { outlet: outlet.clone(), clock: clock.clone() };
     let sockets_max = usize::try_from(engine.limits.sockets_per_user).unwrap_or(usize::MAX);
     let place = engine.hub.enter(caller.user, outlet.clone(), sockets_max);
@@ -128,6 +129,8 @@ impl Connection {
             caller,
             rates: engine.rooms.rates(caller.user),
             text_chars_max: engine.limits.text_chars,
+            frames: engine.limits.frames_per_socket,
+            typing: engine.limits.typing_per_socket,
             build: env!("CARGO_PKG_VERSION"),
             seed: outlet.socket().0,
         };
@@ -229,8 +232,7 @@ impl Connection {
             Output::Unsubscribe(sub) => self.say(Said::Unsubscribe(sub)),
             Output::PageAck(sub) => self.say(Said::PageAck(sub)),
             Output::Act(ticket, pending) => {
-                let log = self.engine.rooms.log(ticket.log());
-                match log.act(pending, Some(ticket.mark()), self.now()).await {
+                match self.engine.rooms.take_in(pending, Some(ticket.mark())).await {
                     Ok(answer) => self.answers.push(Box::pin(answered(ticket, answer))),
                     Err(away) => return Some(Input::TurnedAway(ticket, away)),
                 }
@@ -292,7 +294,9 @@ impl Connection {
 
     async fn older(&mut self, asked: &HistoryAsked) {
         let reader = Some(self.caller.user);
-        match patiently(self.engine.history.older(reader, asked.room, asked.before)).await {
+        let count = u32::from(asked.count).clamp(1, self.engine.limits.history_messages);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        match patiently(self.engine.history.older(reader, asked.room, asked.before, count)).await {
             Ok(found) => {
                 let nothing = OlderMessages { messages: Messages::default(), older: false };
                 let OlderMessages { messages, older } = found.unwrap_or(nothing);

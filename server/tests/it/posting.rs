@@ -5,13 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::act::{Act, Post};
+use protocol::act::{Act, Post, Rename};
 use protocol::event::{Event, GoneReason};
 use protocol::ids::OpId;
-use protocol::model::MessageText;
+use protocol::model::{DisplayName, MessageText};
 use protocol::refusal::{Refusal, RetryReason};
 use server::history::memory::Mishap;
-use server::history::{Pending, Verdict};
+use server::history::{History, Pending, Verdict};
+use tokio::time::timeout;
 
 use crate::client::Client;
 use crate::world::{Leaping, World, caller};
@@ -162,6 +163,36 @@ async fn a_form_and_a_socket_write_through_one_mailbox() {
         "{verdict:?}"
     );
     assert_eq!(ada.texts(lobby, 1).await, ["by form"]);
+}
+
+#[tokio::test]
+async fn while_the_store_is_silent_an_op_is_told_in_time_to_come_again() {
+    let world = World::in_memory().await;
+    let memory = world.memory.as_ref().unwrap();
+    world.account("ada").await;
+    let lobby = memory.room_by_key("lobby").await.unwrap().unwrap().id;
+    let act = |number: u8, act| Pending {
+        author: caller("ada").user,
+        sign_in: caller("ada").sign_in,
+        device: protocol::ids::DeviceId::NIL,
+        op: protocol::act::Op { op_id: OpId::make(3, [number; 10]), act },
+        check_only: false,
+    };
+    let rename = || act(1, Act::Rename(Rename { name: DisplayName::cut("Ada") }));
+    let post = || act(2, Act::Post(Post { room: lobby, text: MessageText::cut("hello") }));
+    memory.fall_silent(true);
+    for pending in [rename(), post(), rename()] {
+        let verdict = timeout(Duration::from_secs(5), world.engine.rooms.act(pending)).await;
+        assert_eq!(verdict.unwrap(), Verdict::Retry(RetryReason::Unavailable));
+    }
+    memory.fall_silent(false);
+    for pending in [rename(), post()] {
+        // The log's task asks the store once a second.
+        let accepted = async {
+            while !matches!(world.engine.rooms.act(pending.clone()).await, Verdict::Accepted(_)) {}
+        };
+        timeout(Duration::from_secs(5), accepted).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -2,18 +2,22 @@
 //!
 //! Its law: as `main.rs` says.
 
+use std::time::{Duration, Instant};
+
+use protocol::act::{Act, Enter, OpHead, Post};
 use protocol::close::CloseCode;
 use protocol::codec::encode_command;
-use protocol::command::Probe;
-use protocol::event::Event;
+use protocol::command::{History, Probe};
+use protocol::event::{Event, GoneReason};
 use protocol::frame::Command;
-use protocol::ids::RoomId;
-use protocol::refusal::{Fault, RetryReason};
+use protocol::ids::{OpId, RoomId};
+use protocol::model::{MessageText, RoomKey};
+use protocol::refusal::{Fault, Refusal, RetryReason};
 use server::config::Limits;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::Client;
-use crate::world::World;
+use crate::world::{World, wide_limits};
 
 fn probe() -> Command {
     Command::Probe(Probe { number: 1 })
@@ -98,6 +102,97 @@ async fn a_room_that_is_not_his_is_gone_to_him_whether_it_exists_or_not() {
     for room in [tea, RoomId::from_bytes([9; 16])] {
         assert!(matches!(bob.subscribe(room).await, Event::Gone(_)));
     }
+}
+
+#[tokio::test]
+async fn an_act_in_a_room_that_does_not_exist_is_refused_and_starts_no_task() {
+    let world = World::in_memory().await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let nowhere = RoomId::from_bytes([9; 16]);
+    let open_before = world.engine.rooms.open_count();
+    for (check_only, expected) in [(false, Refusal::NotMember), (true, Refusal::Unknown)] {
+        let op_id = OpId::make(1, [u8::from(check_only); 10]);
+        let head = OpHead { op_id, lane_generation: 0, check_only };
+        let act = Act::Post(Post { room: nowhere, text: MessageText::cut("hello") });
+        ada.send(&Command::Op(head, act)).await;
+        let refusal = ada.until(|event| match event {
+            Event::Refused(refused) if refused.op_id == op_id => Some(refused.refusal.clone()),
+            _ => None,
+        });
+        assert_eq!(refusal.await, expected);
+    }
+    assert_eq!(world.engine.rooms.open_count(), open_before);
+}
+
+#[tokio::test]
+async fn rooms_made_by_naming_a_new_key_have_the_rate_of_rooms_made() {
+    let rooms_made_per_user = "1/h burst 2".parse().unwrap();
+    let world = World::in_memory_with(Limits { rooms_made_per_user, ..wide_limits() }).await;
+    let (mut ada, mut bob) =
+        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    let tea = bob.enter("tea").await;
+    ada.enter("one").await;
+    ada.enter("two").await;
+    assert_eq!(ada.enter("tea").await, tea, "a room that is there makes none");
+    ada.act(Act::Enter(Enter { key: RoomKey::cut("three") })).await;
+    let retry = ada.until(|event| match event {
+        Event::RefuseRetry(refused) => Some((refused.reason, refused.retry_after_ms)),
+        _ => None,
+    });
+    let (reason, wait_ms) = retry.await;
+    assert_eq!(reason, RetryReason::Rate);
+    assert!(wait_ms > 3_000_000, "{wait_ms} ms");
+}
+
+#[tokio::test]
+async fn one_room_more_than_a_socket_follows_is_gone_and_the_others_go_on() {
+    let limits = Limits { rooms_per_socket: 1, ..wide_limits() };
+    let world = World::in_memory_with(limits).await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let (lobby, tea) = (ada.lobby(), ada.enter("tea").await);
+    ada.snapshot(lobby).await;
+    let Event::Gone(gone) = ada.subscribe(tea).await else { panic!("it is one too many") };
+    assert_eq!(gone.reason, GoneReason::TooManyRooms { rooms_max: 1 });
+    ada.post(lobby, "still here").await;
+    assert_eq!(ada.texts(lobby, 1).await, ["still here"]);
+}
+
+#[tokio::test]
+async fn a_page_of_history_is_as_long_as_asked_for_and_as_allowed() {
+    let limits = Limits { history_messages: 3, ..wide_limits() };
+    let world = World::in_memory_with(limits).await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let room = ada.lobby();
+    for text in ["0", "1", "2", "3", "4"] {
+        let op = ada.post(room, text).await;
+        ada.accepted(op).await;
+    }
+    for (number, count, expected) in [(1, 2, "34"), (2, 100, "234"), (3, 0, "4")] {
+        ada.send(&Command::History(History { number, room, before: 1_000, count })).await;
+        let texts = ada.until(|event| match event {
+            Event::Older(older) if older.number == number => {
+                Some(older.messages.iter().map(|message| &*message.text).collect::<String>())
+            }
+            _ => None,
+        });
+        assert_eq!(texts.await, expected);
+    }
+}
+
+#[tokio::test]
+async fn more_frames_than_their_rate_are_all_answered_in_the_end() {
+    let frames_per_socket = "100/s burst 10".parse().unwrap();
+    let world = World::in_memory_with(Limits { frames_per_socket, ..wide_limits() }).await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let begun = Instant::now();
+    for number in 0..30 {
+        ada.send(&Command::Probe(Probe { number })).await;
+    }
+    for number in 0..30 {
+        let is_it = |event: &Event| matches!(event, Event::Probed(p) if p.number == number);
+        ada.until(|event| is_it(event).then_some(())).await;
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(200), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn read_upward(client: &mut Client, room: RoomId) -> Vec<Message> {
     let (mut messages, mut before, mut number) = (Vec::new(), u64::MAX, 0);
     loop {
         number += 1;
-        client.send(&Command::History(History { number, room, before })).await;
+        client.send(&Command::History(History { number, room, before, count: 100 })).await;
         let answer = |event: &Event| match event {
             Event::Older(older) if older.number == number => Some(older.clone()),
             _ => None,

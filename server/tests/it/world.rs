@@ -60,6 +60,8 @@ pub(crate) fn wide_limits() -> Limits {
         sends_per_room: "10000/s burst 10000".parse().unwrap(),
         joins_per_user: "10000/s burst 10000".parse().unwrap(),
         rooms_made_per_user: "10000/s burst 10000".parse().unwrap(),
+        frames_per_socket: "10000/s burst 10000".parse().unwrap(),
+        typing_per_socket: "10000/s burst 10000".parse().unwrap(),
         ..Limits::default()
     }
 }

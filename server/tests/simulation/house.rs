@@ -152,13 +152,15 @@ impl House {
             caller: Caller { user, sign_in: sign_in(user) },
             rates: rates.clone(),
             text_chars_max: 9_000,
+            frames: limits.frames_per_socket,
+            typing: limits.typing_per_socket,
             build: "simulation",
             seed: self.chance.number(),
         };
         let connection = Connection {
             user,
             session: Session::new(terms, unix(now)),
-            outlet: Outlet::new(user),
+            outlet: Outlet::new(user, limits.rooms_per_socket),
             outputs: VecDeque::new(),
             paused: false,
         };

@@ -257,8 +257,8 @@ async fn assert_same_reads(house: &House, memory: &MemoryHistory, tables: &Table
             for reader in [Some(user), None] {
                 let snapshot = house.history.snapshot(reader, room).await;
                 assert_eq!(snapshot, memory.snapshot(reader, room).await);
-                let older = house.history.older(reader, room, 4).await;
-                assert_eq!(older, memory.older(reader, room, 4).await);
+                let older = house.history.older(reader, room, 4, 2).await;
+                assert_eq!(older, memory.older(reader, room, 4, 2).await);
             }
         }
     }

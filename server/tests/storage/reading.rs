@@ -83,7 +83,7 @@ async fn a_log_is_open_to_its_members_alone() {
     assert_eq!(history.standing(stranger, own_log(0), None).await.unwrap(), None);
     assert_eq!(history.snapshot(Some(stranger), room).await.unwrap(), None);
     assert_eq!(history.snapshot(None, room).await.unwrap(), None);
-    assert_eq!(history.older(Some(stranger), room, 9).await.unwrap(), None);
+    assert_eq!(history.older(Some(stranger), room, 9, 50).await.unwrap(), None);
     assert_eq!(history.snapshot(Some(member), RoomId::NIL).await.unwrap(), None);
 }
 

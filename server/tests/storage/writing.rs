@@ -68,7 +68,13 @@ impl History for Gate {
         panic!("the writer only writes")
     }
 
-    fn older(&self, _: Option<UserId>, _: RoomId, _: u64) -> Read<'_, Option<OlderMessages>> {
+    fn older(
+        &self,
+        _: Option<UserId>,
+        _: RoomId,
+        _: u64,
+        _: usize,
+    ) -> Read<'_, Option<OlderMessages>> {
         panic!("the writer only writes")
     }
 

@@ -148,12 +148,17 @@ impl Tables {
         let membership = self.membership(reader, room)?;
         let counted = self.counted(self.rooms.get(&room)?);
         let extent = self.extent(room.log(), None)?;
-        Some(views::room(counted, membership, extent.head, self.newest(room, u64::MAX)))
+        Some(views::room(
+            counted,
+            membership,
+            extent.head,
+            self.newest(room, u64::MAX, views::SNAPSHOT_READ),
+        ))
     }
 
-    pub(super) fn newest(&self, room: RoomId, before: u64) -> Vec<Message> {
+    pub(super) fn newest(&self, room: RoomId, before: u64, count: usize) -> Vec<Message> {
         let range = self.messages.range((room, 0)..(room, before));
-        range.rev().take(views::MESSAGES_READ).map(|(_, message)| message.clone()).collect()
+        range.rev().take(count).map(|(_, message)| message.clone()).collect()
     }
 
     pub(super) fn counted(&self, room: &RoomRecord) -> CountedRoom {

@@ -162,7 +162,7 @@ impl House {
     pub(super) fn older(&mut self, socket: SocketId, wanted: &Wanted, now: u64, links: &mut Links) {
         let Some(user) = self.user(socket) else { return };
         let read = |history: &MemoryHistory| {
-            at_once(history.older(Some(user), wanted.room, wanted.before))
+            at_once(history.older(Some(user), wanted.room, wanted.before, wanted.count.into()))
         };
         let Some(Ok(found)) = self.store.readable(now).map(read) else {
             return self.turn_away(socket, now, links);
