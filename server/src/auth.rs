@@ -22,14 +22,6 @@ use crate::db::accounts::{self, Account};
 use crate::db::people::{SignInHash, SignInRecord, UserRecord};
 use crate::db::{Db, Fault};
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
-/// A sign-in that nobody used for so long ends.
-const IDLE_MS_MAX: i64 = 14 * DAY_MS;
-/// A sign-in ends after so long, used or not.
-const LIFE_MS_MAX: i64 = 90 * DAY_MS;
-/// A sign-in is noted as used at most so often.
-const SEEN_EVERY_MS: i64 = 60 * 60 * 1_000;
-
 /// Somebody whose sign-in stands; made by `Accounts` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
@@ -115,13 +107,11 @@ impl Accounts {
         let Some(account) = accounts::by_sign_in(&self.db, token.hash(), now).await? else {
             return Ok(Visitor::Stale);
         };
-        let SignInRecord { hash, created_at, seen_at, .. } = account.sign_in;
-        if now.saturating_sub(seen_at) >= SEEN_EVERY_MS {
-            let extended = accounts::extend(&self.db, hash, now, expiry(created_at, now)).await;
-            // A full disk takes no note, and still everybody reads on.
-            if let Err(fault) = extended {
-                tracing::warn!(%fault, "that a sign-in is in use was not noted");
-            }
+        // A full disk takes no note, and still everybody reads on.
+        if let Some(used) = account.sign_in.used(now)
+            && let Err(fault) = accounts::extend(&self.db, &used).await
+        {
+            tracing::warn!(%fault, "that a sign-in is in use was not noted");
         }
         Ok(Visitor::Known(principal(account)))
     }
@@ -144,7 +134,7 @@ impl Accounts {
             generation: 0,
             created_at: now,
             seen_at: now,
-            expires_at: expiry(now, now),
+            expires_at: SignInRecord::expiry(now, now),
             revoked_at: None,
         };
         let account = Account { user, sign_in };
@@ -153,29 +143,11 @@ impl Accounts {
     }
 }
 
-/// When a sign-in ends that is used now.
-const fn expiry(created_at: i64, now: i64) -> i64 {
-    let (idle, life) = (now.saturating_add(IDLE_MS_MAX), created_at.saturating_add(LIFE_MS_MAX));
-    if idle < life { idle } else { life }
-}
-
 fn principal(account: Account) -> Principal {
     let Account { user, sign_in } = account;
     Principal {
         me: Me { id: user.id, name: user.name, rank: user.rank },
         sign_in: sign_in.hash,
         disabled: user.disabled_at.is_some(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sign_in_in_use_lasts_until_its_life_is_over() {
-        assert_eq!(expiry(0, 0), IDLE_MS_MAX);
-        assert_eq!(expiry(0, 80 * DAY_MS), LIFE_MS_MAX);
-        assert_eq!(expiry(0, 10 * DAY_MS), 24 * DAY_MS);
     }
 }

@@ -62,6 +62,9 @@ pub trait History: Send + Sync + 'static {
     /// All that `Welcome` tells, of one moment: the account, its rooms, and its log's standing.
     fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Read<'_, Option<Arrival>>;
 
+    /// Notes that a sign-in is in use at this time of day; whether it stands.
+    fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, bool>;
+
     /// The events behind number `after`, in order: at most a hundred, at most what fits into one
     /// `Page` frame, at least one if there is one. The asker has checked that they may be read.
     fn page(&self, log: LogId, after: u64) -> Read<'_, Vec<Envelope>>;

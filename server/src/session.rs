@@ -20,6 +20,7 @@ use protocol::model::{DisplayName, Me, RoomEntry};
 use protocol::refusal::{Fault, RetryReason};
 
 use crate::clock::{Chance, SeededChance};
+use crate::db::people::SEEN_EVERY_MS;
 use crate::history::{Arrival, Pending, SignInHash, Standing, Verdict};
 use crate::rooms::lane::{Lane, Mark};
 use crate::rooms::rates::{Bucket, SharedRates};
@@ -141,6 +142,8 @@ pub enum Output {
         /// Whether he writes still.
         active: bool,
     },
+    /// Note that the sign-in is in use; close with `SIGNED_OUT` where it no longer stands.
+    NoteUse,
     /// Let the outlet send a `Ping` of this number.
     Ping(u32),
     /// End the connection.
@@ -207,6 +210,7 @@ pub struct Session {
     opened_at: i64,
     heard_at: i64,
     ping_at: i64,
+    note_at: i64,
     ping_number: u32,
     bad_frames: u32,
     last_sub: u32,
@@ -234,6 +238,7 @@ impl Session {
             opened_at: now,
             heard_at: now,
             ping_at: i64::MAX,
+            note_at: i64::MAX,
             ping_number: 0,
             bad_frames: 0,
             last_sub: 0,
@@ -297,7 +302,7 @@ impl Session {
             Stage::Open { .. } => {
                 let silent_at = self.heard_at.saturating_add(CLIENT_SILENCE_MS_MAX);
                 let rested_at = self.rests_until.unwrap_or(i64::MAX);
-                Some(self.ping_at.min(silent_at).min(rested_at))
+                Some(self.ping_at.min(self.note_at).min(silent_at).min(rested_at))
             }
             Stage::Closed => None,
         }
@@ -342,6 +347,7 @@ impl Session {
         self.ping_at = now.saturating_add_unsigned(first_ping_ms);
         out.push(Output::Greet(self.greeting(me, rooms, server_time)));
         out.push(Output::SubscribeOwn { standing, cursor });
+        self.note_use(now, out);
         if self.is_stopping {
             self.say_drain(out);
         }
@@ -421,6 +427,14 @@ impl Session {
         }
     }
 
+    /// The sign-in is in use, now and for as long as the connection lives. Connections that came at
+    /// one moment do not all say so at one moment.
+    fn note_use(&mut self, now: i64, out: &mut Vec<Output>) {
+        let spread_ms = self.chance.below(SEEN_EVERY_MS.unsigned_abs() / 10);
+        self.note_at = now.saturating_add(SEEN_EVERY_MS).saturating_add_unsigned(spread_ms);
+        out.push(Output::NoteUse);
+    }
+
     fn stop(&mut self, out: &mut Vec<Output>) {
         self.is_stopping = true;
         if matches!(self.stage, Stage::Open { .. }) {
@@ -445,6 +459,9 @@ impl Session {
             Stage::Open { .. } => {
                 if now >= self.heard_at.saturating_add(CLIENT_SILENCE_MS_MAX) {
                     return self.close(CloseCode::SILENT, out);
+                }
+                if now >= self.note_at {
+                    self.note_use(now, out);
                 }
                 if now >= self.ping_at {
                     let tenth = PING_MS.unsigned_abs() / 10;

@@ -1,9 +1,8 @@
 //! What the doors do with accounts, each in a transaction of its own.
 //!
-//! Called by `auth`. Its law: an account and its log are made together; a sign-in that has ended or
+//! Called by `auth` and `history`. Its law: an account and its log are made together; a sign-in that has ended or
 //! expired finds nobody.
 
-use protocol::ids::UserId;
 use protocol::model::Rank;
 
 use super::Db;
@@ -43,17 +42,20 @@ pub async fn by_sign_in(db: &Db, hash: SignInHash, now_ms: i64) -> Result<Option
 }
 
 /// Notes that a sign-in was used, and until when it lasts now.
-pub async fn extend(db: &Db, hash: SignInHash, seen_at: i64, expires_at: i64) -> Result<(), Fault> {
+pub async fn extend(db: &Db, used: &SignInRecord) -> Result<(), Fault> {
+    let SignInRecord { hash, seen_at, expires_at, .. } = *used;
     let mut transaction = db.write().await?;
     people::extend_sign_in(&mut transaction, hash, seen_at, expires_at).await?;
     commit(db, transaction).await
 }
 
-/// Ends what an account may do from this time on, or lets it begin again.
-pub async fn set_disabled(db: &Db, user: UserId, disabled_at: Option<i64>) -> Result<(), Fault> {
-    let mut transaction = db.write().await?;
-    people::set_disabled(&mut transaction, user, disabled_at).await?;
-    commit(db, transaction).await
+/// Notes that a sign-in is in use, unless that was done lately; whether it stands.
+pub async fn note_use(db: &Db, hash: SignInHash, now_ms: i64) -> Result<bool, Fault> {
+    let Some(account) = by_sign_in(db, hash, now_ms).await? else { return Ok(false) };
+    if let Some(used) = account.sign_in.used(now_ms) {
+        extend(db, &used).await?;
+    }
+    Ok(true)
 }
 
 /// Whether somebody owns this server.

@@ -16,6 +16,14 @@ use super::logs::number;
 use super::statement::{Named, Sql, from_bits};
 use super::transaction::Transaction;
 
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+/// A sign-in that nobody used for so long ends.
+const IDLE_MS_MAX: i64 = 14 * DAY_MS;
+/// A sign-in ends after so long, used or not.
+const LIFE_MS_MAX: i64 = 90 * DAY_MS;
+/// A sign-in is noted as used at most so often.
+pub const SEEN_EVERY_MS: i64 = 60 * 60 * 1_000;
+
 /// The SHA-256 of a sign-in's secret token: what the store knows of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SignInHash([u8; 32]);
@@ -81,6 +89,22 @@ pub struct SignInRecord {
 }
 
 impl SignInRecord {
+    /// When a sign-in ends that was made then and is used now.
+    #[must_use]
+    pub const fn expiry(created_at: i64, now_ms: i64) -> i64 {
+        let idle = now_ms.saturating_add(IDLE_MS_MAX);
+        let life = created_at.saturating_add(LIFE_MS_MAX);
+        if idle < life { idle } else { life }
+    }
+
+    /// The sign-in as it is once its use now was noted; nothing where that was done lately.
+    #[must_use]
+    pub fn used(&self, now_ms: i64) -> Option<Self> {
+        let is_due = now_ms.saturating_sub(self.seen_at) >= SEEN_EVERY_MS;
+        let expires_at = Self::expiry(self.created_at, now_ms);
+        is_due.then_some(Self { seen_at: now_ms, expires_at, ..*self })
+    }
+
     /// Whether it still speaks for this user.
     #[must_use]
     pub fn stands(&self, user: UserId, now_ms: i64) -> bool {
@@ -227,19 +251,6 @@ pub async fn set_rank(
     transaction.execute(statement).await.map(drop)
 }
 
-/// Ends what an account may do, or lets it begin again.
-pub async fn set_disabled(
-    transaction: &mut Transaction,
-    user: UserId,
-    disabled_at: Option<i64>,
-) -> Result<(), Fault> {
-    let statement = users::Entity::update_many()
-        .col_expr(users::Column::DisabledAt, disabled_at.into())
-        .filter(users::Column::Id.eq(user.uuid()))
-        .build(transaction.backend());
-    transaction.execute(statement).await.map(drop)
-}
-
 const fn rank_number(rank: Rank) -> i16 {
     match rank {
         Rank::Guest => 0,
@@ -291,4 +302,27 @@ fn person(row: &QueryResult) -> Result<Person, Fault> {
         room_count: number(row, "room_count")?,
         sign_in,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_in_in_use_lasts_until_its_life_is_over() {
+        let made = SignInRecord {
+            hash: SignInHash::of(b"token"),
+            user: UserId::NIL,
+            generation: 0,
+            created_at: 0,
+            seen_at: 0,
+            expires_at: SignInRecord::expiry(0, 0),
+            revoked_at: None,
+        };
+        assert_eq!(made.expires_at, 14 * DAY_MS);
+        assert_eq!(made.used(SEEN_EVERY_MS - 1), None, "noted lately");
+        let used = made.used(10 * DAY_MS).unwrap();
+        assert_eq!((used.seen_at, used.expires_at), (10 * DAY_MS, 24 * DAY_MS));
+        assert_eq!(used.used(80 * DAY_MS).unwrap().expires_at, 90 * DAY_MS);
+    }
 }

@@ -16,11 +16,11 @@ use protocol::model::Me;
 
 use crate::clock::Chance;
 use crate::db::{Db, Fault, Transaction};
-use crate::db::{events, logs, members, messages, people, rooms};
+use crate::db::{accounts, events, logs, members, messages, people, rooms};
 use crate::history::judge::Rules;
 use crate::history::{
     Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard, RoomView,
-    Standing, Unavailable, views,
+    SignInHash, Standing, Unavailable, views,
 };
 
 /// What the lobby is called until somebody configures it.
@@ -164,6 +164,10 @@ impl History for SqlHistory {
 
     fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Read<'_, Option<Arrival>> {
         Box::pin(async move { Ok(self.read_arrival(user, cursor).await?) })
+    }
+
+    fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, bool> {
+        Box::pin(async move { Ok(accounts::note_use(&self.db, sign_in, now_ms).await?) })
     }
 
     fn page(&self, log: LogId, after: u64) -> Read<'_, Vec<Envelope>> {

@@ -42,7 +42,7 @@ pub(super) async fn open(
         Ok(held) => held,
         Err(too_many) => return too_many.into_response(),
     };
-    let visitor = match door.accounts.active_visitor(&headers).await {
+    let visitor = match door.accounts.visitor(&headers).await {
         Ok(visitor) => visitor,
         Err(fault) => return no_store(fault),
     };

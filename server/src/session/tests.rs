@@ -342,3 +342,27 @@ fn a_stopping_server_says_so_and_takes_no_op_in() {
     assert!(matches!(world.step(Input::Stop)[..], [Output::Answer(Event::Drain(_))]));
     assert_eq!(retried(&world.post(0, "late")), Some((1, RetryReason::Draining)));
 }
+
+#[test]
+fn a_sign_in_is_noted_as_used_at_the_greeting_and_every_hour_from_then_on() {
+    let hour = 60 * 60 * 1_000;
+    let mut world = World::opened();
+    world.command(hello(1));
+    let out = world.step(Input::Arrived { arrival: Some(arrival(1)), server_time: 7 });
+    let is_note = |output: &&Output| matches!(output, Output::NoteUse);
+    assert_eq!(out.iter().filter(is_note).count(), 1);
+    let Some(Output::Greet(greeting)) = out.first() else { panic!("{out:?}") };
+    assert!(matches!(&greeting[0], Event::Welcome(welcome) if welcome.server_time == 7));
+    let mut noted_at = Vec::new();
+    while world.now < 10 * hour {
+        world.now = world.session.wakes_at().unwrap();
+        if world.step(Input::Tick).iter().any(|output| is_note(&output)) {
+            noted_at.push(world.now);
+        }
+        world.command(Command::Pong(protocol::command::Pong { number: 1 }));
+    }
+    assert_eq!(noted_at.len(), 9, "{noted_at:?}");
+    assert!(
+        noted_at.iter().zip([0].iter().chain(&noted_at)).all(|(at, before)| at - before >= hour)
+    );
+}

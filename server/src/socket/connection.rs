@@ -243,6 +243,7 @@ impl Connection {
                     self.engine.rooms.log(room.log()).typing(self.caller.user, name, active);
                 }
             }
+            Output::NoteUse => self.note_use().await,
             Output::Ping(number) => self.say(Said::Ping(number)),
             Output::Close(code) => self.close(code),
         }
@@ -259,6 +260,16 @@ impl Connection {
                 self.unavailable(&fault);
                 None
             }
+        }
+    }
+
+    async fn note_use(&mut self) {
+        let now = self.engine.clock.unix_ms();
+        match patiently(self.engine.history.note_use(self.caller.sign_in, now)).await {
+            Ok(true) => {}
+            Ok(false) => self.close(CloseCode::SIGNED_OUT),
+            // A full disk takes no note, and still everybody reads on.
+            Err(fault) => tracing::warn!(%fault, "that a sign-in is in use was not noted"),
         }
     }
 

@@ -72,6 +72,25 @@ async fn a_guest_is_greeted_with_his_name_and_the_lobby() {
 }
 
 #[tokio::test]
+async fn a_socket_keeps_its_sign_in_alive_from_hello_on_and_no_get_does() {
+    let world = World::open().await;
+    let cookie = cookie(&world).await;
+    world.write("update sign_ins set seen_at = seen_at - 7200000").await;
+    let stale = "sign_ins where seen_at < created_at";
+    let mut socket = open(&world, &cookie).await;
+    assert_eq!(world.count(stale).await, 1, "the upgrade writes nothing");
+    socket.send(hello()).await.unwrap();
+    socket.next().await.unwrap().unwrap();
+    for _ in 0..500 {
+        if world.count(stale).await == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("its use is not noted");
+}
+
+#[tokio::test]
 async fn who_may_not_stay_reads_why() {
     let world = World::with(&["--limits-sockets-per-user", "1"]).await;
     let ended = format!("sid={}", "0".repeat(64));

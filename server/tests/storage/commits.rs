@@ -9,7 +9,7 @@ use std::sync::Arc;
 use protocol::model::Rank;
 use protocol::refusal::{Refusal, RetryReason};
 use server::clock::SeededChance;
-use server::db::people::SignInHash;
+use server::db::people::{SignInHash, SignInRecord};
 use server::db::{Db, OpenFault, accounts};
 use server::history::sql::SqlHistory;
 use server::history::{Answer, History, Verdict};
@@ -171,8 +171,11 @@ async fn a_sign_in_finds_its_account_until_it_expires() {
     assert_eq!(found, Some(known.clone()));
     let end = known.sign_in.expires_at;
     assert_eq!(accounts::by_sign_in(&house.db, hash, end).await.unwrap(), None);
-    accounts::extend(&house.db, hash, end, end + 1).await.unwrap();
+    let used = SignInRecord { seen_at: end, expires_at: end + 1, ..known.sign_in };
+    accounts::extend(&house.db, &used).await.unwrap();
     assert!(accounts::by_sign_in(&house.db, hash, end).await.unwrap().is_some());
+    assert!(house.history.note_use(hash, end).await.unwrap());
+    assert!(!house.history.note_use(hash, end + 1).await.unwrap(), "it is over");
     let stranger = SignInHash::of(b"nobody");
     assert_eq!(accounts::by_sign_in(&house.db, stranger, NOW_MS).await.unwrap(), None);
 }

@@ -13,7 +13,7 @@ use server::clock::{Chance, SeededChance, SystemClock};
 use server::history::writer::{Writer, WriterEnd};
 use server::history::{
     Answer, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard,
-    RoomView, Standing, Verdict,
+    RoomView, SignInHash, Standing, Verdict,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -75,6 +75,10 @@ impl History for Gate {
         _: u64,
         _: usize,
     ) -> Read<'_, Option<OlderMessages>> {
+        panic!("the writer only writes")
+    }
+
+    fn note_use(&self, _: SignInHash, _: i64) -> Read<'_, bool> {
         panic!("the writer only writes")
     }
 

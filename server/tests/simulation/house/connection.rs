@@ -62,6 +62,8 @@ impl House {
                     self.visit(room.log(), Visit::Typing(user, name, active), now);
                 }
             }
+            // Sign-ins of a run end by nothing.
+            session::Output::NoteUse => {}
             session::Output::Ping(number) => {
                 self.step_outlet(socket, Input::Ping(number), now, links);
             }
