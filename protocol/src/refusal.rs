@@ -85,8 +85,6 @@ pub enum Fault {
     Body,
     /// Something stands behind its body.
     Trailing,
-    /// Not a binary message.
-    NotBinary,
 }
 
 impl fmt::Display for Fault {
@@ -103,7 +101,6 @@ impl fmt::Display for Fault {
             Self::WrongWay => "the frame is of a kind that the other end says",
             Self::Body => "the frame's body is not what its kind says",
             Self::Trailing => "something stands behind the frame's body",
-            Self::NotBinary => "the message is not binary",
         })
     }
 }

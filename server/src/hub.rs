@@ -111,11 +111,10 @@ impl Hub {
         if self.count() == 0 { idle.max(0) } else { 0 }
     }
 
-    /// How many connections the server has closed with this code.
+    /// How many connections the server has closed, by close code.
     #[must_use]
-    pub fn ended_count(&self, code: CloseCode) -> u64 {
-        let ended = self.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.get(&code.0).copied().unwrap_or(0)
+    pub fn ended(&self) -> BTreeMap<u16, u64> {
+        self.0.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Turns true when the server is about to stop: connections then send `Drain` and take in no

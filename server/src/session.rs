@@ -321,9 +321,7 @@ impl Session {
 
     fn bad_frame(&mut self, fault: Fault, kind: u16, out: &mut Vec<Output>) {
         self.bad_frames += 1;
-        if fault == Fault::NotBinary {
-            self.close(CloseCode::NOT_BINARY, out);
-        } else if self.bad_frames >= BAD_FRAMES_MAX {
+        if self.bad_frames >= BAD_FRAMES_MAX {
             self.close(CloseCode::BAD_FRAMES, out);
         } else {
             out.push(Output::Answer(Event::Faulty(Faulty { fault, kind })));

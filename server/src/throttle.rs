@@ -189,13 +189,6 @@ impl<K: Hash + Eq + Clone> Gauge<K> {
         counts.insert(key.clone(), count.saturating_add(1));
         Some(Counted { counts: Arc::clone(&self.counts), key })
     }
-
-    /// How many of all keys there are.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.values().copied().map(u64::from).sum()
-    }
 }
 
 impl<K: Hash + Eq + Clone> Drop for Counted<K> {
@@ -241,12 +234,10 @@ mod tests {
         let first = gauge.enter('a', 2).unwrap();
         let second = gauge.enter('a', 2).unwrap();
         assert!(gauge.enter('a', 2).is_none());
-        assert_eq!(gauge.total(), 2);
         drop(first);
         let third = gauge.enter('a', 2);
         assert!(third.is_some());
         drop((second, third));
-        assert_eq!(gauge.total(), 0);
         assert!(gauge.counts.lock().unwrap().is_empty(), "no key stays behind");
     }
 

@@ -372,7 +372,6 @@ fn fault() -> impl Strategy<Value = Fault> {
         Fault::WrongWay,
         Fault::Body,
         Fault::Trailing,
-        Fault::NotBinary,
     ])
 }
 

@@ -156,6 +156,5 @@ fn the_variants_of_every_enumeration_keep_their_numbers() {
         8 WrongWay,
         9 Body,
         10 Trailing,
-        11 NotBinary,
     });
 }

@@ -101,6 +101,7 @@ pub(super) async fn status(State(door): State<Arc<Door>>) -> Response {
         "connections": door.engine.hub.count(),
         "logs": door.engine.rooms.open_count(),
         "idle_seconds": door.engine.hub.idle_ms() / 1_000,
+        "closed": door.engine.hub.ended(),
         "policy_reports": door.policy_reports.load(Ordering::Relaxed),
     });
     Json(body).into_response()

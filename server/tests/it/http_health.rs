@@ -50,4 +50,5 @@ async fn the_status_counts_and_says_for_how_long_nobody_was_there() {
         status.contains("\"connections\":0") && status.contains("\"idle_seconds\":0"),
         "{status}"
     );
+    assert!(status.contains("\"closed\":{}"), "{status}");
 }
