@@ -51,9 +51,9 @@ const RATES_KEPT: usize = 1_024;
 
 /// The door to every log. Cheap to clone.
 #[derive(Clone)]
-pub struct Rooms(Arc<House>);
+pub struct Rooms(Arc<Shared>);
 
-struct House {
+struct Shared {
     history: Arc<dyn History>,
     writer: Writer,
     clock: Arc<dyn Clock>,
@@ -74,7 +74,7 @@ impl Rooms {
         limits: Arc<Limits>,
     ) -> Self {
         let (logs, rates, tended_at) = (Mutex::default(), Mutex::default(), AtomicI64::new(0));
-        Self(Arc::new(House { history, writer, clock, limits, logs, tended_at, rates }))
+        Self(Arc::new(Shared { history, writer, clock, limits, logs, tended_at, rates }))
     }
 
     /// Does one act for somebody without a connection, such as a form, and waits for its verdict.
