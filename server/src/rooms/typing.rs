@@ -1,7 +1,7 @@
 //! Who is writing in a room just now. Never stored, never waited for.
 //!
 //! Held by the room's log, which tells its subscribers what comes out. Its law: at most one frame a
-//! second a room, a writer whose client died is forgotten after six seconds, and a room with more
+//! second a room, somebody whose client died is forgotten after six seconds, and a room with more
 //! than a hundred connected subscribers tells nobody.
 
 use std::collections::BTreeMap;
@@ -19,13 +19,13 @@ const CONNECTED_MAX: usize = 100;
 /// The people who write in one room.
 #[derive(Debug, Default)]
 pub struct Typing {
-    people: BTreeMap<UserId, Writer>,
+    people: BTreeMap<UserId, Spell>,
     changed: bool,
     told_at: Option<i64>,
 }
 
 #[derive(Debug)]
-struct Writer {
+struct Spell {
     name: DisplayName,
     until: i64,
 }
@@ -35,7 +35,7 @@ impl Typing {
     pub fn note(&mut self, user: UserId, name: DisplayName, active: bool, now: i64) {
         if active {
             let until = now.saturating_add(TYPING_MS_MAX);
-            self.changed |= self.people.insert(user, Writer { name, until }).is_none();
+            self.changed |= self.people.insert(user, Spell { name, until }).is_none();
         } else {
             self.changed |= self.people.remove(&user).is_some();
         }
@@ -48,7 +48,7 @@ impl Typing {
             return None;
         }
         let before = self.people.len();
-        self.people.retain(|_, writer| writer.until > now);
+        self.people.retain(|_, spell| spell.until > now);
         self.changed |= self.people.len() != before;
         if !self.changed || self.quiet_until().is_some_and(|until| now < until) {
             return None;
@@ -56,14 +56,14 @@ impl Typing {
         self.changed = false;
         self.told_at = Some(now);
         let typist =
-            |(user, writer): (&UserId, &Writer)| Typist { user: *user, name: writer.name.clone() };
+            |(user, spell): (&UserId, &Spell)| Typist { user: *user, name: spell.name.clone() };
         Some(self.people.iter().take(TYPISTS_MAX).map(typist).collect())
     }
 
     /// When there may be something to tell.
     #[must_use]
     pub fn wakes_at(&self) -> Option<i64> {
-        let next_end = self.people.values().map(|writer| writer.until).min();
+        let next_end = self.people.values().map(|spell| spell.until).min();
         if self.changed { Some(self.quiet_until().unwrap_or(i64::MIN)) } else { next_end }
     }
 
