@@ -14,7 +14,7 @@ use protocol::refusal::Fault;
 
 /// Why there is nothing to show, or not all of it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum NotShown {
     /// The text is no sequence of bytes in hexadecimal.
     NotHex {
         /// What stands where a digit should.
@@ -29,7 +29,7 @@ pub enum Refused {
     },
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for NotShown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotHex { found } => write!(f, "not hexadecimal: {found}"),
@@ -38,14 +38,14 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for NotShown {}
 
 /// Shows the frame that these hexadecimal digits spell.
-pub fn decode(hex: &str) -> Result<String, Refused> {
+pub fn decode(hex: &str) -> Result<String, NotShown> {
     let frame = bytes(hex)?;
     let refused = |shown: &str| {
         let shown = shown.to_owned();
-        move |fault| Refused::Frame { shown, fault }
+        move |fault| NotShown::Frame { shown, fault }
     };
     let (header, body) = Header::read(&frame).map_err(refused(""))?;
     let mut shown = show_header(&header, body);
@@ -110,8 +110,8 @@ fn line(shown: &mut String, name: &str, value: &str) {
 }
 
 /// The bytes that the digits spell; what people put between them is skipped.
-fn bytes(hex: &str) -> Result<Vec<u8>, Refused> {
-    let refused = |found: &str| Refused::NotHex { found: found.to_owned() };
+fn bytes(hex: &str) -> Result<Vec<u8>, NotShown> {
+    let refused = |found: &str| NotShown::NotHex { found: found.to_owned() };
     let between = |c: &char| c.is_whitespace() || matches!(c, ':' | ',');
     let digits = hex.trim().trim_start_matches("0x").chars().filter(|c| !between(c));
     let mut bytes = Vec::with_capacity(hex.len() / 2);
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(decode(&spaced.join(":")), decode(&hex(&frame)));
         assert_eq!(decode(&format!("0x{}\n", spaced.join(" "))), decode(&hex(&frame)));
         for wrong in ["0", "0g", "hello"] {
-            assert!(matches!(decode(wrong), Err(Refused::NotHex { .. })), "{wrong}");
+            assert!(matches!(decode(wrong), Err(NotShown::NotHex { .. })), "{wrong}");
         }
     }
 
@@ -182,6 +182,6 @@ mod tests {
         let text = refused.to_string();
         assert!(text.contains("16 Post") && text.contains("wrong, expected"), "{text}");
         assert!(text.ends_with("(Checksum)"), "{text}");
-        assert!(matches!(decode(""), Err(Refused::Frame { fault: Fault::TooShort, .. })));
+        assert!(matches!(decode(""), Err(NotShown::Frame { fault: Fault::TooShort, .. })));
     }
 }
