@@ -31,7 +31,7 @@ pub struct FirstPage {
     /// What stands in the middle.
     pub shown: Shown,
     /// A form that was not accepted, to be drawn again as it was sent.
-    pub refused: Option<Refused>,
+    pub refused: Option<SentBack>,
 }
 
 /// What stands in the middle of a page.
@@ -187,7 +187,7 @@ pub enum Form {
 
 /// A form that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct SentBack {
     /// Which.
     pub form: Form,
     /// The id it was sent with.

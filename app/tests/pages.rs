@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use app::first_page::{
-    FirstPage, Form, Inside, OpenRoom, Refused, RoomPage, RoomsPage, Shown, Why,
+    FirstPage, Form, Inside, OpenRoom, RoomPage, RoomsPage, SentBack, Shown, Why,
 };
 use app::link::Link;
 use app::pages::{Pages, provide_page};
@@ -105,7 +105,7 @@ fn each_state_of_an_own_message_is_told_in_words() {
 
 #[test]
 fn a_refused_text_stands_in_the_composer_and_stays_text() {
-    let refused = Refused {
+    let refused = SentBack {
         form: Form::Post,
         op_id: OpId::NIL,
         text: ATTACK.to_owned(),

@@ -19,7 +19,7 @@ use super::form::{FormOp, RefusedForm, why_words};
 use super::header::navigated;
 use super::icon::{Icon, Sign};
 use crate::browser::{early_enter, touch};
-use crate::first_page::{Form, Refused};
+use crate::first_page::{Form, SentBack};
 use crate::link::Link;
 use crate::routes::room_path;
 use crate::store::{Room, Store};
@@ -105,7 +105,7 @@ pub fn Composer(
 /// The text area. A text that was refused stands in it again, in the first view only: an element
 /// of this kind prints its child without escaping it, so that is done here, and the parser eats
 /// the first line end.
-fn area(writing: &Writing, refused: Option<Refused>) -> AnyView {
+fn area(writing: &Writing, refused: Option<SentBack>) -> AnyView {
     let name = writing.room.name.clone();
     let label = move || fill(Text::MessageTo, [&*name.get()]);
     let (input, keydown) = (writing.clone(), writing.clone());
@@ -124,7 +124,7 @@ fn area(writing: &Writing, refused: Option<Refused>) -> AnyView {
         />
     };
     match refused {
-        Some(Refused { text, .. }) => {
+        Some(SentBack { text, .. }) => {
             let escaped = format!("\n{}", text.replace('&', "&amp;").replace('<', "&lt;"));
             view! { <textarea node_ref=writing.area {..shared}>{escaped}</textarea> }.into_any()
         }

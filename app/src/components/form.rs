@@ -12,7 +12,7 @@ use protocol::ids::{LogId, OpId};
 use protocol::refusal::Refusal;
 
 use super::icon::{Icon, Sign};
-use crate::first_page::{Form, Refused, Why};
+use crate::first_page::{Form, SentBack, Why};
 use crate::link::Link;
 use crate::store::{Fate, Store};
 use crate::text::{Count, Text, counted, t};
@@ -20,18 +20,18 @@ use crate::text::{Count, Text, counted, t};
 /// The form that the server refused when it drew this page; a context of every page. It is shown
 /// once, in the first view: a page that is opened later has nothing to redraw.
 #[derive(Clone, Copy)]
-pub struct RefusedForm(StoredValue<Option<Refused>>);
+pub struct RefusedForm(StoredValue<Option<SentBack>>);
 
 impl RefusedForm {
     /// Holds what the first page brought.
     #[must_use]
-    pub fn new(refused: Option<Refused>) -> Self {
+    pub fn new(refused: Option<SentBack>) -> Self {
         Self(StoredValue::new(refused))
     }
 
     /// What was refused of this form, once.
     #[must_use]
-    pub fn take(form: Form) -> Option<Refused> {
+    pub fn take(form: Form) -> Option<SentBack> {
         let held = use_context::<Self>()?.0;
         let taken = held.with_value(|refused| refused.clone().filter(|it| it.form == form));
         if taken.is_some() {
@@ -54,7 +54,7 @@ pub struct Sending {
 impl Sending {
     /// For a form whose page may have come back refused.
     #[must_use]
-    pub fn new(refused: Option<&Refused>) -> Self {
+    pub fn new(refused: Option<&SentBack>) -> Self {
         Self {
             link: use_context().unwrap_or_default(),
             store: expect_context(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::backend::{Backend, Unavailable};
-use app::first_page::{Form, Refused, Why};
+use app::first_page::{Form, SentBack, Why};
 use app::routes::{Address, ME_PATH};
 use app::text::PageLanguage;
 use axum::Extension;
@@ -250,7 +250,7 @@ async fn answer(
             let (form, address) = form_of(spot);
             let text = if form == Form::Post { fields.text } else { fields.name };
             let text = with_plain_line_ends(&text);
-            let refused = Refused { form, op_id, text, topic: fields.topic, why };
+            let refused = SentBack { form, op_id, text, topic: fields.topic, why };
             pages::draw(door, reader, me, Some(&address), Some(refused)).await
         }
     }

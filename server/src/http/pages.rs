@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use app::backend::House;
-use app::first_page::{FirstPage, FormOps, Refused, Shown, Why};
+use app::first_page::{FirstPage, FormOps, SentBack, Shown, Why};
 use app::routes::Address;
 use app::shell::Shell;
 use app::text::PageLanguage;
@@ -122,12 +122,12 @@ pub(super) async fn draw(
     reader: &Reader,
     me: Option<Me>,
     address: Option<&Address>,
-    refused: Option<Refused>,
+    refused: Option<SentBack>,
 ) -> Response {
     let (now, mut chance) = (door.engine.clock.unix_ms(), SystemChance);
     let mut op_ids = FormOps::make(|| OpId::make(now, chance.id_bytes()));
     // Sent again under its own id, a form finds out whether it was done after all.
-    if let Some(Refused { form, op_id, why: Why::Later(_), .. }) = &refused {
+    if let Some(SentBack { form, op_id, why: Why::Later(_), .. }) = &refused {
         op_ids.keep(*form, *op_id);
     }
     let page = FirstPage {
@@ -178,7 +178,7 @@ async fn load(door: &Door, me: Option<Me>, address: Option<&Address>) -> FirstPa
 fn status_of(page: &FirstPage) -> StatusCode {
     match (&page.refused, &page.shown) {
         (_, Shown::Broken) => StatusCode::SERVICE_UNAVAILABLE,
-        (Some(Refused { why: Why::Later(_), .. }), _) => StatusCode::SERVICE_UNAVAILABLE,
+        (Some(SentBack { why: Why::Later(_), .. }), _) => StatusCode::SERVICE_UNAVAILABLE,
         (Some(_), _) => StatusCode::UNPROCESSABLE_ENTITY,
         (None, Shown::NotFound | Shown::Setup { valid: false, .. }) => StatusCode::NOT_FOUND,
         (None, Shown::Room(room)) if room.entry.id.is_nil() => StatusCode::NOT_FOUND,
