@@ -1,6 +1,6 @@
 //! The one port of the app: what it asks of a server before it draws a page.
 //!
-//! The server implements `Backend` and provides a `House`; tests can implement it with a few
+//! The server implements `Backend` and provides a `AnyBackend`; tests can implement it with a few
 //! lines. Its law: values of the protocol only, no type of a database or of a web framework.
 
 use std::ops::Deref;
@@ -43,16 +43,16 @@ pub trait Backend: Send + Sync + 'static {
 
 /// The server's side of the port.
 #[derive(Clone)]
-pub struct House(Arc<dyn Backend>);
+pub struct AnyBackend(Arc<dyn Backend>);
 
-impl House {
+impl AnyBackend {
     /// Takes whoever answers.
     pub fn new(backend: impl Backend) -> Self {
         Self(Arc::new(backend))
     }
 }
 
-impl Deref for House {
+impl Deref for AnyBackend {
     type Target = dyn Backend;
 
     fn deref(&self) -> &Self::Target {

@@ -11,7 +11,7 @@ use protocol::model::{Me, Message, Role, RoomEntry, RoomKey, RoomName, Topic};
 use protocol::refusal::{Refusal, RetryReason};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{House, Unavailable};
+use crate::backend::{AnyBackend, Unavailable};
 use crate::routes::Address;
 use crate::text::PageLanguage;
 
@@ -214,7 +214,7 @@ impl FirstPage {
     ///
     /// Fails when the house cannot answer; the caller then draws `Shown::Broken` with 503.
     pub async fn load(
-        house: &House,
+        house: &AnyBackend,
         me: Option<Me>,
         address: &Address,
     ) -> Result<Self, Unavailable> {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use app::backend::House;
+use app::backend::AnyBackend;
 use app::first_page::{FirstPage, FormOps, SentBack, Shown, Why};
 use app::routes::Address;
 use app::shell::Shell;
@@ -162,7 +162,7 @@ pub(super) async fn draw(
 
 /// Asks for what the page shows; a house that cannot answer says so on the page.
 async fn load(door: &Door, me: Option<Me>, address: Option<&Address>) -> FirstPage {
-    let house = House::new(door.port.clone());
+    let house = AnyBackend::new(door.port.clone());
     let broken = |me| FirstPage { me, shown: Shown::Broken, ..FirstPage::default() };
     match address {
         Some(address) => {
