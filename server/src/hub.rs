@@ -1,8 +1,8 @@
 //! Who is connected: every connection by user and page load, so that it can be found.
 //!
-//! Entered by the connection's task after the upgrade and left by dropping its `Place`; asked by the
-//! doors (how many there are) and at the server's end. Its law: it holds no connection alive and
-//! never waits for one; to end one it closes its outlet, and its task does the rest.
+//! Entered by the connection's task after the upgrade and left by dropping its `Registration`; asked
+//! by the doors (how many there are) and at the server's end. Its law: it holds no connection alive
+//! and never waits for one; to end one it closes its outlet, and its task does the rest.
 
 use std::collections::BTreeMap;
 use std::ops::{RangeBounds, RangeInclusive};
@@ -52,7 +52,7 @@ struct Connection {
 pub struct TooManySockets;
 
 /// A connection's place in the register; dropping it leaves.
-pub struct Place {
+pub struct Registration {
     hub: Hub,
     user: UserId,
     socket: SocketId,
@@ -85,7 +85,7 @@ impl Hub {
         user: UserId,
         outlet: OutletHandle,
         sockets_max: usize,
-    ) -> Result<Place, TooManySockets> {
+    ) -> Result<Registration, TooManySockets> {
         let mut connections = self.connections();
         if connections.range(all_of(user)).count() >= sockets_max {
             return Err(TooManySockets);
@@ -94,7 +94,7 @@ impl Hub {
         let unanswered = Arc::new(AtomicUsize::new(0));
         let connection = Connection { page: None, unanswered: Arc::clone(&unanswered), outlet };
         connections.insert((user, socket), connection);
-        Ok(Place { hub: self.clone(), user, socket, unanswered })
+        Ok(Registration { hub: self.clone(), user, socket, unanswered })
     }
 
     /// How many connections there are.
@@ -171,7 +171,7 @@ impl Hub {
     }
 }
 
-impl Place {
+impl Registration {
     /// Names the page load that this connection belongs to, and closes an older connection of the
     /// same page: two live sockets of one page would each hold half of its state.
     pub fn set_page(&self, page: PageId) {
@@ -190,7 +190,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Registration {
     fn drop(&mut self) {
         let mut connections = self.hub.connections();
         self.hub.0.changed_at.store(self.hub.0.clock.ticks_ms(), Ordering::Relaxed);

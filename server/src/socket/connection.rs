@@ -24,7 +24,7 @@ use super::transport::{LINGER, Reading, Received, Writing, divide};
 use super::{Engine, Held};
 use crate::clock::Clock;
 use crate::history::{Later, OlderMessages, Read, Standing, Unavailable};
-use crate::hub::Place;
+use crate::hub::Registration;
 use crate::outlet::chunk::Frame;
 use crate::outlet::handle::OutletHandle;
 use crate::outlet::{Fetched, Input as Said, Order, Outlet, Subscription, What};
@@ -99,7 +99,7 @@ struct Connection {
     caller: Caller,
     outlet: OutletHandle,
     session: Session,
-    place: Place,
+    place: Registration,
     held: Held,
     stopping: watch::Receiver<bool>,
     /// Ops whose answer is awaited; at most the window.
@@ -123,7 +123,7 @@ impl Connection {
         engine: Engine,
         caller: Caller,
         outlet: OutletHandle,
-        (place, held): (Place, Held),
+        (place, held): (Registration, Held),
     ) -> Self {
         let terms = Terms {
             caller,
