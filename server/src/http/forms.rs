@@ -27,13 +27,13 @@ use serde::Deserialize;
 
 use super::Door;
 use super::address::{self, Path, Spot};
-use super::gate::Caller;
 use super::guest::{self, Guest, no_store};
 use super::pages::{self, Reader};
 use crate::auth::Principal;
 use crate::clock::{Chance, SystemChance};
 use crate::history::{Pending, Verdict};
 use crate::rooms::words::with_plain_line_ends;
+use crate::throttle::Source;
 
 /// The fields of all forms; a form has only some of them.
 #[derive(Debug, Default, Deserialize)]
@@ -59,7 +59,7 @@ enum Fate {
 /// A POST to the address of a page.
 pub(super) async fn send(
     State(door): State<Arc<Door>>,
-    Extension(caller): Extension<Caller>,
+    Extension(source): Extension<Source>,
     request: Request,
 ) -> Response {
     let reader = Reader::of(&request, door.accounts.cookies());
@@ -76,7 +76,7 @@ pub(super) async fn send(
     if spot == Spot::Language {
         return choose_language(&door, &reader, &fields.lang).await;
     }
-    let guest = match guest::recognise(&door, &headers, caller).await {
+    let guest = match guest::recognise(&door, &headers, source).await {
         Ok(guest) => guest,
         Err(response) => return response,
     };

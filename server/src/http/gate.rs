@@ -26,10 +26,6 @@ use crate::throttle::{Gauge, Rate, Source, Throttle};
 const FULL_WAIT: Duration = Duration::from_secs(5);
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Where a request comes from, as limits see it; an extension of every request.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Caller(pub(super) Source);
-
 /// The throttles of this server. Cheap to clone.
 #[derive(Clone)]
 pub struct Gate(Arc<Throttles>);
@@ -175,7 +171,7 @@ impl IntoResponse for TooMany {
     }
 }
 
-/// Lets pass what is within its limits.
+/// Lets pass what is within its limits, and tells the handlers its source, as limits see it.
 pub(super) async fn layer(
     State(gate): State<Gate>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -183,7 +179,7 @@ pub(super) async fn layer(
     next: Next,
 ) -> Response {
     let source = Source::from(client_address(peer.ip(), request.headers(), &gate.0.proxies));
-    request.extensions_mut().insert(Caller(source));
+    request.extensions_mut().insert(source);
     let path = request.uri().path();
     let is_free = path == health::PULSE || is_hashed(path);
     if !is_free && let Err(too_many) = gate.request(source, request.headers()) {

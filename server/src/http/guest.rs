@@ -13,8 +13,8 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 
 use super::Door;
-use super::gate::Caller;
 use crate::auth::{Principal, Visitor};
+use crate::throttle::Source;
 
 /// Somebody, and the cookie that makes his browser known, where it is new.
 pub(super) struct Guest {
@@ -26,12 +26,12 @@ pub(super) struct Guest {
 pub(super) async fn recognise(
     door: &Door,
     headers: &HeaderMap,
-    caller: Caller,
+    source: Source,
 ) -> Result<Guest, Response> {
     match door.accounts.active_visitor(headers).await.map_err(no_store)? {
         Visitor::Known(principal) => Ok(Guest { principal, set_cookie: None }),
         Visitor::Nobody | Visitor::Stale => {
-            door.gate.guest(caller.0).map_err(IntoResponse::into_response)?;
+            door.gate.guest(source).map_err(IntoResponse::into_response)?;
             let (principal, token) = door.accounts.make_guest().await.map_err(no_store)?;
             tracing::info!(user = %principal.me().id, "a guest came in");
             let set_cookie = Some(door.accounts.cookies().set_sign_in(&token));
@@ -49,10 +49,10 @@ pub(super) fn no_store(fault: impl std::fmt::Display) -> Response {
 /// `POST /api/guest`: answers with the account that the browser speaks for from now on.
 pub(super) async fn greet(
     State(door): State<Arc<Door>>,
-    Extension(caller): Extension<Caller>,
+    Extension(source): Extension<Source>,
     headers: HeaderMap,
 ) -> Response {
-    match recognise(&door, &headers, caller).await {
+    match recognise(&door, &headers, source).await {
         Ok(guest) => {
             let cookie = guest.set_cookie.map(|cookie| [(SET_COOKIE, cookie)]);
             (cookie, Json(guest.principal.me().clone())).into_response()

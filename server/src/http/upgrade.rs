@@ -15,15 +15,15 @@ use http::{HeaderMap, StatusCode};
 use protocol::close::CloseCode;
 
 use super::Door;
-use super::gate::Caller;
 use super::guest::no_store;
 use crate::auth::Visitor;
 use crate::socket;
+use crate::throttle::Source;
 
 /// `GET /ws`.
 pub(super) async fn open(
     State(door): State<Arc<Door>>,
-    Extension(caller): Extension<Caller>,
+    Extension(source): Extension<Source>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
@@ -38,7 +38,7 @@ pub(super) async fn open(
     if *door.stopping.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "2")]).into_response();
     }
-    let held = match door.gate.upgrade(caller.0) {
+    let held = match door.gate.upgrade(source) {
         Ok(held) => held,
         Err(too_many) => return too_many.into_response(),
     };
