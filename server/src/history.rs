@@ -52,14 +52,14 @@ pub trait History: Send + Sync + 'static {
 
     /// How a user stands to a log, and the log to a cursor; nothing where there is no such log or
     /// it is not open to him. Asked by every `Sub`.
-    fn standing(
+    fn admission(
         &self,
         user: UserId,
         log: LogId,
         cursor: Option<Cursor>,
-    ) -> Read<'_, Option<Standing>>;
+    ) -> Read<'_, Option<Admission>>;
 
-    /// All that `Welcome` tells, of one moment: the account, its rooms, and its log's standing.
+    /// All that `Welcome` tells, of one moment: the account, its rooms, and its log's admission.
     fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Read<'_, Option<Arrival>>;
 
     /// Notes that a sign-in is in use at this time of day; whether it stands.
@@ -179,7 +179,7 @@ pub enum Outcome {
 
 /// A log, and how a user and a cursor stand to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct Admission {
     /// The user's part in it; in his own log he is its member since 0.
     pub membership: Membership,
     /// Its end: epoch, last number, that event's tag.
@@ -201,8 +201,8 @@ pub enum Resume {
     Reset(ResetReason),
 }
 
-impl Standing {
-    /// Judges a cursor: the one for which this standing was read.
+impl Admission {
+    /// Judges a cursor: the one for which this admission was read.
     #[must_use]
     pub fn resume(&self, cursor: Option<Cursor>) -> Resume {
         let Some(cursor) = cursor else {
@@ -242,7 +242,7 @@ pub struct Arrival {
     /// Its rooms, the lobby first, then by key.
     pub rooms: Vec<RoomEntry>,
     /// Its own log.
-    pub standing: Standing,
+    pub admission: Admission,
 }
 
 /// A room at a cursor, as one reader sees it.

@@ -21,7 +21,7 @@ use protocol::refusal::{Fault, RetryReason};
 
 use crate::clock::{Chance, SeededChance};
 use crate::db::people::SEEN_EVERY_MS;
-use crate::history::{Arrival, Pending, SignInHash, Standing, Verdict};
+use crate::history::{Admission, Arrival, Pending, SignInHash, Verdict};
 use crate::rooms::lane::{Lane, Mark};
 use crate::rooms::rates::{Bucket, SharedRates};
 use crate::rooms::room::Reply;
@@ -109,10 +109,10 @@ pub enum Output {
         /// What the client knows of its user's log.
         cursor: Option<Cursor>,
     },
-    /// Subscribe the user's own log under the number 0, as this standing says.
+    /// Subscribe the user's own log under the number 0, as this admission says.
     SubscribeOwn {
         /// How the log stands to the cursor.
-        standing: Standing,
+        admission: Admission,
         /// What the client knows of it.
         cursor: Option<Cursor>,
     },
@@ -202,7 +202,7 @@ struct OpenLane {
 /// One session, from the upgrade to the close.
 ///
 /// To step it without tasks: give a `Command` only while `is_ready` and while the outputs of the
-/// one before are carried out (a `Subscribe` is: read `standing`, join the log's list, then step the
+/// one before are carried out (a `Subscribe` is: read `admission`, join the log's list, then step the
 /// outlet); `Replied` comes whenever the test pleases, `Tick` when `wakes_at` has come.
 pub struct Session {
     terms: Terms,
@@ -336,7 +336,7 @@ impl Session {
     ) {
         let Stage::Arriving { device, cursor } = self.stage else { return };
         let Some(arrival) = arrival else { return self.close(CloseCode::SIGNED_OUT, out) };
-        let Arrival { me, disabled, rooms, standing } = *arrival;
+        let Arrival { me, disabled, rooms, admission } = *arrival;
         if disabled {
             return self.close(CloseCode::DISABLED, out);
         }
@@ -344,7 +344,7 @@ impl Session {
         let first_ping_ms = self.chance.below(PING_MS.unsigned_abs());
         self.ping_at = now.saturating_add_unsigned(first_ping_ms);
         out.push(Output::Greet(self.greeting(me, rooms, server_time)));
-        out.push(Output::SubscribeOwn { standing, cursor });
+        out.push(Output::SubscribeOwn { admission, cursor });
         self.note_use(now, out);
         if self.is_stopping {
             self.say_drain(out);

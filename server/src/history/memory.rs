@@ -25,8 +25,8 @@ use crate::db::rooms::RoomRecord;
 use crate::history::facts::Facts;
 use crate::history::judge::{Judge, Rules};
 use crate::history::{
-    Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard, RoomView,
-    SignInHash, Standing, Unavailable, views,
+    Admission, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard,
+    RoomView, SignInHash, Unavailable, views,
 };
 
 /// What happens to a commit that does not simply succeed.
@@ -184,13 +184,13 @@ impl History for MemoryHistory {
         Box::pin(ready(Ok(stands)))
     }
 
-    fn standing(
+    fn admission(
         &self,
         user: UserId,
         log: LogId,
         cursor: Option<Cursor>,
-    ) -> Read<'_, Option<Standing>> {
-        self.read(|tables| tables.standing(user, log, cursor))
+    ) -> Read<'_, Option<Admission>> {
+        self.read(|tables| tables.admission(user, log, cursor))
     }
 
     fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Read<'_, Option<Arrival>> {

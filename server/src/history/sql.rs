@@ -19,8 +19,8 @@ use crate::db::{Db, Fault, Transaction};
 use crate::db::{accounts, events, logs, members, messages, people, rooms};
 use crate::history::judge::Rules;
 use crate::history::{
-    Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard, RoomView,
-    SignInHash, Standing, Unavailable, views,
+    Admission, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard,
+    RoomView, SignInHash, Unavailable, views,
 };
 
 /// What the lobby is called until somebody configures it.
@@ -62,14 +62,14 @@ impl SqlHistory {
         Ok(batch::make_owner(&self.db, self.rules, user, chance, now_ms).await?)
     }
 
-    async fn read_standing(
+    async fn read_admission(
         &self,
         user: UserId,
         log: LogId,
         cursor: Option<Cursor>,
-    ) -> Result<Option<Standing>, Fault> {
+    ) -> Result<Option<Admission>, Fault> {
         let mut transaction = self.db.read().await?;
-        standing(&mut transaction, user, log, cursor).await
+        admission(&mut transaction, user, log, cursor).await
     }
 
     async fn read_arrival(
@@ -79,11 +79,11 @@ impl SqlHistory {
     ) -> Result<Option<Arrival>, Fault> {
         let mut transaction = self.db.read().await?;
         let Some(account) = people::user(&mut transaction, user).await? else { return Ok(None) };
-        let found = standing(&mut transaction, user, user.log(), cursor).await?;
-        let Some(standing) = found else { return Ok(None) };
+        let found = admission(&mut transaction, user, user.log(), cursor).await?;
+        let Some(admission) = found else { return Ok(None) };
         let rooms = rooms::of_user(&mut transaction, user).await?;
         let me = Me { id: user, name: account.name, rank: account.rank };
-        Ok(Some(Arrival { me, disabled: account.disabled_at.is_some(), rooms, standing }))
+        Ok(Some(Arrival { me, disabled: account.disabled_at.is_some(), rooms, admission }))
     }
 
     async fn read_page(&self, log: LogId, after: u64) -> Result<Vec<Envelope>, Fault> {
@@ -153,13 +153,13 @@ impl History for SqlHistory {
         Box::pin(batch::commit(&self.db, self.rules, batch, chance, now_ms))
     }
 
-    fn standing(
+    fn admission(
         &self,
         user: UserId,
         log: LogId,
         cursor: Option<Cursor>,
-    ) -> Read<'_, Option<Standing>> {
-        Box::pin(async move { Ok(self.read_standing(user, log, cursor).await?) })
+    ) -> Read<'_, Option<Admission>> {
+        Box::pin(async move { Ok(self.read_admission(user, log, cursor).await?) })
     }
 
     fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Read<'_, Option<Arrival>> {
@@ -202,17 +202,17 @@ impl History for SqlHistory {
 }
 
 /// How a user stands to a log: his own, or a room's where he is a member.
-async fn standing(
+async fn admission(
     transaction: &mut Transaction,
     user: UserId,
     log: LogId,
     cursor: Option<Cursor>,
-) -> Result<Option<Standing>, Fault> {
+) -> Result<Option<Admission>, Fault> {
     let seq = cursor.map(|cursor| cursor.seq);
     let part = match log.room() {
         Some(room) => members::part(transaction, room, Some(user)).await?,
         None => (log == user.log()).then_some(members::BY_RULE),
     };
     let extent = logs::extent(transaction, log, seq).await?;
-    Ok(part.zip(extent).map(|(part, extent)| views::standing(extent, part)))
+    Ok(part.zip(extent).map(|(part, extent)| views::admission(extent, part)))
 }

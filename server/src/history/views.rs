@@ -16,7 +16,7 @@ use protocol::model::{Message, RoomEntry};
 use crate::db::logs::LogExtent;
 use crate::db::members::Membership;
 use crate::db::rooms::CountedRoom;
-use crate::history::{OlderMessages, RoomCard, RoomView, Standing};
+use crate::history::{Admission, OlderMessages, RoomCard, RoomView};
 
 /// Messages to read for a snapshot: one more than fit tells whether there are older ones.
 pub(super) const SNAPSHOT_READ: usize = SNAPSHOT_MESSAGES_MAX + 1;
@@ -91,8 +91,8 @@ pub(super) fn room(
 }
 
 /// How a user stands to a log.
-pub(super) const fn standing(extent: LogExtent, membership: Membership) -> Standing {
-    Standing {
+pub(super) const fn admission(extent: LogExtent, membership: Membership) -> Admission {
+    Admission {
         membership,
         head: extent.head,
         floor: extent.floor,

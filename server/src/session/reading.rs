@@ -11,18 +11,18 @@ use protocol::cursor::Cursor;
 use protocol::event::{Event, Page, Reset, SubOk};
 use protocol::ids::{LogId, LogKind, UserId};
 
-use crate::history::{Resume, RoomView, Standing};
+use crate::history::{Admission, Resume, RoomView};
 use crate::outlet::chunk::{Ends, Frame};
 use crate::outlet::{Begin, Fetched, Order, What};
 
 /// How a subscription begins whose log stands so to the client's cursor.
 pub fn beginning(
     (log, sub): (LogId, u32),
-    standing: &Standing,
+    admission: &Admission,
     cursor: Option<Cursor>,
 ) -> Result<Begin, EncodeFault> {
-    let head = standing.head;
-    match standing.resume(cursor) {
+    let head = admission.head;
+    match admission.resume(cursor) {
         Resume::From(seq) => {
             let ok = Event::SubOk(SubOk { sub, epoch: head.epoch, head: head.seq });
             Ok(Begin::Events { next: seq.saturating_add(1), first: Frame::event(&ok)? })

@@ -54,7 +54,7 @@ fn arrival(room_count: u8) -> Box<Arrival> {
         me: Me { id: me(), name: Text::cut("Ada"), rank: Rank::Guest },
         disabled: false,
         rooms: (0..room_count).map(entry).collect(),
-        standing: Standing {
+        admission: Admission {
             membership: Membership { role: protocol::model::Role::Member, joined_seq: 0 },
             head: Cursor::start(1),
             floor: 1,

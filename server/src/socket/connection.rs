@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use super::transport::{LINGER, Reading, Received, Writing, divide};
 use super::{Engine, Held};
 use crate::clock::Clock;
-use crate::history::{Later, OlderMessages, Read, Standing, Unavailable};
+use crate::history::{Admission, Later, OlderMessages, Read, Unavailable};
 use crate::hub::Registration;
 use crate::outlet::chunk::Frame;
 use crate::outlet::handle::OutletHandle;
@@ -225,8 +225,8 @@ impl Connection {
                 self.place.set_page(page);
                 return self.arrive(cursor).await;
             }
-            Output::SubscribeOwn { standing, cursor } => {
-                self.attach((self.caller.user.log(), USER_SUB), &standing, cursor).await;
+            Output::SubscribeOwn { admission, cursor } => {
+                self.attach((self.caller.user.log(), USER_SUB), &admission, cursor).await;
             }
             Output::Subscribe { sub, room, cursor } => self.subscribe(sub, room, cursor).await,
             Output::Unsubscribe(sub) => self.say(Said::Unsubscribe(sub)),
@@ -275,8 +275,8 @@ impl Connection {
 
     async fn subscribe(&mut self, sub: u32, room: RoomId, cursor: Option<Cursor>) {
         let log = room.log();
-        match patiently(self.engine.history.standing(self.caller.user, log, cursor)).await {
-            Ok(Some(standing)) => self.attach((log, sub), &standing, cursor).await,
+        match patiently(self.engine.history.admission(self.caller.user, log, cursor)).await {
+            Ok(Some(admission)) => self.attach((log, sub), &admission, cursor).await,
             Ok(None) => self.say(Said::Refuse { log, sub }),
             Err(fault) => self.unavailable(&fault),
         }
@@ -286,14 +286,14 @@ impl Connection {
     async fn attach(
         &mut self,
         (log, sub): (LogId, u32),
-        standing: &Standing,
+        admission: &Admission,
         cursor: Option<Cursor>,
     ) {
-        let Ok(begin) = reading::beginning((log, sub), standing, cursor) else {
+        let Ok(begin) = reading::beginning((log, sub), admission, cursor) else {
             return self.close(CloseCode::INTERNAL);
         };
         let handle = self.engine.rooms.log(log);
-        let born = standing.head.seq;
+        let born = admission.head.seq;
         let (socket, user, outlet) = (self.outlet.socket(), self.caller.user, self.outlet.clone());
         let joining = handle.join(Subscriber { socket, sub, user, born, outlet });
         let Ok(Some(seat)) = timeout(STORE_PATIENCE, joining).await else {

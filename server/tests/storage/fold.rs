@@ -247,8 +247,8 @@ async fn assert_same_reads(house: &House, memory: &MemoryHistory, tables: &Table
         let page = house.history.page(head.log, 1).await;
         assert_eq!(page, memory.page(head.log, 1).await);
         let user = account(0).user.id;
-        let standing = house.history.standing(user, head.log, Some(head.cursor)).await;
-        assert_eq!(standing, memory.standing(user, head.log, Some(head.cursor)).await);
+        let admission = house.history.admission(user, head.log, Some(head.cursor)).await;
+        assert_eq!(admission, memory.admission(user, head.log, Some(head.cursor)).await);
     }
     for person in 0..5 {
         let user = account(person).user.id;

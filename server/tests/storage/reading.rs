@@ -7,13 +7,13 @@ use protocol::event::ResetReason;
 use protocol::ids::RoomId;
 use protocol::limits::REPLAY_EVENTS_MAX;
 use server::db::members::BY_RULE;
-use server::history::{History, Resume, Standing};
+use server::history::{Admission, History, Resume};
 
 use crate::world::{World, account, create, leave, op, own_log, post};
 
 /// A log of events 8 to 10_000 whose cursors carry their number as tag.
-fn standing(asked: u64) -> Standing {
-    Standing {
+fn admission(asked: u64) -> Admission {
+    Admission {
         membership: BY_RULE,
         head: Cursor { epoch: 5, seq: 10_000, tag: 10_000 },
         floor: 8,
@@ -23,7 +23,7 @@ fn standing(asked: u64) -> Standing {
 }
 
 fn resume(epoch: u64, seq: u64, tag: u64) -> Resume {
-    standing(seq).resume(Some(Cursor { epoch, seq, tag }))
+    admission(seq).resume(Some(Cursor { epoch, seq, tag }))
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_good_cursor_goes_on_from_where_it_is() {
 
 #[test]
 fn who_knows_nothing_starts_fresh() {
-    assert_eq!(standing(0).resume(None), Resume::Reset(ResetReason::FirstLoad));
+    assert_eq!(admission(0).resume(None), Resume::Reset(ResetReason::FirstLoad));
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn who_is_too_far_behind_starts_fresh() {
 
 #[test]
 fn the_last_event_that_is_no_longer_kept_still_proves_itself_by_its_tag() {
-    let near = Standing { head: Cursor { epoch: 5, seq: 20, tag: 20 }, ..standing(7) };
+    let near = Admission { head: Cursor { epoch: 5, seq: 20, tag: 20 }, ..admission(7) };
     let cursor = |seq, tag| Some(Cursor { epoch: 5, seq, tag });
     assert_eq!(near.resume(cursor(7, 7)), Resume::From(7));
     assert_eq!(near.resume(cursor(7, 6)), Resume::Reset(ResetReason::Diverged));
@@ -63,7 +63,7 @@ fn the_last_event_that_is_no_longer_kept_still_proves_itself_by_its_tag() {
 
 #[test]
 fn a_log_that_keeps_all_is_read_from_its_start() {
-    let young = Standing { floor: 1, head: Cursor { epoch: 5, seq: 9, tag: 9 }, ..standing(0) };
+    let young = Admission { floor: 1, head: Cursor { epoch: 5, seq: 9, tag: 9 }, ..admission(0) };
     assert_eq!(young.resume(Some(Cursor::start(5))), Resume::From(0));
 }
 
@@ -77,10 +77,10 @@ async fn a_log_is_open_to_its_members_alone() {
     .await
     .unwrap();
     let (member, stranger) = (account(0).user.id, account(1).user.id);
-    let part = history.standing(member, room.log(), None).await.unwrap().unwrap();
+    let part = history.admission(member, room.log(), None).await.unwrap().unwrap();
     assert_eq!((part.membership.joined_seq, part.head.seq), (2, 2));
-    assert_eq!(history.standing(stranger, room.log(), None).await.unwrap(), None);
-    assert_eq!(history.standing(stranger, own_log(0), None).await.unwrap(), None);
+    assert_eq!(history.admission(stranger, room.log(), None).await.unwrap(), None);
+    assert_eq!(history.admission(stranger, own_log(0), None).await.unwrap(), None);
     assert_eq!(history.snapshot(Some(stranger), room).await.unwrap(), None);
     assert_eq!(history.snapshot(None, room).await.unwrap(), None);
     assert_eq!(history.older(Some(stranger), room, 9, 50).await.unwrap(), None);
@@ -111,6 +111,6 @@ fn who_left_a_room_reads_nothing_more_of_it() {
         assert_eq!(world.history.snapshot(Some(user), room).await.unwrap(), None);
         let arrival = world.history.arrival(user, None).await.unwrap().unwrap();
         assert_eq!(arrival.rooms.len(), 1, "the lobby alone");
-        assert_eq!(arrival.standing.head.seq, 2, "added and removed");
+        assert_eq!(arrival.admission.head.seq, 2, "added and removed");
     });
 }

@@ -12,8 +12,8 @@ use protocol::refusal::RetryReason;
 use server::clock::{Chance, SeededChance, SystemClock};
 use server::history::writer::{Writer, WriterEnd};
 use server::history::{
-    Answer, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard,
-    RoomView, SignInHash, Standing, Verdict,
+    Admission, Answer, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read,
+    RoomCard, RoomView, SignInHash, Verdict,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -52,7 +52,7 @@ impl History for Gate {
         })
     }
 
-    fn standing(&self, _: UserId, _: LogId, _: Option<Cursor>) -> Read<'_, Option<Standing>> {
+    fn admission(&self, _: UserId, _: LogId, _: Option<Cursor>) -> Read<'_, Option<Admission>> {
         panic!("the writer only writes")
     }
 

@@ -16,7 +16,7 @@ use crate::db::ops::OpRecord;
 use crate::db::people::{Person, SignInHash, SignInRecord, UserRecord};
 use crate::db::rooms::{CountedRoom, RoomAtHead, RoomRecord};
 use crate::history::facts::{Facts, Need};
-use crate::history::{Arrival, Effects, Pending, RoomView, Standing, views};
+use crate::history::{Admission, Arrival, Effects, Pending, RoomView, views};
 
 /// All rows, by their primary keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,22 +111,22 @@ impl Tables {
         row.or_else(|| known.everyone.then_some(BY_RULE))
     }
 
-    pub(super) fn standing(
+    pub(super) fn admission(
         &self,
         user: UserId,
         log: LogId,
         cursor: Option<Cursor>,
-    ) -> Option<Standing> {
+    ) -> Option<Admission> {
         let part = match log.room() {
             Some(room) => self.membership(Some(user), room)?,
             None => (log == user.log()).then_some(BY_RULE)?,
         };
-        Some(views::standing(self.extent(log, cursor.map(|cursor| cursor.seq))?, part))
+        Some(views::admission(self.extent(log, cursor.map(|cursor| cursor.seq))?, part))
     }
 
     pub(super) fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Option<Arrival> {
         let account = self.users.get(&user)?;
-        let standing = self.standing(user, user.log(), cursor)?;
+        let admission = self.admission(user, user.log(), cursor)?;
         let entry = |room: &RoomRecord| {
             Some(RoomEntry {
                 id: room.id,
@@ -141,7 +141,7 @@ impl Tables {
         let mut rooms: Vec<RoomEntry> = self.rooms.values().filter_map(entry).collect();
         rooms.sort_by(|a, b| (!a.everyone, &a.key).cmp(&(!b.everyone, &b.key)));
         let me = Me { id: user, name: account.name.clone(), rank: account.rank };
-        Some(Arrival { me, disabled: account.disabled_at.is_some(), rooms, standing })
+        Some(Arrival { me, disabled: account.disabled_at.is_some(), rooms, admission })
     }
 
     pub(super) fn snapshot(&self, reader: Option<UserId>, room: RoomId) -> Option<RoomView> {

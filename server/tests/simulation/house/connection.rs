@@ -9,7 +9,7 @@ use protocol::cursor::Cursor;
 use protocol::event::{Event, Older};
 use protocol::ids::UserId;
 use server::history::memory::MemoryHistory;
-use server::history::{History, Pending, Standing};
+use server::history::{Admission, History, Pending};
 use server::outlet::chunk::Frame;
 use server::outlet::{Fetched, Input, Order, SocketId, What};
 use server::session::{self, Ticket, reading};
@@ -38,9 +38,9 @@ impl House {
             session::Output::Arrive { cursor, .. } => {
                 self.pause(socket, Task::Arrive(socket, cursor), now);
             }
-            session::Output::SubscribeOwn { standing, cursor } => {
+            session::Output::SubscribeOwn { admission, cursor } => {
                 let asked = Asked { log: user.log(), sub: 0, cursor };
-                self.join(socket, asked, &standing, now);
+                self.join(socket, asked, &admission, now);
             }
             session::Output::Subscribe { sub, room, cursor } => {
                 let asked = Asked { log: room.log(), sub, cursor };
@@ -129,9 +129,9 @@ impl House {
     pub(super) fn stand(&mut self, socket: SocketId, asked: Asked, now: u64, links: &mut Links) {
         let Some(user) = self.user(socket) else { return };
         let read =
-            |history: &MemoryHistory| at_once(history.standing(user, asked.log, asked.cursor));
+            |history: &MemoryHistory| at_once(history.admission(user, asked.log, asked.cursor));
         match self.store.readable(now).map(read) {
-            Some(Ok(Some(standing))) => self.join(socket, asked, &standing, now),
+            Some(Ok(Some(admission))) => self.join(socket, asked, &admission, now),
             Some(Ok(None)) => {
                 let refuse = Input::Refuse { log: asked.log, sub: asked.sub };
                 self.step_outlet(socket, refuse, now, links);
@@ -142,12 +142,12 @@ impl House {
     }
 
     /// On the list first, then the slot.
-    pub(super) fn join(&mut self, socket: SocketId, asked: Asked, standing: &Standing, now: u64) {
+    pub(super) fn join(&mut self, socket: SocketId, asked: Asked, admission: &Admission, now: u64) {
         let Asked { log, sub, cursor } = asked;
         let Some(connection) = self.connections.get_mut(&socket) else { return };
         connection.paused = true;
-        let (user, born) = (connection.user, standing.head.seq);
-        let begin = reading::beginning((log, sub), standing, cursor).expect("it fits its frame");
+        let (user, born) = (connection.user, admission.head.seq);
+        let begin = reading::beginning((log, sub), admission, cursor).expect("it fits its frame");
         self.visit(log, Visit::Join { socket, sub, user, born, begin }, now);
     }
 
