@@ -61,86 +61,6 @@ impl SqlHistory {
     ) -> Result<Option<Envelope>, Unavailable> {
         Ok(batch::make_owner(&self.db, self.rules, user, chance, now_ms).await?)
     }
-
-    async fn read_admission(
-        &self,
-        user: UserId,
-        log: LogId,
-        cursor: Option<Cursor>,
-    ) -> Result<Option<Admission>, Fault> {
-        let mut transaction = self.db.read().await?;
-        admission(&mut transaction, user, log, cursor).await
-    }
-
-    async fn read_arrival(
-        &self,
-        user: UserId,
-        cursor: Option<Cursor>,
-    ) -> Result<Option<Arrival>, Fault> {
-        let mut transaction = self.db.read().await?;
-        let Some(account) = people::user(&mut transaction, user).await? else { return Ok(None) };
-        let found = admission(&mut transaction, user, user.log(), cursor).await?;
-        let Some(admission) = found else { return Ok(None) };
-        let rooms = rooms::of_user(&mut transaction, user).await?;
-        let me = Me { id: user, name: account.name, rank: account.rank };
-        Ok(Some(Arrival { me, disabled: account.disabled_at.is_some(), rooms, admission }))
-    }
-
-    async fn read_page(&self, log: LogId, after: u64) -> Result<Vec<Envelope>, Fault> {
-        let mut transaction = self.db.read().await?;
-        events::page(&mut transaction, log, after, PAGE_EVENTS_MAX).await.map(views::page)
-    }
-
-    async fn read_snapshot(
-        &self,
-        reader: Option<UserId>,
-        room: RoomId,
-    ) -> Result<Option<RoomView>, Fault> {
-        let mut transaction = self.db.read().await?;
-        let part = members::part(&mut transaction, room, reader).await?;
-        let Some(part) = part else { return Ok(None) };
-        let Some(counted) = rooms::by_id(&mut transaction, room).await? else { return Ok(None) };
-        let Some(extent) = logs::extent(&mut transaction, room.log(), None).await? else {
-            return Ok(None);
-        };
-        let newest =
-            messages::newest(&mut transaction, room, u64::MAX, views::SNAPSHOT_READ).await?;
-        Ok(Some(views::room(counted, part, extent.head, newest)))
-    }
-
-    async fn read_older(
-        &self,
-        reader: Option<UserId>,
-        room: RoomId,
-        before: u64,
-        count: usize,
-    ) -> Result<Option<OlderMessages>, Fault> {
-        let mut transaction = self.db.read().await?;
-        if members::part(&mut transaction, room, reader).await?.is_none() {
-            return Ok(None);
-        }
-        let newest =
-            messages::newest(&mut transaction, room, before, count.saturating_add(1)).await?;
-        Ok(Some(views::older(newest, count)))
-    }
-
-    async fn read_heads(&self, logs: &[LogId]) -> Result<Vec<Head>, Fault> {
-        let mut transaction = self.db.read().await?;
-        let heads = logs::heads(&mut transaction, logs).await?;
-        Ok(heads.into_iter().map(|(log, cursor)| Head { log, cursor }).collect())
-    }
-
-    async fn read_room_by_key(&self, key: &str) -> Result<Option<RoomCard>, Fault> {
-        let mut transaction = self.db.read().await?;
-        Ok(rooms::by_key(&mut transaction, key).await?.map(views::card))
-    }
-
-    async fn read_open_rooms(&self, after: Option<&str>) -> Result<Vec<RoomCard>, Fault> {
-        let mut transaction = self.db.read().await?;
-        let after = after.unwrap_or_default();
-        let found = rooms::open(&mut transaction, after, views::ROOMS_READ).await?;
-        Ok(found.into_iter().map(views::card).collect())
-    }
 }
 
 impl History for SqlHistory {
@@ -159,11 +79,24 @@ impl History for SqlHistory {
         log: LogId,
         cursor: Option<Cursor>,
     ) -> Read<'_, Option<Admission>> {
-        Box::pin(async move { Ok(self.read_admission(user, log, cursor).await?) })
+        Box::pin(async move {
+            let mut transaction = self.db.read().await?;
+            Ok(admission(&mut transaction, user, log, cursor).await?)
+        })
     }
 
     fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Read<'_, Option<Arrival>> {
-        Box::pin(async move { Ok(self.read_arrival(user, cursor).await?) })
+        Box::pin(async move {
+            let mut transaction = self.db.read().await?;
+            let Some(account) = people::user(&mut transaction, user).await? else {
+                return Ok(None);
+            };
+            let found = admission(&mut transaction, user, user.log(), cursor).await?;
+            let Some(admission) = found else { return Ok(None) };
+            let rooms = rooms::of_user(&mut transaction, user).await?;
+            let me = Me { id: user, name: account.name, rank: account.rank };
+            Ok(Some(Arrival { me, disabled: account.disabled_at.is_some(), rooms, admission }))
+        })
     }
 
     fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, bool> {
@@ -171,11 +104,26 @@ impl History for SqlHistory {
     }
 
     fn page(&self, log: LogId, after: u64) -> Read<'_, Vec<Envelope>> {
-        Box::pin(async move { Ok(self.read_page(log, after).await?) })
+        Box::pin(async move {
+            let mut transaction = self.db.read().await?;
+            let events = events::page(&mut transaction, log, after, PAGE_EVENTS_MAX).await?;
+            Ok(views::page(events))
+        })
     }
 
     fn snapshot(&self, reader: Option<UserId>, room: RoomId) -> Read<'_, Option<RoomView>> {
-        Box::pin(async move { Ok(self.read_snapshot(reader, room).await?) })
+        Box::pin(async move {
+            let mut transaction = self.db.read().await?;
+            let Some(part) = members::part(&mut transaction, room, reader).await? else {
+                return Ok(None);
+            };
+            let counted = rooms::by_id(&mut transaction, room).await?;
+            let extent = logs::extent(&mut transaction, room.log(), None).await?;
+            let Some((counted, extent)) = counted.zip(extent) else { return Ok(None) };
+            let newest =
+                messages::newest(&mut transaction, room, u64::MAX, views::SNAPSHOT_READ).await?;
+            Ok(Some(views::room(counted, part, extent.head, newest)))
+        })
     }
 
     fn older(
@@ -185,19 +133,39 @@ impl History for SqlHistory {
         before: u64,
         count: usize,
     ) -> Read<'_, Option<OlderMessages>> {
-        Box::pin(async move { Ok(self.read_older(reader, room, before, count).await?) })
+        Box::pin(async move {
+            let mut transaction = self.db.read().await?;
+            if members::part(&mut transaction, room, reader).await?.is_none() {
+                return Ok(None);
+            }
+            let newest =
+                messages::newest(&mut transaction, room, before, count.saturating_add(1)).await?;
+            Ok(Some(views::older(newest, count)))
+        })
     }
 
     fn heads<'a>(&'a self, logs: &'a [LogId]) -> Read<'a, Vec<Head>> {
-        Box::pin(async move { Ok(self.read_heads(logs).await?) })
+        Box::pin(async move {
+            let mut transaction = self.db.read().await?;
+            let heads = logs::heads(&mut transaction, logs).await?;
+            Ok(heads.into_iter().map(|(log, cursor)| Head { log, cursor }).collect())
+        })
     }
 
     fn room_by_key<'a>(&'a self, key: &'a str) -> Read<'a, Option<RoomCard>> {
-        Box::pin(async move { Ok(self.read_room_by_key(key).await?) })
+        Box::pin(async move {
+            let mut transaction = self.db.read().await?;
+            Ok(rooms::by_key(&mut transaction, key).await?.map(views::card))
+        })
     }
 
     fn open_rooms<'a>(&'a self, after: Option<&'a str>) -> Read<'a, Vec<RoomCard>> {
-        Box::pin(async move { Ok(self.read_open_rooms(after).await?) })
+        Box::pin(async move {
+            let mut transaction = self.db.read().await?;
+            let after = after.unwrap_or_default();
+            let found = rooms::open(&mut transaction, after, views::ROOMS_READ).await?;
+            Ok(found.into_iter().map(views::card).collect())
+        })
     }
 }
 
