@@ -19,6 +19,7 @@ use protocol::event::{Accepted, Event, Reset, Welcome};
 use protocol::frame::{Change, Command};
 use protocol::ids::{DeviceId, LogId, OpId, PageId, RoomId};
 use protocol::model::MessageText;
+use protocol::refusal::Fault;
 use server::clock::{Chance, SystemChance};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -45,6 +46,23 @@ pub(crate) struct Client {
     pub(crate) seen: Vec<Event>,
     /// What `Welcome` told.
     pub(crate) welcome: Option<Welcome>,
+}
+
+/// A server over memory, two who are welcome there, and the lobby that both are in.
+pub(crate) async fn ada_and_bob() -> (World, Client, Client, RoomId) {
+    let world = World::in_memory().await;
+    let ada = Client::arrive(&world, "ada").await;
+    let bob = Client::arrive(&world, "bob").await;
+    let lobby = ada.lobby();
+    (world, ada, bob, lobby)
+}
+
+/// What the server says is wrong with a frame, and the kind that it named.
+pub(crate) fn faulty(event: &Event) -> Option<(Fault, u16)> {
+    match event {
+        Event::Faulty(faulty) => Some((faulty.fault, faulty.kind)),
+        _ => None,
+    }
 }
 
 impl Client {
@@ -78,6 +96,17 @@ impl Client {
     pub(crate) async fn arrive(world: &World, name: &str) -> Self {
         let mut client = Self::connect(world, name).await;
         client.say_hello().await;
+        client
+    }
+
+    /// A client that comes back with what it knew.
+    pub(crate) async fn come_back(
+        world: &World,
+        name: &str,
+        known: BTreeMap<LogId, Cursor>,
+    ) -> Self {
+        let mut client = Self::arrive(world, name).await;
+        client.cursors = known;
         client
     }
 

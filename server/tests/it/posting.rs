@@ -14,15 +14,12 @@ use server::history::memory::Mishap;
 use server::history::{History, Pending, Verdict};
 use tokio::time::timeout;
 
-use crate::client::Client;
+use crate::client::{Client, ada_and_bob};
 use crate::world::{Leaping, World, caller};
 
 #[tokio::test]
 async fn two_clients_talk() {
-    let world = World::in_memory().await;
-    let (mut ada, mut bob) =
-        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
-    let lobby = ada.lobby();
+    let (_world, mut ada, mut bob, lobby) = ada_and_bob().await;
     assert_eq!(ada.snapshot(lobby).await, [""; 0]);
     assert_eq!(bob.snapshot(lobby).await, [""; 0]);
     let op = ada.post(lobby, "hello").await;
@@ -197,9 +194,7 @@ async fn while_the_store_is_silent_an_op_is_told_in_time_to_come_again() {
 
 #[tokio::test]
 async fn who_enters_is_told_by_his_log_and_who_leaves_hears_no_more() {
-    let world = World::in_memory().await;
-    let (mut ada, mut bob) =
-        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    let (_world, mut ada, mut bob, _) = ada_and_bob().await;
     let tea = ada.enter("tea").await;
     assert_eq!(bob.enter("tea").await, tea);
     ada.snapshot(tea).await;

@@ -8,15 +8,12 @@ use protocol::event::{Event, Reset, ResetReason};
 
 use server::clock::{Chance, SeededChance};
 
-use crate::client::Client;
+use crate::client::{Client, ada_and_bob};
 use crate::world::World;
 
 #[tokio::test]
 async fn who_comes_back_gets_exactly_what_he_missed() {
-    let world = World::in_memory().await;
-    let (mut ada, mut bob) =
-        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
-    let lobby = ada.lobby();
+    let (world, mut ada, mut bob, lobby) = ada_and_bob().await;
     ada.snapshot(lobby).await;
     let known = ada.cursors.clone();
     drop(ada);
@@ -25,18 +22,14 @@ async fn who_comes_back_gets_exactly_what_he_missed() {
         let op = bob.post(lobby, text).await;
         bob.accepted(op).await;
     }
-    let mut ada = Client::arrive(&world, "ada").await;
-    ada.cursors = known;
+    let mut ada = Client::come_back(&world, "ada", known).await;
     assert!(matches!(ada.subscribe(lobby).await, Event::SubOk(_)));
     assert_eq!(ada.texts(lobby, 30).await, expected);
 }
 
 #[tokio::test]
 async fn who_missed_more_than_the_tail_gets_pages_then_goes_live() {
-    let world = World::in_memory().await;
-    let (mut ada, mut bob) =
-        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
-    let lobby = ada.lobby();
+    let (world, mut ada, mut bob, lobby) = ada_and_bob().await;
     ada.snapshot(lobby).await;
     let known = ada.cursors.clone();
     drop(ada);
@@ -50,8 +43,7 @@ async fn who_missed_more_than_the_tail_gets_pages_then_goes_live() {
             bob.accepted(op).await;
         }
     }
-    let mut ada = Client::arrive(&world, "ada").await;
-    ada.cursors = known;
+    let mut ada = Client::come_back(&world, "ada", known).await;
     ada.subscribe(lobby).await;
     let mut page_count = 0;
     let mut texts = 0;
@@ -135,10 +127,7 @@ async fn a_killed_server_has_everything_it_accepted() {
 
 #[tokio::test]
 async fn a_slow_reader_is_closed_and_catches_up() {
-    let world = World::in_memory().await;
-    let (mut ada, mut bob) =
-        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
-    let lobby = ada.lobby();
+    let (world, mut ada, mut bob, lobby) = ada_and_bob().await;
     ada.snapshot(lobby).await;
     let known = ada.cursors.clone();
     let mut chance = SeededChance::new(3);
@@ -163,8 +152,7 @@ async fn a_slow_reader_is_closed_and_catches_up() {
         }
     };
     assert!(matches!(code, None | Some(4008)), "{code:?} after {bytes} bytes");
-    let mut ada = Client::arrive(&world, "ada").await;
-    ada.cursors = known;
+    let mut ada = Client::come_back(&world, "ada", known).await;
     ada.subscribe(lobby).await;
     let texts = ada.texts(lobby, sent).await;
     let in_order = |(number, text): (usize, &String)| text.starts_with(&format!("{number} "));

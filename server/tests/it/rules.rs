@@ -16,7 +16,7 @@ use protocol::refusal::{Fault, Refusal, RetryReason};
 use server::config::Limits;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::client::Client;
+use crate::client::{Client, ada_and_bob, faulty};
 use crate::world::{World, wide_limits};
 
 fn probe() -> Command {
@@ -30,10 +30,6 @@ async fn a_bad_frame_is_answered_by_name_and_the_third_closes() {
     let mut flipped = encode_command(&probe()).unwrap();
     *flipped.last_mut().unwrap() ^= 1;
     ada.send_bytes(flipped).await;
-    let faulty = |event: &Event| match event {
-        Event::Faulty(faulty) => Some((faulty.fault, faulty.kind)),
-        _ => None,
-    };
     assert_eq!(ada.until(faulty).await, (Fault::Checksum, 6));
     let two_gigabytes = vec![1, 1, 2, 0, 0, 0, 0, 0x80, 0, 0, 0, 0];
     ada.send_bytes(two_gigabytes).await;
@@ -95,9 +91,7 @@ async fn who_speaks_no_version_of_ours_is_told_so_by_the_close_code() {
 
 #[tokio::test]
 async fn a_room_that_is_not_his_is_gone_to_him_whether_it_exists_or_not() {
-    let world = World::in_memory().await;
-    let (mut ada, mut bob) =
-        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    let (_world, mut ada, mut bob, _) = ada_and_bob().await;
     let tea = ada.enter("tea").await;
     for room in [tea, RoomId::from_bytes([9; 16])] {
         assert!(matches!(bob.subscribe(room).await, Event::Gone(_)));
@@ -229,10 +223,7 @@ async fn a_user_with_too_many_sockets_is_told_so() {
 
 #[tokio::test]
 async fn typing_is_told_to_the_others_and_ends() {
-    let world = World::in_memory().await;
-    let (mut ada, mut bob) =
-        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
-    let lobby = ada.lobby();
+    let (_world, mut ada, mut bob, lobby) = ada_and_bob().await;
     ada.snapshot(lobby).await;
     bob.snapshot(lobby).await;
     let told = |event: &Event| match event {

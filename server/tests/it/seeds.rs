@@ -14,7 +14,7 @@ use protocol::ids::{OpId, RoomId};
 use protocol::model::Message;
 use protocol::refusal::{Fault, Refusal};
 
-use crate::client::Client;
+use crate::client::{Client, ada_and_bob, faulty};
 use crate::world::World;
 
 /// A frame with a right checksum around whatever length and body are given.
@@ -27,14 +27,6 @@ fn framed(kind: Kind, flags: u8, raw_bytes: u32, body: &[u8]) -> Vec<u8> {
     frame.extend(checksum);
     frame.extend(body);
     frame
-}
-
-/// What is wrong with the last frame, and the kind it named.
-fn faulty(event: &Event) -> Option<(Fault, u16)> {
-    match event {
-        Event::Faulty(faulty) => Some((faulty.fault, faulty.kind)),
-        _ => None,
-    }
 }
 
 /// All messages of a room, read upward in pages from the newest, in their order.
@@ -60,10 +52,7 @@ async fn read_upward(client: &mut Client, room: RoomId) -> Vec<Message> {
 
 #[tokio::test]
 async fn a_bomb_and_two_gigabytes_are_refused_and_the_others_keep_chatting() {
-    let world = World::in_memory().await;
-    let (mut ada, mut bob) =
-        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
-    let lobby = ada.lobby();
+    let (world, mut ada, mut bob, lobby) = ada_and_bob().await;
     ada.snapshot(lobby).await;
     bob.snapshot(lobby).await;
     let mut mallory = Client::arrive(&world, "mallory").await;
@@ -87,10 +76,7 @@ async fn what_stands_behind_a_frames_end_is_refused_by_name() {
 
 #[tokio::test]
 async fn an_op_id_of_another_replaces_nothing_and_ones_own_is_refused() {
-    let world = World::in_memory().await;
-    let (mut ada, mut bob) =
-        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
-    let lobby = ada.lobby();
+    let (_world, mut ada, mut bob, lobby) = ada_and_bob().await;
     ada.snapshot(lobby).await;
     let op = OpId::make(1, [7; 10]);
     let post = |text| Act::Post(Post { room: lobby, text: Text::cut(text) });
@@ -131,10 +117,7 @@ async fn two_hundred_messages_are_read_upward_in_order_with_their_times() {
 
 #[tokio::test]
 async fn messages_of_one_millisecond_are_paged_without_loss_or_repeat() {
-    let world = World::in_memory().await;
-    let (mut ada, mut bob) =
-        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
-    let lobby = ada.lobby();
+    let (_world, mut ada, mut bob, lobby) = ada_and_bob().await;
     let (mut last_of_ada, mut last_of_bob) = (OpId::NIL, OpId::NIL);
     for number in 0..80 {
         last_of_ada = ada.post(lobby, &format!("ada {number}")).await;
@@ -169,9 +152,7 @@ async fn a_second_tab_goes_on_when_the_first_is_closed() {
 
 #[tokio::test]
 async fn an_unknown_key_makes_a_room_and_what_is_said_stays_inside() {
-    let world = World::in_memory().await;
-    let (mut ada, mut bob) =
-        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    let (world, mut ada, mut bob, _) = ada_and_bob().await;
     let mut cleo = Client::arrive(&world, "cleo").await;
     let room = ada.enter("xyz").await;
     assert_eq!(bob.enter("xyz").await, room, "who comes second finds the same");
