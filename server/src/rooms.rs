@@ -182,9 +182,9 @@ impl Rooms {
     }
 
     /// Where every log with a task ends; nothing where the store does not answer.
-    fn heads(&self) -> Later<'static, Vec<Head>> {
+    fn heads(&self) -> Later<'static, Option<Vec<Head>>> {
         let (history, logs) = (Arc::clone(&self.0.history), self.open_logs());
-        Box::pin(async move { history.heads(&logs).await.unwrap_or_default() })
+        Box::pin(async move { history.heads(&logs).await.ok() })
     }
 
     fn open_logs(&self) -> Vec<LogId> {

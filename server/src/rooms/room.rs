@@ -51,6 +51,8 @@ pub enum Input<R, S> {
     Hint(u64),
     /// The events behind the head, or that the store does not answer.
     Events(Option<Vec<Envelope>>),
+    /// The store did not answer a `Sweep`.
+    Unswept,
     /// Somebody is to be told from now on; only then is his slot made.
     Join(Subscriber<S>),
     /// This subscription is over.
@@ -85,7 +87,7 @@ pub enum Output<R> {
     /// Tell another log's task, if it has one, to read up to this number.
     Hint(LogId, u64),
     /// Events may stand in other logs of which nobody will hint: read where every log that has a
-    /// task ends, and tell it.
+    /// task ends, and tell it, or say `Input::Unswept`.
     Sweep,
     /// Whisper this to every subscriber.
     Whisper(Frame),
@@ -184,6 +186,11 @@ impl<R, S> Log<R, S> {
             Input::Outcome(outcome) => self.outcome(outcome, now, out),
             Input::Hint(known) => self.known = self.known.max(known),
             Input::Events(events) => self.events(events, now, out),
+            // Nobody else would look: it is made again until it is answered.
+            Input::Unswept => {
+                self.is_unsure = true;
+                self.look_again_at.get_or_insert(now.saturating_add(LOOK_AGAIN_MS));
+            }
             Input::Join(subscriber) => self.join(subscriber),
             Input::Leave(socket, sub) => self.leave(socket, sub),
             Input::Typing { user, name, active } => self.typing.note(user, name, active, now),

@@ -218,7 +218,7 @@ pub(super) struct Task {
     log: Log<WaysBack, OutletHandle>,
     commit: Option<Later<'static, Outcome>>,
     read: Option<Later<'static, Option<Vec<Envelope>>>>,
-    sweep: Option<Later<'static, Vec<Head>>>,
+    sweep: Option<Later<'static, Option<Vec<Head>>>>,
 }
 
 /// What woke a task.
@@ -226,7 +226,7 @@ enum Woken {
     Bell,
     Committed(Outcome),
     Read(Option<Vec<Envelope>>),
-    Swept(Vec<Head>),
+    Swept(Option<Vec<Head>>),
     Time,
     Idle,
 }
@@ -243,7 +243,8 @@ impl Task {
                 Woken::Bell => {}
                 Woken::Committed(outcome) => task.step(Input::Outcome(outcome)).await,
                 Woken::Read(events) => task.step(Input::Events(events)).await,
-                Woken::Swept(heads) => {
+                Woken::Swept(None) => task.step(Input::Unswept).await,
+                Woken::Swept(Some(heads)) => {
                     heads.iter().for_each(|head| task.rooms.hint(head.log, head.cursor.seq));
                 }
                 Woken::Time => task.step(Input::Tick).await,

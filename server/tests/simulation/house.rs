@@ -10,22 +10,24 @@ use std::sync::Arc;
 use protocol::close::CloseCode;
 use protocol::codec::decode_command;
 use protocol::cursor::Cursor;
-use protocol::ids::{LogId, UserId};
+use protocol::ids::{LogId, PageId, UserId};
 use server::clock::{Chance, SeededChance};
 use server::config::Limits;
-use server::history::{History, Outcome, Pending};
+use server::history::{History, Outcome, Pending, Verdict};
 use server::outlet::{Fetched, Input, Order, Outlet, Output, SocketId, Subscription};
 use server::rooms::rates::{Rates, SharedRates};
 use server::rooms::room::Reply;
-use server::session::{self, Caller, Session, Terms, Ticket};
+use server::session::{self, Caller, Session, Terms};
 use server::throttle::Rate;
 
 use crate::link::Links;
-use crate::log::{Departures, LogRoom, LogTask, Visit};
+use crate::log::{Departures, LogRoom, LogTask, Visit, WayBack};
+use crate::mutants::{Mutant, Planted};
 use crate::store::{Store, at_once, sign_in};
 use crate::tab::unix;
 
 mod connection;
+mod form;
 
 /// The most milliseconds between two parts of one task.
 const DELAY_MS_MAX: u64 = 3;
@@ -47,11 +49,16 @@ pub(crate) struct House {
     batches: Vec<(LogId, Vec<Pending>)>,
     stopping: bool,
     ended: Vec<SocketId>,
+    /// Verdicts for forms, by their numbers.
+    answered: Vec<(u64, Verdict)>,
+    planted: Planted,
 }
 
 /// One connection: what production's connection task holds.
 struct Connection {
     user: UserId,
+    /// The page load that it said it is.
+    page: Option<PageId>,
     session: Session,
     outlet: Outlet,
     /// Outputs of the session that are yet to be carried out, in order.
@@ -67,7 +74,7 @@ enum Task {
     Stand(SocketId, Asked),
     Subscribe(SocketId, Box<Subscription>),
     Older(SocketId, protocol::command::History),
-    Reply(SocketId, Box<(Ticket, Reply)>),
+    Reply(Box<(WayBack, Reply)>),
     Drain(SocketId),
     Fetch(SocketId, Order),
     Fetched(SocketId, Order, Option<Fetched>),
@@ -80,10 +87,10 @@ enum Task {
 
 /// A subscription that a client asked for.
 #[derive(Debug, Clone, Copy)]
-struct Asked {
-    log: LogId,
+pub(crate) struct Asked {
+    pub(crate) log: LogId,
     sub: u32,
-    cursor: Option<Cursor>,
+    pub(crate) cursor: Option<Cursor>,
 }
 
 /// What is due in the house, beside tasks.
@@ -98,6 +105,7 @@ enum Due {
 fn limits() -> Limits {
     Limits {
         sends_per_user: Rate::per_second(20, 10),
+        sends_per_room: Rate::per_second(20, 8),
         joins_per_user: Rate::per_second(5, 3),
         rooms_made_per_user: Rate::per_second(5, 3),
         ..Limits::default()
@@ -106,7 +114,7 @@ fn limits() -> Limits {
 
 impl House {
     /// A house that just started on this store.
-    pub(crate) fn new(store: &Store, seed: u64) -> Self {
+    pub(crate) fn new(store: &Store, seed: u64, planted: Planted) -> Self {
         Self {
             store: store.clone(),
             chance: SeededChance::new(seed),
@@ -120,6 +128,8 @@ impl House {
             batches: Vec::new(),
             stopping: false,
             ended: Vec::new(),
+            answered: Vec::new(),
+            planted,
         }
     }
 
@@ -146,25 +156,30 @@ impl House {
 
     /// A socket was upgraded.
     pub(crate) fn enter(&mut self, socket: SocketId, user: UserId, now: u64) {
-        let limits = &self.limits;
-        let rates = self.rates.entry(user).or_insert_with(|| SharedRates::new(Rates::new(limits)));
         let terms = Terms {
             caller: Caller { user, sign_in: sign_in(user) },
-            rates: rates.clone(),
+            rates: self.rates(user),
             text_chars_max: 9_000,
-            frames: limits.frames_per_socket,
-            typing: limits.typing_per_socket,
+            frames: self.limits.frames_per_socket,
+            typing: self.limits.typing_per_socket,
             build: "simulation",
             seed: self.chance.number(),
         };
+        let rooms_max = self.limits.rooms_per_socket;
         let connection = Connection {
             user,
+            page: None,
             session: Session::new(terms, unix(now)),
-            outlet: Outlet::new(user, limits.rooms_per_socket),
+            outlet: Outlet::new(self.planted.reader(user), rooms_max),
             outputs: VecDeque::new(),
             paused: false,
         };
         self.connections.insert(socket, connection);
+    }
+
+    fn rates(&mut self, user: UserId) -> SharedRates {
+        let fresh = || SharedRates::new(Rates::new(&self.limits));
+        self.rates.entry(user).or_insert_with(fresh).clone()
     }
 
     /// A message has come.
@@ -281,10 +296,12 @@ impl House {
                 self.go_on(socket, now);
             }
             Task::Older(socket, wanted) => self.older(socket, &wanted, now, links),
-            Task::Reply(socket, answer) => {
-                let (ticket, reply) = *answer;
-                self.step_session(socket, session::Input::Replied(ticket, reply), now);
-            }
+            Task::Reply(answer) => match *answer {
+                (WayBack::Socket(socket, ticket), reply) => {
+                    self.step_session(socket, session::Input::Replied(ticket, reply), now);
+                }
+                (WayBack::Form(number), reply) => self.answer_form(number, reply),
+            },
             Task::Drain(socket) => self.step_outlet(socket, Input::Writable, now, links),
             Task::Fetch(socket, order) => self.fetch(socket, order, now),
             Task::Fetched(socket, order, fetched) => {
@@ -326,17 +343,21 @@ impl House {
     /// A turn of a log's task: one thing, and then others may run.
     fn log_turn(&mut self, id: LogId, now: u64, links: &mut Links) {
         let Some(log) = self.logs.get_mut(&id) else { return };
-        let done = log.turn(unix(now));
+        let done = log.turn(unix(now), self.planted);
         for task in done.tasks {
             self.later(Task::OfLog(id, task), now);
         }
         for (way, reply) in done.replies {
-            self.later(Task::Reply(way.socket, Box::new((way.ticket, reply))), now);
+            let reply = self.planted.reply(reply);
+            self.later(Task::Reply(Box::new((way, reply))), now);
         }
         for (socket, subscription) in done.joined {
             self.later(Task::Subscribe(socket, Box::new(subscription)), now);
         }
         for (socket, chunk) in done.offers {
+            if self.planted.is(Mutant::OfferForgotten) && self.chance.below(4) == 0 {
+                continue;
+            }
             self.step_outlet(socket, Input::Offer(&chunk), now, links);
         }
         for (socket, frame) in done.whispers {
@@ -372,12 +393,14 @@ impl House {
             LogTask::Sweep => {
                 let logs: Vec<LogId> = self.logs.keys().copied().collect();
                 let heads = self.store.readable(now).map(|history| at_once(history.heads(&logs)));
-                for head in heads.and_then(Result::ok).unwrap_or_default() {
+                let Some(Ok(heads)) = heads else { return self.visit(id, Visit::Unswept, now) };
+                for head in heads {
                     self.later(Task::OfLog(id, LogTask::Hint(head.log, head.cursor.seq)), now);
                 }
             }
             LogTask::Hint(other, seq) => {
-                if self.logs.contains_key(&other) {
+                let is_meant = self.logs.contains_key(&other);
+                if is_meant && !self.planted.is(Mutant::HintForgotten) {
                     self.visit(other, Visit::Hint(seq), now);
                 }
             }
@@ -392,7 +415,7 @@ impl House {
         self.writing = true;
         let batches = std::mem::take(&mut self.batches);
         let all: Vec<Pending> = batches.iter().flat_map(|(_, batch)| batch.clone()).collect();
-        let outcome = self.store.commit(&all, &mut self.chance, now);
+        let outcome = self.planted.commit(&self.store, all, &mut self.chance, now);
         let outcomes = match outcome {
             Outcome::Committed(answers) => {
                 let mut answers = answers.into_iter();

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::change::Envelope;
 use protocol::cursor::Cursor;
 use protocol::event::Accepted;
+use protocol::frame::Change;
 use protocol::ids::{EventId, LogId, OpId, UserId};
 use protocol::refusal::Refusal;
 
@@ -153,6 +154,40 @@ impl Ledger {
             last = stored.before;
         }
         true
+    }
+
+    /// Whether the user was a member when the log, after this event, stood at `seq`; nothing where
+    /// it never stood so.
+    pub(crate) fn admitted(
+        &self,
+        user: UserId,
+        log: LogId,
+        after: EventId,
+        seq: u64,
+    ) -> Option<bool> {
+        if log.room().is_none() {
+            return Some(log == user.log());
+        }
+        let stood = |(id, stored): &(&EventId, &Stored)| {
+            let event = &stored.envelope;
+            (event.log, event.seq) == (log, seq) && self.leads_to(after, **id)
+        };
+        let heads = self.stored.iter().filter(stood);
+        heads.map(|(id, _)| self.is_member(user, *id)).reduce(|one, other| one || other)
+    }
+
+    /// Whether the user is a member behind this event: he joined last, or the room is everybody's.
+    fn is_member(&self, user: UserId, mut id: EventId) -> bool {
+        while let Some(Stored { envelope, before }) = self.stored.get(&id) {
+            let own = envelope.author == user;
+            match Change::decode(envelope.kind, &envelope.body) {
+                Ok(Some(Change::Joined(_))) if own => return true,
+                Ok(Some(Change::Left(_))) if own => return false,
+                Ok(Some(Change::Created(created))) => return created.everyone,
+                _ => id = *before,
+            }
+        }
+        false
     }
 
     /// What holds of the whole run when it is over.

@@ -13,6 +13,7 @@ use server::config::Limits;
 use server::history::{Outcome, Pending};
 use server::outlet::chunk::{Chunk, Frame};
 use server::outlet::{Begin, Ring, SocketId, Subscription};
+use server::rooms::lane::Mark;
 use server::rooms::mailbox::{Entry, Mailbox, Returned};
 use server::rooms::rates::Bucket;
 use server::rooms::room::{Input, Log, Output, Reply, Subscriber};
@@ -20,14 +21,18 @@ use server::rooms::tail::{SharedTail, Tail};
 use server::rooms::task::TurnedAway;
 use server::session::Ticket;
 
+use crate::mutants::{Mutant, Planted};
+
 /// Seats that were dropped: log, socket, number.
 pub(crate) type Departures = Arc<Mutex<Vec<(LogId, SocketId, u32)>>>;
 
 /// The way of an answer.
 #[derive(Debug)]
-pub(crate) struct WayBack {
-    pub(crate) socket: SocketId,
-    pub(crate) ticket: Ticket,
+pub(crate) enum WayBack {
+    /// To a connection.
+    Socket(SocketId, Ticket),
+    /// To who sent the form of this number.
+    Form(u64),
 }
 
 /// What comes to a log's task, beside ops.
@@ -38,6 +43,7 @@ pub(crate) enum Visit {
     Hint(u64),
     Outcome(Outcome),
     Events(Option<Vec<Envelope>>),
+    Unswept,
     Tick,
 }
 
@@ -116,10 +122,10 @@ impl LogRoom {
     pub(crate) fn push(
         &mut self,
         way: WayBack,
+        mark: Option<Mark>,
         pending: Pending,
         now: i64,
     ) -> Result<(), (WayBack, TurnedAway)> {
-        let mark = Some(way.ticket.mark());
         let entry = Entry { pending, mark, queued_at: now, reply: way };
         self.mailbox.push(entry, now).map_err(|returned| {
             let Returned { entry, reason, retry_after_ms } = *returned;
@@ -140,10 +146,10 @@ impl LogRoom {
     }
 
     /// Carries out one output, or takes one thing in.
-    pub(crate) fn turn(&mut self, now: i64) -> Done {
+    pub(crate) fn turn(&mut self, now: i64, planted: Planted) -> Done {
         let mut done = Done::default();
         if let Some(output) = self.outputs.pop_front() {
-            self.carry_out(output, &mut done);
+            self.carry_out(output, planted, &mut done);
         } else if let Some(log) = &mut self.log {
             let mut outputs = Vec::new();
             if let Some(visit) = self.visits.pop_front() {
@@ -160,7 +166,7 @@ impl LogRoom {
         done
     }
 
-    fn carry_out(&mut self, output: Output<WayBack>, done: &mut Done) {
+    fn carry_out(&mut self, output: Output<WayBack>, planted: Planted, done: &mut Done) {
         let Some(log) = &mut self.log else { return };
         match output {
             Output::Commit(batch) => done.tasks.push(LogTask::Commit(batch)),
@@ -171,7 +177,9 @@ impl LogRoom {
             Output::Speak(chunk) => {
                 let told = log.subscribers().iter();
                 done.offers.extend(told.map(|told| (told.socket, chunk.clone())));
-                log.offered(&chunk);
+                if !planted.is(Mutant::EndForgotten) {
+                    log.offered(&chunk);
+                }
             }
             Output::Whisper(frame) => {
                 let told = log.subscribers().iter();
@@ -203,6 +211,7 @@ fn taken(
         Visit::Hint(seq) => Input::Hint(seq),
         Visit::Outcome(outcome) => Input::Outcome(outcome),
         Visit::Events(events) => Input::Events(events),
+        Visit::Unswept => Input::Unswept,
         Visit::Tick => Input::Tick,
     }
 }

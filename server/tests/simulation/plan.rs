@@ -54,6 +54,8 @@ pub(crate) enum What {
     Older { tab: usize, room: usize },
     /// A key is pressed in a composer, which holds text or is empty again.
     Typing { tab: usize, room: usize, text: bool },
+    /// One of these acts by a plain form, without the tab's connection.
+    Form { tab: usize, act: Box<What> },
     /// The oldest failed op again, or forgotten.
     Retry { tab: usize, discard: bool },
     /// The page is loaded again: outbox and knowledge are gone.
@@ -185,7 +187,7 @@ fn what(chance: &mut SeededChance, tab_count: usize, mood: Mood) -> What {
 
 /// What a person does.
 fn person(chance: &mut SeededChance, tab: usize, room: usize) -> What {
-    match chance.below(70) {
+    match chance.below(76) {
         0..=36 => What::Post { tab, room, letters: letters(chance) },
         37..=39 => What::Create { tab },
         40..=45 => What::Enter { tab, key: index(chance, KEYS) },
@@ -197,7 +199,18 @@ fn person(chance: &mut SeededChance, tab: usize, room: usize) -> What {
         63 => What::Retry { tab, discard: chance.below(2) == 0 },
         64..=65 => What::Older { tab, room },
         66..=67 => What::Typing { tab, room, text: chance.below(3) > 0 },
-        _ => What::Reload { tab },
+        68..=69 => What::Reload { tab },
+        _ => What::Form { tab, act: Box::new(by_form(chance, tab, room)) },
+    }
+}
+
+/// What a person does without a script.
+fn by_form(chance: &mut SeededChance, tab: usize, room: usize) -> What {
+    match chance.below(8) {
+        0..=3 => What::Post { tab, room, letters: letters(chance) },
+        4..=5 => What::Enter { tab, key: index(chance, KEYS) },
+        6 => What::Leave { tab, room },
+        _ => What::Create { tab },
     }
 }
 

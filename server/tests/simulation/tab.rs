@@ -123,9 +123,14 @@ impl Tab {
                 let failed = self.screen.failed()?;
                 Ask::Retry { failed, op_id: self.op_id(now) }
             }
-            other => Ask::Act(Op { act: self.act(other)?, op_id: self.op_id(now) }),
+            other => Ask::Act(self.op(other, now)?),
         };
         Some(ask)
+    }
+
+    /// The act that this step of the plan is, under an op id of its own.
+    pub(crate) fn op(&mut self, what: &What, now: u64) -> Option<Op> {
+        Some(Op { act: self.act(what)?, op_id: self.op_id(now) })
     }
 
     fn op_id(&mut self, now: u64) -> OpId {

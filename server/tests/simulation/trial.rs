@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
+use crate::mutants::Planted;
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::world::World;
@@ -54,11 +55,11 @@ fn keep_panics_of_trials() {
     });
 }
 
-/// Runs one plan.
-pub(crate) fn tried(plan: &Plan) -> Result<Report, Failure> {
+/// Runs one plan, with a deliberate fault or none.
+pub(crate) fn tried(plan: &Plan, planted: Planted) -> Result<Report, Failure> {
     keep_panics_of_trials();
     CAUGHT.set(Some(String::new()));
-    let outcome = catch_unwind(AssertUnwindSafe(|| World::new(plan).run()));
+    let outcome = catch_unwind(AssertUnwindSafe(|| World::new(plan, planted).run()));
     let message = CAUGHT.take().unwrap_or_default();
     outcome.map_err(|_| Failure { plan: plan.clone(), message })
 }
@@ -73,7 +74,7 @@ pub(crate) fn run_all(seeds: Range<u64>) -> Totals {
             if seed >= seeds.end || totals.lock().unwrap().failures.len() >= 3 {
                 break;
             }
-            let outcome = tried(&Plan::of(seed)).map_err(shrunk);
+            let outcome = tried(&Plan::of(seed), Planted::default()).map_err(shrunk);
             let mut totals = totals.lock().unwrap();
             match outcome {
                 Ok(report) => totals.report.add(&report),
@@ -99,7 +100,7 @@ fn shrunk(mut failure: Failure) -> Failure {
         let mut smaller = false;
         while from < failure.plan.steps.len() && tries_left > 0 {
             tries_left -= 1;
-            match tried(&failure.plan.without(from, from + length)) {
+            match tried(&failure.plan.without(from, from + length), Planted::default()) {
                 Err(still) => (failure, smaller) = (still, true),
                 Ok(_) => from += length,
             }

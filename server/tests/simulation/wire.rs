@@ -103,6 +103,10 @@ impl Wire {
         let newer = self.told.get(&log).is_some_and(|place| place.sub > sub);
         assert!(!newer, "an older subscription answers after a newer one");
         let last = ledger.began(log, cursor);
+        let user = self.user.expect("Welcome comes first");
+        let admitted = ledger.admitted(user, log, last, born);
+        let admitted = admitted.expect("I13: the log never stood so behind the cursor");
+        assert!(admitted, "I10: {log:?} is told to {user} from {born} on, who is no member");
         let place = Place { sub, seq: cursor.seq, last, born, ended: false };
         self.told.insert(log, place);
     }

@@ -16,12 +16,15 @@ use server::outlet::chunk::Opcode;
 use crate::house::House;
 use crate::ledger::Ledger;
 use crate::link::{Link, Links};
+use crate::mutants::Planted;
 use crate::pipe::{CALM_LATENCY_MS_MAX, Pipe};
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::store::Store;
 use crate::tab::Tab;
+use crate::world::forms::Form;
 
+mod forms;
 mod steps;
 
 /// After the last step, before faults stop.
@@ -49,6 +52,7 @@ pub(crate) struct World<'a> {
     house_back_at: Option<u64>,
     house_ends_at: Option<u64>,
     ledger: Ledger,
+    forms: Vec<Form>,
     page_loads: usize,
     next_step: usize,
     calm_since: Option<u64>,
@@ -56,6 +60,7 @@ pub(crate) struct World<'a> {
     report: Report,
     /// Whether what happens is printed, for reading a failure.
     is_told: bool,
+    planted: Planted,
 }
 
 /// Something that may happen now.
@@ -64,6 +69,7 @@ enum Due {
     Step,
     Calm,
     Timer(usize),
+    Form(usize),
     Opened(SocketId),
     Up(SocketId),
     Down(SocketId),
@@ -76,7 +82,7 @@ enum Due {
 
 impl<'a> World<'a> {
     /// The world as a plan begins.
-    pub(crate) fn new(plan: &'a Plan) -> Self {
+    pub(crate) fn new(plan: &'a Plan, planted: Planted) -> Self {
         let mut chance = SeededChance::new(plan.seed);
         let (store, users) = Store::peopled(crate::plan::PEOPLE, &mut chance);
         let mut world = Self {
@@ -84,18 +90,20 @@ impl<'a> World<'a> {
             now: 0,
             tabs: Vec::new(),
             links: Links::new(),
-            house: Some(House::new(&store, chance.number())),
+            house: Some(House::new(&store, chance.number(), planted)),
             store,
             backup: None,
             house_back_at: None,
             house_ends_at: None,
             ledger: Ledger::default(),
+            forms: Vec::new(),
             page_loads: 0,
             next_step: 0,
             calm_since: None,
             looked_at: (0, 0),
             report: Report { runs: 1, ..Report::default() },
             is_told: false,
+            planted,
             users,
             chance,
         };
@@ -160,6 +168,8 @@ impl<'a> World<'a> {
         for (place, tab) in self.tabs.iter().enumerate() {
             agenda.push((tab.wake_at(), Due::Timer(place)));
         }
+        let forms = self.forms.iter().enumerate();
+        agenda.extend(forms.map(|(place, form)| (form.again_at, Due::Form(place))));
         for (socket, link) in &self.links {
             let awake = self.tabs[link.tab].asleep_until;
             agenda.push((link.opens_at, Due::Opened(*socket)));
@@ -190,6 +200,7 @@ impl<'a> World<'a> {
             }
             Due::Calm => self.calm(),
             Due::Timer(tab) => self.step_tab(tab, Input::Timer),
+            Due::Form(place) => self.send_form(place),
             Due::Opened(socket) => self.opened(socket),
             Due::Up(socket) => self.up(socket),
             Due::Down(socket) => self.down(socket),
@@ -199,12 +210,13 @@ impl<'a> World<'a> {
                 if let Some(house) = &mut self.house {
                     house.turn(self.now, &mut self.links);
                 }
+                self.hear_of_forms();
                 self.sweep();
             }
             Due::HouseEnds => self.crash(0),
             Due::HouseBack => {
                 self.house_back_at = None;
-                self.house = Some(House::new(&self.store, self.chance.number()));
+                self.house = Some(House::new(&self.store, self.chance.number(), self.planted));
             }
         }
     }
@@ -263,6 +275,7 @@ impl<'a> World<'a> {
     fn send(&mut self, tab: usize, number: u32, frame: Vec<u8>) {
         let of_tab = |link: &&mut Link| (link.tab, link.number) == (tab, number);
         let Some(link) = self.links.values_mut().find(of_tab) else { return };
+        let frame = self.planted.said(frame, &mut self.chance);
         let command = decode_command(&frame).expect("a client's frame decodes");
         if self.is_told {
             println!("{:>7} tab {tab}.{number} says {command:?}", self.now);
@@ -287,7 +300,10 @@ impl<'a> World<'a> {
         let link = self.links.get_mut(&socket).expect("a due link is there");
         let (tab, number) = (link.tab, link.number);
         let messages = link.pipe.at(self.now).read();
-        for (opcode, payload) in messages {
+        let said = messages.into_iter().flat_map(|(opcode, payload)| {
+            self.planted.heard(payload).into_iter().map(move |payload| (opcode, payload))
+        });
+        for (opcode, payload) in said.collect::<Vec<_>>() {
             self.report.note(&payload, self.now);
             let link = self.links.get_mut(&socket).expect("a link stays while it is read");
             if !link.client_open {

@@ -144,6 +144,23 @@ fn after_an_unknown_outcome_the_store_is_looked_into_twice() {
 }
 
 #[test]
+fn a_sweep_that_was_not_answered_is_made_again() {
+    let mut log = log(0);
+    let sweeps = |out: &[Output<u32>]| out.iter().any(|one| matches!(one, Output::Sweep));
+    step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
+    assert!(sweeps(&step(&mut log, Input::Outcome(Outcome::Unknown), 0)));
+    for at in [1_000, 2_000, 3_000] {
+        step(&mut log, Input::Events(Some(vec![])), at - 500);
+        assert!(sweeps(&step(&mut log, Input::Tick, at)));
+        step(&mut log, Input::Unswept, at);
+    }
+    step(&mut log, Input::Events(Some(vec![])), 3_500);
+    assert!(sweeps(&step(&mut log, Input::Tick, 4_000)));
+    step(&mut log, Input::Events(Some(vec![])), 4_500);
+    assert_eq!(log.wakes_at(), None, "it was answered");
+}
+
+#[test]
 fn who_left_is_off_the_list_but_not_who_came_back_since() {
     let mut log = log(3);
     for (sub, born) in [(1, 3), (2, 9)] {

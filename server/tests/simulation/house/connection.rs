@@ -7,16 +7,17 @@ use protocol::close::CloseCode;
 use protocol::command::History as Wanted;
 use protocol::cursor::Cursor;
 use protocol::event::{Event, Older};
-use protocol::ids::UserId;
+use protocol::ids::{PageId, UserId};
 use server::history::memory::MemoryHistory;
 use server::history::{Admission, History, Pending};
 use server::outlet::chunk::Frame;
 use server::outlet::{Fetched, Input, Order, SocketId, What};
 use server::session::{self, Ticket, reading};
 
-use super::{Asked, House, Task};
+use super::{Asked, Connection, House, Task};
 use crate::link::Links;
 use crate::log::{Visit, WayBack};
+use crate::mutants::Mutant;
 use crate::store::at_once;
 use crate::tab::unix;
 
@@ -35,7 +36,8 @@ impl House {
                 self.step_outlet(socket, Input::Greet(frames), now, links);
             }
             session::Output::Answer(event) => self.answer(socket, &event, now, links),
-            session::Output::Arrive { cursor, .. } => {
+            session::Output::Arrive { page, cursor } => {
+                self.replace(socket, page, now, links);
                 self.pause(socket, Task::Arrive(socket, cursor), now);
             }
             session::Output::SubscribeOwn { admission, cursor } => {
@@ -77,6 +79,20 @@ impl House {
             .is_some_and(|connection| !connection.paused && !connection.outputs.is_empty());
         if rest {
             self.later(Task::Carry(socket), now);
+        }
+    }
+
+    /// Names the page of a connection, and closes older ones of the same page.
+    fn replace(&mut self, socket: SocketId, page: PageId, now: u64, links: &mut Links) {
+        let Some(connection) = self.connections.get_mut(&socket) else { return };
+        connection.page = Some(page);
+        let user = connection.user;
+        let is_older = |(other, connection): &(&SocketId, &Connection)| {
+            **other < socket && (connection.user, connection.page) == (user, Some(page))
+        };
+        let older = self.connections.iter().filter(is_older).map(|(socket, _)| *socket);
+        for socket in older.collect::<Vec<_>>() {
+            self.step_outlet(socket, Input::Close(CloseCode::REPLACED), now, links);
         }
     }
 
@@ -126,10 +142,19 @@ impl House {
         self.step_session(socket, session::Input::Arrived { arrival, server_time }, now);
     }
 
-    pub(super) fn stand(&mut self, socket: SocketId, asked: Asked, now: u64, links: &mut Links) {
+    pub(super) fn stand(
+        &mut self,
+        socket: SocketId,
+        mut asked: Asked,
+        now: u64,
+        links: &mut Links,
+    ) {
         let Some(user) = self.user(socket) else { return };
-        let read =
-            |history: &MemoryHistory| at_once(history.admission(user, asked.log, asked.cursor));
+        let planted = self.planted;
+        let read = |history: &MemoryHistory| {
+            let admission = at_once(history.admission(user, asked.log, asked.cursor));
+            admission.map(|admission| planted.admission(admission, history, &mut asked))
+        };
         match self.store.readable(now).map(read) {
             Some(Ok(Some(admission))) => self.join(socket, asked, &admission, now),
             Some(Ok(None)) => {
@@ -153,10 +178,11 @@ impl House {
 
     fn act(&mut self, socket: SocketId, ticket: Ticket, pending: Pending, now: u64) {
         let log = ticket.log();
-        let way = WayBack { socket, ticket };
-        let pushed = self.log(log, now).push(way, pending, unix(now));
-        if let Err((way, away)) = pushed {
-            self.step_session(socket, session::Input::TurnedAway(way.ticket, away), now);
+        let mark = Some(ticket.mark()).filter(|_| !self.planted.is(Mutant::LaneForgotten));
+        let way = WayBack::Socket(socket, ticket);
+        let pushed = self.log(log, now).push(way, mark, pending, unix(now));
+        if let Err((WayBack::Socket(_, ticket), away)) = pushed {
+            self.step_session(socket, session::Input::TurnedAway(ticket, away), now);
         }
         self.later(Task::Log(log), now);
     }
@@ -177,15 +203,16 @@ impl House {
     }
 
     pub(super) fn fetch(&mut self, socket: SocketId, order: Order, now: u64) {
-        let Some(user) = self.user(socket) else { return };
+        let (Some(user), planted) = (self.user(socket), self.planted) else { return };
         let fetched = self.store.readable(now).and_then(|history| match order.what {
             What::Page { after } => {
-                let events = at_once(history.page(order.log, after)).ok()?;
-                reading::page(&order, user, events).expect("it fits its frame")
+                let events = at_once(history.page(order.log, planted.page(after))).ok()?;
+                reading::page(&order, planted.reader(user), events).expect("it fits its frame")
             }
             What::Snapshot(_) => {
                 let room = order.log.room().expect("only rooms have snapshots");
                 let view = at_once(history.snapshot(Some(user), room)).ok()?;
+                let view = view.map(|view| planted.view(view, history));
                 reading::snapshot(&order, view).expect("it fits its frame")
             }
         });

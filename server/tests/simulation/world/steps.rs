@@ -32,6 +32,7 @@ impl World<'_> {
             }
             What::Sleep { tab, ms } => self.tabs[*tab].asleep_until = self.now + ms,
             What::Reload { tab } => self.reload(*tab),
+            What::Form { tab, act } => self.fill_in(*tab, act),
             What::Post { tab, .. }
             | What::Create { tab }
             | What::Enter { tab, .. }
@@ -104,6 +105,7 @@ impl World<'_> {
             return;
         }
         self.report.crashes += 1;
+        self.lose_forms();
         self.house_ends_at = None;
         self.house_back_at.get_or_insert(self.now + down_ms);
         for link in self.links.values_mut() {
