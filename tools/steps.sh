@@ -22,6 +22,10 @@ target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$root/$target ;; esac
 export CARGO_TARGET_DIR=$target
 
+# rustup puts cargo there, and only a shell that was opened later has that on its PATH.
+cargo_bin=${CARGO_HOME:-$HOME/.cargo}/bin
+command -v rustup >/dev/null || PATH=$cargo_bin:$PATH
+
 export PATH=$root/tools/bin:$cargo_leptos_home/bin:$wasm_bindgen_home/bin:$PATH
 
 say() { printf '%s\n' "$*"; }
@@ -52,15 +56,6 @@ step() {
 }
 
 kilobytes() { printf '%d' $((($(wc -c <"$1") + 500) / 1000)); }
-
-# A port of the loopback on which nobody listens now.
-free_port() {
-    local port
-    while port=$((20000 + RANDOM % 20000)); do
-        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-    done
-    printf '%s' "$port"
-}
 
 # One request without a client program; prints the status code, or 000.
 http_status() {
