@@ -2,7 +2,7 @@
 # Each target is a script in tools/; CARGO_TARGET_DIR is respected everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test dev dist sizes readme lint tools
+.PHONY: help run test dev dist sizes readme lint audit tools
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ readme: ## Run the commands of the documents, as their reader would
 
 lint: ## Formatting, clippy with warnings denied, tidy, and the types of the browser suite
 	@tools/lint
+
+audit: ## Licences, sources, bans and advisories of all dependencies, by cargo-deny
+	@tools/audit
 
 tools: ## Install what is missing to build, and say what there is
 	@tools/install
