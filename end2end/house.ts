@@ -94,7 +94,14 @@ export class House {
 
   /** Runs another command of the binary on the same data folder, and gives what it prints. */
   async command(...words: string[]): Promise<string> {
+    return this.commandOn('', ...words);
+  }
+
+  /** The same with this on its standard input. */
+  async commandOn(input: string, ...words: string[]): Promise<string> {
     const env = { WASMCHANNEL_DATA: this.data, WASMCHANNEL_ADDR: `127.0.0.1:${this.port}` };
-    return (await promisify(execFile)(binary, words, { env })).stdout;
+    const running = promisify(execFile)(binary, words, { env, maxBuffer: 16 << 20 });
+    running.child.stdin?.end(input);
+    return (await running).stdout;
   }
 }
