@@ -161,6 +161,9 @@ impl Client {
             let log = added.map_or(log, RoomId::log);
             turn.tell(Told::Accepted { op_id, log, seq, at });
         }
+        if let Some(Change::RoomRemoved(removed)) = &change {
+            self.logs.forget(removed.room.log());
+        }
         turn.tell(Told::Logged { envelope, change });
         // Asked anew even while it is told: that may be the membership before, whose end is on its
         // way and ends nothing but the older subscription.

@@ -132,6 +132,14 @@ impl Logs {
     pub(super) fn ended(&mut self, log: LogId) {
         if let Some(log) = self.known.get_mut(&log) {
             log.feed = Feed::Away;
+            log.cursor = None;
+        }
+    }
+
+    /// The screen lets go of the log, whose membership is over: it begins afresh if it comes again.
+    pub(super) fn forget(&mut self, log: LogId) {
+        if let Some(log) = self.known.get_mut(&log) {
+            log.cursor = None;
         }
     }
 

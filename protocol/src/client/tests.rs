@@ -11,13 +11,15 @@ use bench::{Bench, EPOCH, ME, OTHER, ROOM, logged, op_id, posted};
 
 use super::exchange::{Ask, Checked, Input, Output, Standing, Stop, Told};
 use crate::act::{Op, OpHead, Post};
-use crate::bounded::{List, Text};
+use crate::bounded::{Blob, List, Text};
+use crate::change::{Envelope, RoomRemoved};
 use crate::close::CloseCode;
 use crate::cursor::Cursor;
 use crate::event::{
-    Drain, Logged, Page, Ping, Position, Probed, RefuseRetry, Refused, SubOk, Typist, Typists,
+    Drain, Gone, GoneReason, Logged, Page, Ping, Position, Probed, RefuseRetry, Refused, SubOk,
+    Typist, Typists,
 };
-use crate::frame::{Act, Command, Event};
+use crate::frame::{Act, Change, Command, Event};
 use crate::ids::OpId;
 use crate::refusal::{Refusal, RetryReason};
 
@@ -89,6 +91,33 @@ fn what_was_under_way_goes_out_again_after_a_new_connection_and_never_before() {
     bench.pass(2_000);
     bench.greet(ME);
     assert_eq!(bench.ops(), [(1, 0), (2, 0)], "without waiting for the replay");
+}
+
+#[test]
+fn what_was_known_of_a_room_is_void_once_its_membership_is_over() {
+    let asked_with = |bench: &Bench| match bench.said.last() {
+        Some(Command::Sub(sub)) => sub.cursor,
+        other => panic!("{other:?}"),
+    };
+    let mut bench = Bench::live();
+    bench.hear(logged(1));
+    bench.hear(Event::Gone(Gone { sub: 1, room: ROOM, reason: GoneReason::Ended }));
+    bench.ask(Ask::Show { room: ROOM, cursor: None });
+    assert_eq!(asked_with(&bench), None);
+
+    let mut bench = Bench::live();
+    bench.hear(logged(1));
+    bench.ask(Ask::Hide(ROOM));
+    let removed = Change::RoomRemoved(RoomRemoved { room: ROOM });
+    let envelope = Envelope {
+        log: ME.log(),
+        kind: removed.kind().number(),
+        body: Blob::new(removed.encode().unwrap()).unwrap(),
+        ..posted(1, ME, OpId::NIL)
+    };
+    bench.hear(Event::Logged(Logged { envelope }));
+    bench.ask(Ask::Show { room: ROOM, cursor: None });
+    assert_eq!(asked_with(&bench), None);
 }
 
 #[test]
