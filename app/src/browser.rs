@@ -11,15 +11,19 @@ use leptos::prelude::RwSignal;
 pub struct Hydrated(pub RwSignal<bool>);
 
 #[cfg(feature = "hydrate")]
-pub use here::{early_enter, touch, zone_minutes};
+pub use here::{early_texts, grow, touch, zone_minutes};
 #[cfg(not(feature = "hydrate"))]
-pub use nowhere::{early_enter, touch, zone_minutes};
+pub use nowhere::{early_texts, grow, touch, zone_minutes};
 
 #[cfg(feature = "hydrate")]
 mod here {
-    use js_sys::{Date, Reflect};
+    use js_sys::{Array, Date, Reflect};
     use leptos::prelude::window;
-    use wasm_bindgen::JsValue;
+    use wasm_bindgen::{JsCast, JsValue};
+    use web_sys::HtmlTextAreaElement;
+
+    /// Lines that a composer shows at most where the browser does not measure it by its text.
+    const LINES_MAX: i32 = 12;
 
     /// Minutes that the visitor's clocks are east of Greenwich at a moment, summer time included.
     #[must_use]
@@ -28,14 +32,30 @@ mod here {
         -(Date::new(&JsValue::from_f64(at_ms as f64)).get_timezone_offset() as i64)
     }
 
-    /// Whether Enter was pressed on a text before the app came; told once. The head script writes
-    /// `window.earlyEnter`, and `done` in it says from then on that the app is at work.
+    /// The texts on which Enter was pressed before the app came; told once. The head script writes
+    /// them into `window.early`, and `done` in it says from then on that the app is at work.
     #[must_use]
-    pub fn early_enter() -> bool {
-        let (window, name) = (window(), JsValue::from_str("earlyEnter"));
-        let early = Reflect::get(&window, &name).is_ok_and(|early| early == true);
+    pub fn early_texts() -> Vec<String> {
+        let (window, name) = (window(), JsValue::from_str("early"));
+        let early = Reflect::get(&window, &name).ok().and_then(|it| it.dyn_into::<Array>().ok());
         let _ = Reflect::set(&window, &name, &JsValue::from_str("done"));
         early
+            .map(|texts| texts.iter().filter_map(|it| it.as_string()).collect())
+            .unwrap_or_default()
+    }
+
+    /// Gives the composer the height of its text in browsers that do not do it by themselves.
+    pub fn grow(area: &HtmlTextAreaElement) {
+        let does_itself = Reflect::has(&area.style(), &JsValue::from_str("fieldSizing"));
+        if does_itself != Ok(true) {
+            area.set_rows(2);
+            let two = area.client_height();
+            area.set_rows(1);
+            let one = area.client_height();
+            let line = (two - one).max(1);
+            let lines = 1 + (area.scroll_height() - one + line / 2) / line;
+            area.set_rows(u32::try_from(lines.clamp(1, LINES_MAX)).unwrap_or(1));
+        }
     }
 
     /// Whether a finger is the main pointer here.
@@ -56,9 +76,12 @@ mod nowhere {
 
     /// Nobody pressed anything yet.
     #[must_use]
-    pub const fn early_enter() -> bool {
-        false
+    pub const fn early_texts() -> Vec<String> {
+        Vec::new()
     }
+
+    /// Nothing is measured yet.
+    pub const fn grow(_area: &leptos::web_sys::HtmlTextAreaElement) {}
 
     /// Nobody points at anything yet.
     #[must_use]

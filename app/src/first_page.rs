@@ -44,7 +44,10 @@ pub enum Shown {
     /// A room's name and topic, to be changed.
     RoomSettings(RoomEntry),
     /// The visitor's own name and language.
-    Me,
+    Me {
+        /// He was led here by a form that was just done.
+        saved: bool,
+    },
     /// The button that makes the visitor the owner; where the link is void, there is none.
     Setup {
         /// What stands in the address behind `/setup/`.
@@ -206,7 +209,12 @@ pub enum Why {
     /// It cannot be done.
     Refused(Refusal),
     /// It cannot be done now.
-    Later(RetryReason),
+    Later {
+        /// Why.
+        reason: RetryReason,
+        /// In how many milliseconds it can.
+        wait_ms: u32,
+    },
 }
 
 impl FirstPage {
@@ -230,7 +238,7 @@ impl FirstPage {
                 .find(|room| room.key == *key)
                 .map_or(Shown::NotFound, |room| Shown::RoomSettings(room.clone())),
             Address::Rooms { after } => Shown::Rooms(house.open_rooms(user, after.clone()).await?),
-            Address::Me => Shown::Me,
+            Address::Me { saved } => Shown::Me { saved: *saved },
             Address::Setup { token } => Shown::Setup {
                 token: token.clone(),
                 valid: house.setup_is_open(token.clone()).await?,

@@ -12,6 +12,7 @@ pub mod calendar;
 pub mod components;
 pub mod first_page;
 pub mod link;
+pub mod live;
 pub mod pages;
 pub mod root;
 pub mod routes;

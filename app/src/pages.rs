@@ -15,20 +15,27 @@ use leptos::prelude::*;
 use leptos_router::components::{Route, Routes};
 use leptos_router::hooks::use_params_map;
 use leptos_router::path;
+use protocol::client::exchange::Ask;
+use protocol::ids::RoomId;
 
 use crate::browser::Hydrated;
 use crate::components::Sidebar;
 use crate::components::form::RefusedForm;
-use crate::first_page::{FirstPage, Shown};
+use crate::first_page::{FirstPage, RoomPage, Shown};
+use crate::link::Link;
+use crate::live::effect;
 use crate::routes::LOBBY_KEY;
 use crate::store::{Room, Store};
-use crate::text::Text;
+use crate::text::{Text, room_name, t};
+
+/// Rooms of the list of which the machine is told while they are not on the screen.
+const ROOMS_TOLD_MAX: usize = 32;
 
 /// Provides what the parts of a page read of the first page: its language, the ops of its forms,
 /// a refused form, and the page itself. The effect runs when the page is hydrated as it was drawn.
 pub fn provide_page(page: FirstPage) {
     let hydrated = RwSignal::new(false);
-    Effect::new(move |_| hydrated.set(true));
+    effect(move || hydrated.set(true));
     provide_context(Hydrated(hydrated));
     provide_context(page.language);
     provide_context(page.op_ids);
@@ -47,10 +54,11 @@ pub fn tab_title(title: &str) -> String {
 pub fn title_of(page: &FirstPage) -> String {
     let words = |text: Text| text.in_language(page.language).to_owned();
     tab_title(&match &page.shown {
-        Shown::Room(room) => room.entry.name.to_string(),
-        Shown::RoomSettings(entry) => entry.name.to_string(),
+        Shown::Room(RoomPage { entry, .. }) | Shown::RoomSettings(entry) => {
+            room_name(page.language, entry.everyone, &entry.name).to_owned()
+        }
         Shown::Rooms(_) => words(Text::AllRooms),
-        Shown::Me => words(Text::Yourself),
+        Shown::Me { .. } => words(Text::Yourself),
         Shown::Setup { .. } => words(Text::SetUp),
         Shown::NotFound => words(Text::NotFound),
         Shown::Broken => words(Text::OurFault),
@@ -61,7 +69,9 @@ pub fn title_of(page: &FirstPage) -> String {
 /// forms are sent; a refused one is answered there with the page it came from.
 #[component]
 pub fn Pages() -> impl IntoView {
+    listen();
     view! {
+        <a class="skip" href="#main" rel="external">{t(Text::SkipToPage)}</a>
         <div class="house">
             <Sidebar/>
             <Routes fallback=error::Error>
@@ -79,6 +89,30 @@ pub fn Pages() -> impl IntoView {
     }
 }
 
+/// Has the machine told of the first rooms of the list, so that what is new in them shows there and
+/// opening one waits for nothing. A room that leaves the list is told no more; if it is on the
+/// screen, its page asks itself when it is entered again.
+fn listen() {
+    let (store, link) = (expect_context::<Store>(), use_context::<Link>().unwrap_or_default());
+    let mut told: Vec<RoomId> = Vec::new();
+    effect(move || {
+        let rooms = store.rooms.get();
+        for gone in told.iter().filter(|room| !is_told(&rooms, **room)) {
+            link.ask(Ask::Hide(*gone));
+        }
+        let now = rooms.iter().take(ROOMS_TOLD_MAX).map(|room| {
+            link.ask(Ask::Show { room: room.id, cursor: room.cursor.get_untracked() });
+            room.id
+        });
+        told = now.collect();
+    });
+}
+
+/// Whether the machine is told of this room while it is not on the screen.
+fn is_told(rooms: &[Room], room: RoomId) -> bool {
+    rooms.iter().take(ROOMS_TOLD_MAX).any(|told| told.id == room)
+}
+
 /// The room with this key, or the page that says there is none. A room that the store does not
 /// know when one comes to its page in the browser may still exist: the server is asked for it.
 fn room_or_error(key: &str, page: impl FnOnce(Room) -> AnyView) -> AnyView {
@@ -86,7 +120,7 @@ fn room_or_error(key: &str, page: impl FnOnce(Room) -> AnyView) -> AnyView {
         return page(room);
     }
     if use_context::<Hydrated>().is_some_and(|hydrated| hydrated.0.get_untracked()) {
-        Effect::new(|_| window().location().reload());
+        effect(|| window().location().reload());
         return ().into_any();
     }
     view! { <error::Error/> }.into_any()

@@ -11,6 +11,7 @@ use leptos_router::components::Router;
 use crate::browser::zone_minutes;
 use crate::first_page::FirstPage;
 use crate::link::Link;
+use crate::live::effect;
 use crate::pages::{Pages, provide_page};
 use crate::store::{NoKeeper, Store};
 
@@ -43,7 +44,10 @@ pub fn Root(
     provide_context(link);
     provide_page(page);
     // An effect: it runs when the page is hydrated as the server drew it.
-    Effect::new(move |_| store.set_zone(zone_minutes));
+    effect(move || {
+        store.set_zone(zone_minutes);
+        store.look_up_read();
+    });
     view! {
         <Router>
             <Pages/>

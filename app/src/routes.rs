@@ -36,7 +36,10 @@ pub enum Address {
         after: Option<RoomKey>,
     },
     /// The visitor's name and language.
-    Me,
+    Me {
+        /// The query's `saved`: say that the form was done.
+        saved: bool,
+    },
     /// The setup link.
     Setup {
         /// Its token.

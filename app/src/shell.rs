@@ -28,15 +28,19 @@ pub struct Files {
     pub wasm: Arc<str>,
 }
 
-/// Notes an Enter that comes before the app, which sends the text as soon as it is there and says
-/// `done`; on touch Enter makes a line.
+/// Takes the text on which Enter is pressed before the app comes, which sends it as soon as it is
+/// there and says `done`; what is typed meanwhile is the next text. On touch Enter makes a line.
 const EARLY_ENTER: &str = "\
 addEventListener('keydown', (event) => {
-  if (window.earlyEnter === 'done' || event.target.id !== 'text' || event.key !== 'Enter') return;
+  const area = event.target;
+  if (window.early === 'done' || area.id !== 'text' || event.key !== 'Enter') return;
   if (event.shiftKey || event.isComposing || event.keyCode === 229) return;
   if (matchMedia('(pointer: coarse)').matches) return;
   event.preventDefault();
-  window.earlyEnter = event.target.value.trim() !== '';
+  if (area.value.trim() === '') return;
+  (window.early ??= []).push(area.value);
+  area.value = '';
+  area.form.dataset.early = '';
 }, true);";
 
 /// Shows clock times in the visitor's zone while the page is still being read, so that they do not
@@ -54,7 +58,8 @@ fn fetch(files: &Files) -> String {
     format!("window.wasm = fetch('{}');\nwindow.wasm.catch(() => {{}});", files.wasm)
 }
 
-/// Starts the app. Where it cannot be loaded, that is said, and an early Enter sends a plain form.
+/// Starts the app. Where it cannot be loaded, that is said, and what an early Enter took is put
+/// back; it is sent as a plain form, unless that would lose what was typed since.
 fn start(files: &Files) -> String {
     let js = &files.js;
     format!(
@@ -63,9 +68,14 @@ fn start(files: &Files) -> String {
   .catch((fault) => {{
     const notice = document.getElementById('{NOT_LOADED_ID}');
     if (notice) notice.hidden = false;
-    const early = window.earlyEnter === true;
-    window.earlyEnter = 'done';
-    if (early) document.querySelector('.composer')?.requestSubmit();
+    const early = window.early, area = document.getElementById('text');
+    window.early = 'done';
+    if (Array.isArray(early) && area) {{
+      const isLast = area.value === '';
+      area.value = [...early, area.value].join('\\n').trimEnd();
+      delete area.form.dataset.early;
+      if (isLast) area.form.requestSubmit();
+    }}
     console.warn('the app did not load', fault);
   }});"
     )

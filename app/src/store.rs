@@ -17,15 +17,15 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use leptos::prelude::{ArcRwSignal, GetUntracked, Set, Update, With, WithUntracked};
+use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUntracked};
 use protocol::act::{Op, Post};
 use protocol::change::Envelope;
 use protocol::client::exchange::Told;
 use protocol::event::GoneReason;
 use protocol::frame::{Act, Change};
 use protocol::ids::{LogId, OpId, RoomId, UserId};
-use protocol::model::{Me, RoomEntry};
-use protocol::refusal::Refusal;
+use protocol::model::{Me, Rank, Role, RoomEntry};
+use protocol::refusal::{Refusal, RetryReason};
 
 pub use connection::{Connection, Pill};
 pub use drafts::{Drafts, Keeper, NoKeeper};
@@ -46,8 +46,12 @@ pub struct Store {
     pub text_chars_max: ArcRwSignal<u32>,
     /// How the connection stands, and what is shown of it.
     pub connection: Connection,
-    /// How many ops wait, and whether the outbox takes more.
-    pub waiting: ArcRwSignal<Waiting>,
+    /// The outbox takes no more: the composer says so and keeps its text.
+    pub outbox_full: ArcRwSignal<bool>,
+    /// What the server was too busy for, by lane; each ends by itself at its time.
+    pub delays: ArcRwSignal<Vec<Delay>>,
+    /// Nobody sees the page: nothing on it is being read.
+    pub hidden: ArcRwSignal<bool>,
     /// What came of acts that are no messages, by the id that `Link::act` gave.
     pub fates: ArcRwSignal<BTreeMap<OpId, Fate>>,
     /// What was written and will not be sent by itself: by the former guest of this page, or into
@@ -57,17 +61,25 @@ pub struct Store {
     pub drafts: Drafts,
     /// The room of the first page, where the user is no member of it.
     outside: ArcRwSignal<Option<Room>>,
+    keeper: Arc<dyn Keeper>,
     zone: Arc<Mutex<Zone>>,
 }
 
-/// How full the outbox is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Waiting {
-    /// Ops that are not accepted yet.
-    pub op_count: usize,
-    /// It takes no more: the composer says so and keeps its text.
-    pub full: bool,
+/// The acts of one lane wait for the server, which takes them at a time it has named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delay {
+    /// The lane.
+    pub log: LogId,
+    /// Why.
+    pub reason: RetryReason,
+    /// Until when, on the page's clock.
+    pub until: i64,
+    /// Whether that was more than a minute away when it was said.
+    pub long: bool,
 }
+
+/// Milliseconds that an act may be put off before that is said.
+const PATIENCE_MS: i64 = 2_000;
 
 /// What came of an act that is no message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +90,16 @@ pub enum Fate {
     Done(LogId),
     /// It will not be done.
     Failed(Refusal),
+}
+
+/// The rooms as they stand in the list: the lobby first, then by name; of one name, by key. The
+/// server draws them so, too.
+fn in_order(mut rooms: Vec<Room>) -> Vec<Room> {
+    rooms.sort_by_cached_key(|room| {
+        let name = room.name.with_untracked(|name| name.to_lowercase());
+        (!room.everyone, name, room.key.clone())
+    });
+    rooms
 }
 
 /// Sets a signal only where that changes it.
@@ -100,17 +122,20 @@ impl Store {
             let shown = shown.iter().find(|shown| shown.id == entry.id);
             shown.cloned().unwrap_or_else(|| Room::new(entry))
         };
-        let rooms: Vec<Room> = page.rooms.iter().map(listed).collect();
+        let rooms = in_order(page.rooms.iter().map(listed).collect());
         let outside = shown.filter(|shown| rooms.iter().all(|room| room.id != shown.id));
         Self {
             me: ArcRwSignal::new(page.me.clone()),
             rooms: ArcRwSignal::new(rooms),
             text_chars_max: ArcRwSignal::new(page.text_chars_max),
             connection: Connection::default(),
-            waiting: ArcRwSignal::default(),
+            outbox_full: ArcRwSignal::default(),
+            delays: ArcRwSignal::default(),
+            hidden: ArcRwSignal::default(),
             fates: ArcRwSignal::default(),
             kept: ArcRwSignal::default(),
-            drafts: Drafts::new(keeper),
+            drafts: Drafts::new(Arc::clone(&keeper)),
+            keeper,
             outside: ArcRwSignal::new(outside),
             zone: Arc::new(Mutex::new(|_| 0)),
         }
@@ -133,7 +158,51 @@ impl Store {
 
     /// The page's clock stands at `now`; gives when it wants to be told again.
     pub fn tick(&self, now: i64) -> Option<i64> {
-        self.connection.show(now)
+        let is_over = |delay: &Delay| delay.until <= now;
+        if self.delays.with_untracked(|delays| delays.iter().any(is_over)) {
+            self.delays.update(|delays| delays.retain(|delay| !is_over(delay)));
+        }
+        let ends = self.delays.with_untracked(|delays| delays.iter().map(|it| it.until).min());
+        self.connection.show(now).into_iter().chain(ends).min()
+    }
+
+    /// Until when, and why, the acts of this lane wait; tracked.
+    #[must_use]
+    pub fn delay(&self, log: LogId) -> Option<Delay> {
+        self.delays.with(|delays| delays.iter().find(|delay| delay.log == log).copied())
+    }
+
+    /// Looks up how far this browser has read, which another tab may have moved on.
+    pub fn look_up_read(&self) {
+        for room in self.rooms.get_untracked() {
+            let known = room.read_to.get_untracked();
+            let first = || room.cursor.get_untracked().map(|cursor| cursor.seq);
+            let found = self.keeper.read_to(room.id);
+            let kept = found.or_else(|| known.or_else(first));
+            if let Some(kept) = kept.filter(|_| found.is_none()) {
+                self.keeper.keep_read_to(room.id, kept);
+            }
+            if kept > known {
+                room.read_to.set(kept);
+            }
+        }
+    }
+
+    /// Whether the user may change the name and the topic of this room, as far as is known here;
+    /// tracked.
+    #[must_use]
+    pub fn configures(&self, room: &Room) -> bool {
+        let operates = self.me.with(|me| me.as_ref().is_some_and(|me| me.rank >= Rank::Admin));
+        operates || room.role.get() >= Role::Moderator
+    }
+
+    /// The user sees the newest message of this room.
+    pub fn read(&self, room: &Room) {
+        let newest = room.newest();
+        if newest > room.read_to.get_untracked() {
+            room.read_to.set(newest);
+            self.keeper.keep_read_to(room.id, newest.unwrap_or_default());
+        }
     }
 
     /// Takes in what the machine tells. `now` is on the machine's clock.
@@ -147,10 +216,14 @@ impl Store {
             Told::Accepted { op_id, log, seq, at } => self.accept(op_id, log, seq, at),
             Told::Failed { op_id, refusal } => self.fail(op_id, &refusal),
             Told::Discarded(op_id) => self.discard(op_id),
-            Told::Waiting { op_count, full } => set(&self.waiting, Waiting { op_count, full }),
+            Told::Waiting { full, .. } => set(&self.outbox_full, full),
+            Told::Delayed { log, reason, until } => {
+                self.put_off(Delay { log, reason, until, long: until - now > 60_000 }, now);
+            }
             Told::Logged { envelope, change } => self.logged(&envelope, change),
             Told::Reset { log, cursor, snapshot: Some(snapshot), .. } => {
                 self.in_room(log, |room| room.reset(&snapshot, cursor.seq, self.me(), self.zone()));
+                self.look_up_read();
             }
             Told::Gone { room, reason } if reason != GoneReason::Asked => self.gone(room),
             Told::Older { room, messages, older } => {
@@ -166,7 +239,17 @@ impl Store {
                 self.in_room(room.log(), |room| set(&room.typists, names));
             }
             Told::Kept(acts) => self.kept.update(|kept| kept.extend(acts)),
-            Told::Delayed { .. } | Told::Reset { .. } | Told::Gone { .. } => {}
+            Told::Reset { .. } | Told::Gone { .. } => {}
+        }
+    }
+
+    /// What waits but for a moment is not worth a word.
+    fn put_off(&self, delay: Delay, now: i64) {
+        if delay.until - now >= PATIENCE_MS {
+            self.delays.update(|delays| {
+                delays.retain(|known| known.log != delay.log);
+                delays.push(delay);
+            });
         }
     }
 
@@ -192,16 +275,15 @@ impl Store {
         self.show_rooms(rooms);
     }
 
-    fn show_rooms(&self, mut rooms: Vec<Room>) {
+    fn show_rooms(&self, rooms: Vec<Room>) {
         for room in &rooms {
             set(&room.membership, Membership::Member);
         }
-        rooms.sort_by_cached_key(|room| {
-            (!room.everyone, room.name.with_untracked(|name| name.to_lowercase()), room.id)
-        });
+        let rooms = in_order(rooms);
         let ids = |rooms: &[Room]| rooms.iter().map(|room| room.id).collect::<Vec<_>>();
         if self.rooms.with_untracked(|known| ids(known) != ids(&rooms)) {
             self.rooms.set(rooms);
+            self.look_up_read();
         }
     }
 
@@ -282,7 +364,12 @@ impl Store {
     fn logged(&self, envelope: &Envelope, change: Option<Change>) {
         if envelope.log.room().is_some() {
             let (me, zone) = (self.me(), self.zone());
-            return self.in_room(envelope.log, |room| room.logged(envelope, change, me, zone));
+            let renamed = matches!(change, Some(Change::Configured(_)));
+            self.in_room(envelope.log, |room| room.logged(envelope, change, me, zone));
+            if renamed {
+                self.show_rooms(self.rooms.get_untracked());
+            }
+            return;
         }
         match change {
             Some(Change::RoomAdded(added)) => self.added(&RoomEntry {

@@ -122,6 +122,8 @@ macro_rules! counts {
 }
 
 texts! {
+    SkipToPage: "Skip to the page", "الانتقال إلى المحتوى";
+    Lobby: "Lobby", "الردهة";
     Rooms: "Rooms", "الغرف";
     AllRooms: "All rooms", "كل الغرف";
     NoRooms: "There are no other rooms yet.", "لا غرف أخرى بعد.";
@@ -135,6 +137,9 @@ texts! {
     TopicHelp: "One line, shown beside the name.", "سطر واحد يظهر بجانب الاسم.";
     RoomMenu: "Room menu", "قائمة الغرفة";
     RoomSettings: "Room settings", "إعدادات الغرفة";
+    AboutRoom: "About this room", "عن هذه الغرفة";
+    NoTopic: "No topic yet", "لا موضوع بعد";
+    OthersConfigure: "Its owner and moderators can change this.", "تغيير ذلك لمالك الغرفة ومشرفيها.";
     LeaveRoom: "Leave room", "مغادرة الغرفة";
     JoinRoom: "Join", "انضمام";
     JoinToRead: "Join the room to read and write.", "القراءة والكتابة متاحتان بعد الانضمام.";
@@ -150,7 +155,7 @@ texts! {
     RoomBegins: "The room begins here", "هنا بداية الغرفة";
     EmptyRoom: "Nothing has been said here yet", "لا رسائل هنا بعد";
     EmptyRoomHelp: "Write the first message below.", "يمكنك كتابة أول رسالة في الأسفل.";
-    MessageTo: "Message {}", "رسالة إلى «{}»";
+    MessageTo: "Message {}", "رسالة إلى {}";
     OutboxFull: "Too many messages wait. Send again when they are through.", "عدد الرسائل المنتظرة كبير. يمكن الإرسال بعد وصولها.";
     Send: "Send", "إرسال";
     Sent: "Sent", "أُرسلت";
@@ -199,7 +204,7 @@ texts! {
     OurFaultHelp: "What you wrote may not be stored. Go back and try again.", "ربما لم يُحفظ ما كُتب. يمكن الرجوع وإعادة المحاولة.";
     GoToLobby: "Go to the lobby", "إلى الردهة";
 
-    RefusedEmpty: "There is nothing in it to show.", "لا شيء فيه يمكن عرضه.";
+    RefusedEmpty: "Nothing would be seen of it. Write at least one character.", "لن يظهر منه شيء. يلزم محرف واحد على الأقل.";
     RefusedBadName: "This name holds characters that names cannot have.", "في هذا الاسم محارف غير مسموح بها.";
     RefusedNotMember: "This room does not exist, or is not open to you.", "هذه الغرفة غير موجودة أو غير متاحة لك.";
     RefusedNotAllowed: "This is for others to do here.", "هذا الإجراء غير متاح لك هنا.";
@@ -209,7 +214,16 @@ texts! {
     RefusedExpired: "It waited too long on this device.", "طال انتظارها على هذا الجهاز.";
     RefusedNotStorable: "The server could not store it. Sending it anew may help.", "تعذّر على الخادم حفظه. قد ينجح إرساله من جديد.";
     RefusedTooBig: "It is too long to be sent.", "إنه أطول من أن يُرسل.";
-    RetryLater: "The server cannot do this now. Your text is kept; try again.", "لا يستطيع الخادم تنفيذ ذلك الآن. النص محفوظ، ويمكن إعادة المحاولة.";
+
+    LaterRoomsMade: "You made many rooms in a short time.", "أُنشئت غرف كثيرة في وقت قصير.";
+    LaterRoomsEntered: "You entered many rooms in a short time.", "كثر الدخول إلى الغرف في وقت قصير.";
+    LaterSent: "That was much in a short time.", "أُرسل الكثير في وقت قصير.";
+    LaterBusy: "The server is busy.", "الخادم مشغول.";
+    LaterUnavailable: "The server cannot store anything now.", "لا يستطيع الخادم الحفظ الآن.";
+    LaterDiskFull: "The disk of the server is full.", "قرص الخادم ممتلئ.";
+    LaterDraining: "The server is being restarted.", "تجري إعادة تشغيل الخادم.";
+    GoesOnAt: "It will be done by itself at {}.", "سيُنفَّذ تلقائيًا عند الساعة {}.";
+    GoesOnSoon: "It will be done by itself within a minute.", "سيُنفَّذ تلقائيًا خلال دقيقة.";
 }
 
 counts! {
@@ -219,6 +233,15 @@ counts! {
     Waiting:
         ["{} message is waiting", "{} messages are waiting"],
         ["لا رسائل في الانتظار", "رسالة في الانتظار", "رسالتان في الانتظار", "{} رسائل في الانتظار", "{} رسالة في الانتظار", "{} رسالة في الانتظار"];
+    New:
+        ["{} new", "{} new"],
+        ["لا جديد", "رسالة جديدة", "رسالتان جديدتان", "{} رسائل جديدة", "{} رسالة جديدة", "{} رسالة جديدة"];
+    AgainInSeconds:
+        ["Try again in {} second.", "Try again in {} seconds."],
+        ["يمكن إعادة المحاولة الآن.", "يمكن إعادة المحاولة بعد ثانية.", "يمكن إعادة المحاولة بعد ثانيتين.", "يمكن إعادة المحاولة بعد {} ثوانٍ.", "يمكن إعادة المحاولة بعد {} ثانية.", "يمكن إعادة المحاولة بعد {} ثانية."];
+    AgainInMinutes:
+        ["Try again in {} minute.", "Try again in {} minutes."],
+        ["يمكن إعادة المحاولة الآن.", "يمكن إعادة المحاولة بعد دقيقة.", "يمكن إعادة المحاولة بعد دقيقتين.", "يمكن إعادة المحاولة بعد {} دقائق.", "يمكن إعادة المحاولة بعد {} دقيقة.", "يمكن إعادة المحاولة بعد {} دقيقة."];
     NextTry:
         ["Next try in {} s", "Next try in {} s"],
         ["المحاولة التالية الآن", "المحاولة التالية بعد ثانية", "المحاولة التالية بعد ثانيتين", "المحاولة التالية بعد {} ثوانٍ", "المحاولة التالية بعد {} ثانية", "المحاولة التالية بعد {} ثانية"];
@@ -258,6 +281,24 @@ pub fn fill<'a>(text: Text, given: impl IntoIterator<Item = &'a str>) -> String 
 #[must_use]
 pub fn counted(count: Count, number: u64) -> String {
     counted_in(language(), count, number)
+}
+
+/// A name inside a sentence: isolated (FSI, PDI), so that one of the other direction does not turn
+/// the sentence round.
+#[must_use]
+pub fn isolated(name: &str) -> String {
+    format!("\u{2068}{name}\u{2069}")
+}
+
+/// The name of a room as it is shown: the lobby's, until somebody gives it another, is a word of
+/// the house and stands in the reader's language.
+#[must_use]
+pub fn room_name(language: PageLanguage, everyone: bool, name: &str) -> &str {
+    if everyone && name == Text::Lobby.in_language(PageLanguage::English) {
+        Text::Lobby.in_language(language)
+    } else {
+        name
+    }
 }
 
 fn counted_in(language: PageLanguage, count: Count, number: u64) -> String {
@@ -354,6 +395,14 @@ mod tests {
     #[test]
     fn a_name_that_looks_like_a_place_is_left_as_it_is() {
         assert_eq!(fill_words("{} and {} are typing", ["{}", "Mei"]), "{} and Mei are typing");
+    }
+
+    #[test]
+    fn the_lobby_is_named_in_the_language_of_the_page_until_it_is_renamed() {
+        assert_eq!(room_name(PageLanguage::Arabic, true, "Lobby"), "الردهة");
+        assert_eq!(room_name(PageLanguage::English, true, "Lobby"), "Lobby");
+        assert_eq!(room_name(PageLanguage::Arabic, true, "Harbour"), "Harbour");
+        assert_eq!(room_name(PageLanguage::Arabic, false, "Lobby"), "Lobby");
     }
 
     #[test]

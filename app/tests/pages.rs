@@ -12,7 +12,7 @@ use app::first_page::{
 use app::link::Link;
 use app::pages::{Pages, provide_page};
 use app::store::drafts::NoKeeper;
-use app::store::{Membership, OlderState, Opens, Pill, Row, RowState, Store};
+use app::store::{Delay, Membership, OlderState, Opens, Pill, Row, RowState, Store};
 use app::text::PageLanguage;
 use leptos::prelude::*;
 use leptos_router::components::Router;
@@ -20,7 +20,7 @@ use leptos_router::location::RequestUrl;
 use protocol::cursor::Cursor;
 use protocol::ids::{OpId, RoomId, UserId};
 use protocol::model::{Me, Rank, Role, RoomEntry, RoomKey, RoomName, Topic};
-use protocol::refusal::Refusal;
+use protocol::refusal::{Refusal, RetryReason};
 
 const ATTACK: &str = "</textarea><img src=x onerror=alert(1)>&amp;";
 
@@ -40,7 +40,7 @@ fn page() -> FirstPage {
     FirstPage {
         rooms: vec![entry(1, "lobby", "Lobby"), entry(2, "غرفة", "غرفة القهوة")],
         text_chars_max: 10_000,
-        shown: Shown::Me,
+        shown: Shown::Me { saved: false },
         ..FirstPage::default()
     }
 }
@@ -226,9 +226,98 @@ fn one_changes_his_name_and_his_language() {
 }
 
 #[test]
-fn a_room_gets_another_name_and_topic() {
-    let html = draw("/r/lobby/settings", page(), |_| {});
+fn who_may_change_a_room_gets_a_form_and_who_may_not_reads_what_it_is_about() {
+    let settings = |role| {
+        draw("/r/lobby/settings", page(), |store| {
+            store.room("lobby").expect("the lobby").role.set(role);
+        })
+    };
+    let html = settings(Role::Owner);
     assert!(html.contains("action=\"/r/lobby/settings\"") && html.contains("value=\"Lobby\""));
+    let html = settings(Role::Member);
+    assert!(!html.contains("action=\"/r/lobby/settings\""), "{html}");
+    assert!(html.contains(">What it is about</dd>") && html.contains("About this room"));
+}
+
+#[test]
+fn rooms_of_one_name_are_told_apart_by_their_keys() {
+    let tea = |number, key| entry(number, key, "Tea");
+    let rooms = vec![entry(1, "lobby", "Lobby"), tea(2, "tea"), tea(3, "tea-2")];
+    let html = draw("/", FirstPage { rooms, ..page() }, |_| {});
+    assert!(html.contains(">tea</bdi>") && html.contains(">tea-2</bdi>"), "{html}");
+    assert!(!html.contains(">lobby</bdi>"));
+}
+
+#[test]
+fn the_list_counts_what_is_new_in_a_room_that_is_not_open() {
+    let html = draw("/", page(), |store| {
+        let room = store.room("غرفة").expect("the room");
+        let of_another = |number, seq| Row {
+            own: false,
+            ..row(number, "news", RowState::Sent { seq }, Opens::Nothing)
+        };
+        room.rows.set(vec![of_another(1, 7), of_another(2, 8), of_another(3, 9)]);
+        room.older.set(OlderState::Start);
+        room.read_to.set(Some(7));
+    });
+    assert!(html.contains("<span class=\"spoken\">2 new</span>"), "{html}");
+    assert_eq!(html.matches("sidebar-count").count(), 1);
+}
+
+#[test]
+fn who_reads_above_sees_how_much_is_new_below() {
+    let html = lobby(|room| {
+        let news = row(1, "news", RowState::Sent { seq: 3 }, Opens::Day);
+        room.rows.set(vec![Row { own: false, ..news }]);
+        room.read_to.set(Some(2));
+        room.away.set(true);
+    });
+    assert!(html.contains("class=\"float\">1 new</button>"), "{html}");
+}
+
+#[test]
+fn beside_the_pill_messages_are_counted_and_nothing_else() {
+    let html = draw("/", page(), |store| {
+        store.connection.pill.set(Pill::Offline);
+        store.outbox_full.set(true);
+        let room = store.room("lobby").expect("the lobby");
+        room.rows.set(vec![
+            row(1, "a", RowState::Sent { seq: 1 }, Opens::Day),
+            row(2, "b", RowState::Pending, Opens::Nothing),
+        ]);
+    });
+    assert!(html.contains(">1 message is waiting<"), "{html}");
+}
+
+#[test]
+fn why_messages_wait_is_said_above_the_composer() {
+    let html = draw("/", page(), |store| {
+        let log = RoomId::from_bytes([1; 16]).log();
+        let reason = RetryReason::DiskFull;
+        store.delays.set(vec![Delay { log, reason, until: 1_795_262_700_000, long: false }]);
+    });
+    let words = "The disk of the server is full. It will be done by itself within a minute.";
+    assert!(html.contains(words), "{html}");
+}
+
+#[test]
+fn every_page_has_a_way_past_the_sidebar() {
+    for path in ["/", "/rooms", "/me", "/r/lobby/settings", "/nowhere"] {
+        let html = draw(path, page(), |_| {});
+        assert!(html.contains("href=\"#main\""), "{path}");
+        assert_eq!(html.matches("id=\"main\"").count(), 1, "{path}");
+    }
+}
+
+#[test]
+fn in_arabic_the_lobby_has_an_arabic_name_and_a_foreign_one_stays_apart() {
+    let arabic = |name: &str| {
+        let rooms = vec![entry(1, "lobby", name)];
+        draw("/", FirstPage { language: PageLanguage::Arabic, rooms, ..page() }, |_| {})
+    };
+    let html = arabic("Lobby");
+    assert!(html.contains(">الردهة</h1>") && !html.contains("Lobby"), "{html}");
+    assert!(arabic("Harbour").contains("placeholder=\"رسالة إلى \u{2068}Harbour\u{2069}\""));
 }
 
 #[test]

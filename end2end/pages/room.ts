@@ -43,6 +43,16 @@ export class RoomPage {
     return this.page.locator('.sidebar-rooms ul .sidebar-item');
   }
 
+  /** What floats over the end of the list for who reads above. */
+  get newest(): Locator {
+    return this.page.locator('button.float');
+  }
+
+  /** Scrolls up by so many pixels, as a reader does. */
+  async readAbove(pixels: number): Promise<void> {
+    await this.page.locator('.pane').evaluate((pane, pixels) => (pane.scrollTop = -pixels), pixels);
+  }
+
   /** Own messages that are not stored yet. */
   get pending(): Locator {
     return this.page.locator('.message-pending');
@@ -108,10 +118,15 @@ export class RoomPage {
 
   /** Makes a room from the list at the side, and waits until it is open. */
   async create(name: string): Promise<void> {
+    await this.askForRoom(name);
+    await expect(this.page).toHaveURL(/\/r\//);
+  }
+
+  /** Sends the form that makes a room; it may have to wait. */
+  async askForRoom(name: string): Promise<void> {
     await this.page.locator('.sidebar summary').click();
     await this.page.getByLabel('Name of the room').fill(name);
     await this.page.getByRole('button', { name: 'Create', exact: true }).click();
-    await expect(this.page).toHaveURL(/\/r\//);
   }
 
   async leave(): Promise<void> {

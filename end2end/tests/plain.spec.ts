@@ -73,6 +73,34 @@ test('Enter pressed before the script has come sends, once', async ({ visitor })
   expect(await room.said()).toEqual(['sent early']);
 });
 
+test('what is typed after an early Enter is the next text', async ({ visitor }) => {
+  const ada = await visitor();
+  const held = await holdBack(ada.context);
+  const room = await ada.tab();
+  await room.page.goto(room.url);
+  for (const text of ['first', 'second']) {
+    await room.composer.pressSequentially(text);
+    await room.composer.press('Enter');
+  }
+  await room.composer.pressSequentially('not yet');
+  held.release();
+  await room.seesLast('second');
+  await expect(room.composer).toHaveValue('not yet');
+  expect(await room.said()).toEqual(['first', 'second']);
+});
+
+test('where the app does not load, what an early Enter took is sent as a form', async ({ visitor }) => {
+  const ada = await visitor();
+  ada.complaints.expect(/\.wasm|net::ERR_FAILED|Failed to fetch/);
+  const held = await holdBack(ada.context, false);
+  const room = await ada.tab();
+  await room.page.goto(room.url);
+  await room.composer.fill('sent early');
+  await room.composer.press('Enter');
+  held.release();
+  await room.seesLast('sent early');
+});
+
 test('where the app does not load the page says so, and Retry brings it', async ({ visitor }) => {
   const ada = await visitor();
   ada.complaints.expect(/\.wasm|net::ERR_FAILED|Failed to fetch/);
@@ -89,10 +117,13 @@ test('where the app does not load the page says so, and Retry brings it', async 
   await room.saySurely('with the app');
 });
 
-/** Holds the WASM back until it is released. */
-async function holdBack(context: { route: (url: string, handler: (route: Route) => void) => Promise<unknown> }) {
+/** Holds the WASM back until it is released, and then lets it come, or not. */
+async function holdBack(
+  context: { route: (url: string, handler: (route: Route) => void) => Promise<unknown> },
+  comes = true,
+) {
   let release = () => {};
   const released = new Promise<void>((done) => (release = done));
-  await context.route('**/*.wasm', (route) => void released.then(() => route.continue()));
+  await context.route('**/*.wasm', (route) => void released.then(() => (comes ? route.continue() : route.abort())));
   return { release };
 }

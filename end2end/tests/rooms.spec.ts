@@ -45,6 +45,26 @@ test('a name with slashes and spaces is a name, and makes an address', async ({ 
   await expect(ada.page).toHaveURL(/\/r\/a-b-i$/);
 });
 
+test('Escape folds the form for a new room away and goes back to what opened it', async ({ visitor }) => {
+  const ada = await (await visitor()).open();
+  const opener = ada.page.locator('.sidebar summary');
+  await opener.click();
+  await ada.page.getByLabel('Name of the room').press('Escape');
+  await expect(ada.page.getByLabel('Name of the room')).toBeHidden();
+  await expect(opener).toBeFocused();
+});
+
+test('who left a room and enters it again reads all of it', async ({ visitor }) => {
+  const ada = await (await visitor()).open();
+  await ada.join('harbour');
+  await ada.saySurely('before');
+  await ada.leave();
+  await expect(ada.page).toHaveURL(`${ada.url}/`);
+  await ada.page.goBack();
+  await ada.page.getByRole('button', { name: 'Join' }).click();
+  await ada.seesLast('before');
+});
+
 test('switching rooms keeps one socket, the draft of each room, and its messages', async ({ visitor }) => {
   const room = await (await visitor()).open();
   await room.saySurely('in the lobby');

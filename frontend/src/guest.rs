@@ -4,15 +4,14 @@
 //! goes out under a lock that all tabs share, the Web Lock `guest`, or where the browser has none
 //! (plain http on a host that is not this machine) a lease in `localStorage`.
 
-use futures_channel::oneshot;
-use js_sys::{Function, Promise, Reflect};
+use js_sys::Promise;
 use leptos::prelude::window;
 use protocol::client::exchange::Checked;
-use wasm_bindgen::closure::Closure;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{RequestInit, Response};
 
+use crate::lock::{self, Release};
 use crate::{clock, storage};
 
 const LOCK: &str = "guest";
@@ -58,39 +57,15 @@ async fn text(answer: &Response) -> String {
 }
 
 /// Waits for the lock; gives what releases it.
-async fn lock() -> Box<dyn FnOnce()> {
-    if let Some(held) = web_lock() {
-        if let Ok(release) = held.await {
-            return Box::new(move || {
-                let _ = release.call0(&JsValue::UNDEFINED);
-            });
-        }
-        return Box::new(|| {});
+async fn lock() -> Release {
+    if !lock::are_known() {
+        return lease().await;
     }
-    lease().await
-}
-
-/// Asks for the Web Lock, which is held until the function that comes is called. By hand, since
-/// the browser's bindings count locks as unstable.
-fn web_lock() -> Option<oneshot::Receiver<Function>> {
-    let locks = Reflect::get(&window().navigator(), &"locks".into()).ok()?;
-    let request = Reflect::get(&locks, &"request".into()).ok()?;
-    let request: Function = request.dyn_into().ok()?;
-    let (hold, held) = oneshot::channel();
-    let mut hold = Some(hold);
-    let granted = Closure::once_into_js(move |_lock: JsValue| {
-        Promise::new(&mut |release, _| {
-            if let Some(hold) = hold.take() {
-                let _ = hold.send(release);
-            }
-        })
-    });
-    request.call2(&locks, &LOCK.into(), &granted).ok()?;
-    Some(held)
+    lock::hold(LOCK).await.unwrap_or_else(|| Box::new(|| {}))
 }
 
 /// Writes a lease and goes on once it was its own for a moment; a dead tab's lease runs out.
-async fn lease() -> Box<dyn FnOnce()> {
+async fn lease() -> Release {
     let own = u64::from_le_bytes(clock::chance());
     let begun_at = clock::now();
     while let Some(shelf) = storage::local() {

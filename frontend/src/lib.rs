@@ -2,13 +2,14 @@
 //! browser.
 //!
 //! `socket` carries bytes, `page` hears of sleep and network, `guest` asks the server outside the
-//! socket, `storage` keeps texts, `clock` gives time and chance. Its law: no rule of the protocol
+//! socket, `storage` keeps texts, `lock` knows of other tabs, `clock` gives time and chance. Its law: no rule of the protocol
 //! is here, and none of this is called but from the page's script.
 
 #![forbid(unsafe_code)]
 
 mod clock;
 mod guest;
+mod lock;
 mod page;
 mod socket;
 mod storage;
@@ -34,7 +35,13 @@ pub fn hydrate() {
     let link = Link::new(asks, || OpId::make(clock::now(), clock::chance()));
     hydrate_body(move || {
         let page = handed_over();
-        let store = Store::new(&page, Arc::new(storage::Shelf));
+        let shelf = storage::Shelf::open();
+        let store = Store::new(&page, Arc::new(shelf.clone()));
+        let drafts = store.drafts.clone();
+        spawn_local(async move {
+            shelf.take_over().await;
+            drafts.have_looked();
+        });
         let setup = Setup {
             page: PageId::make(clock::now(), clock::chance()),
             device: DeviceId::make(clock::now(), clock::chance()),

@@ -16,6 +16,8 @@ pub(crate) enum Change {
     Asleep,
     /// Nobody sees it, or somebody does.
     Hidden(bool),
+    /// Another tab kept something.
+    Kept,
 }
 
 /// Tells of every change from now on.
@@ -28,6 +30,7 @@ pub(crate) fn watch(tell: impl Fn(Change) + Clone + 'static) {
     on(&window, "online", Change::Awake);
     on(&window, "offline", Change::Asleep);
     on(&window, "pageshow", Change::Awake);
+    on(&window, "storage", Change::Kept);
     on(&page, "freeze", Change::Asleep);
     on(&page, "resume", Change::Awake);
     let shown = tell.clone();

@@ -14,7 +14,7 @@ use futures_util::{Sink, StreamExt, stream};
 use gloo_net::websocket::futures::WebSocket;
 use gloo_net::websocket::{Message, WebSocketError};
 use leptos::leptos_dom::helpers::{TimeoutHandle, set_timeout_with_handle};
-use leptos::prelude::window;
+use leptos::prelude::{Set, window};
 use leptos::task::spawn_local;
 use protocol::client::exchange::{Ask, Checked, Input, Output, Standing, Told};
 use protocol::client::{Client, Setup};
@@ -88,7 +88,11 @@ impl Driver {
             Happened::Checked(answer) => Input::Checked(answer.clone()),
             Happened::Page(Change::Awake) => Input::Awake,
             Happened::Page(Change::Asleep) => Input::Asleep,
-            Happened::Page(Change::Hidden(hidden)) => Input::Hidden(*hidden),
+            Happened::Page(Change::Hidden(hidden)) => {
+                self.store.hidden.set(*hidden);
+                Input::Hidden(*hidden)
+            }
+            Happened::Page(Change::Kept) => return self.store.look_up_read(),
             Happened::Timer => Input::Timer,
         };
         let now = clock::now();

@@ -1,27 +1,148 @@
-//! What outlives the page: drafts in `localStorage`, and one note in `sessionStorage`.
+//! What outlives the page: texts and how far rooms were read, in `localStorage`; one note and the
+//! tab's name in `sessionStorage`.
 //!
 //! Either may be full or forbidden; then nothing is kept and nothing fails. No secret is ever in
-//! here: the sign-in is a cookie that no script reads.
+//! here: the sign-in is a cookie that no script reads. A text belongs to one tab. A tab says by a
+//! lock that it lives; what tabs left that are gone is taken over by the next one that starts.
 
 use app::store::Keeper;
 use leptos::prelude::window;
+use protocol::ids::RoomId;
 use web_sys::Storage;
 
-const RELOADED: &str = "reloaded";
+use crate::{clock, lock, page};
 
-/// The browser's shelf of texts.
-pub(crate) struct Shelf;
+const RELOADED: &str = "reloaded";
+const TAB: &str = "tab";
+
+/// The browser's shelf, as this tab uses it.
+#[derive(Clone)]
+pub(crate) struct Shelf {
+    tab: String,
+}
+
+impl Shelf {
+    /// Takes up the name under which this tab kept its texts before it was loaded anew, or a new
+    /// one. While the page lives its name is not in `sessionStorage`: a browser that duplicates a
+    /// tab copies that, and two tabs would be one. Without locks it stays there, since nobody else
+    /// would find the texts of a tab that crashed.
+    pub(crate) fn open() -> Self {
+        let kept = session().and_then(|storage| storage.get_item(TAB).ok().flatten());
+        let tab = kept.unwrap_or_else(|| format!("{:016x}", u64::from_le_bytes(clock::chance())));
+        if lock::are_known() {
+            drop_name();
+            let name = tab.clone();
+            page::listen(&window(), "pagehide", move |_| put_name(&name));
+            page::listen(&window(), "pageshow", |_| drop_name());
+        } else {
+            put_name(&tab);
+        }
+        Self { tab }
+    }
+
+    /// Says that this tab lives, and takes over what tabs left that do not.
+    pub(crate) async fn take_over(self) {
+        let _ = lock::try_hold(&lock_name(&self.tab)).await;
+        for tab in self.other_tabs() {
+            if let Some(release) = lock::try_hold(&lock_name(&tab)).await {
+                self.inherit(&tab);
+                release();
+            }
+        }
+    }
+
+    fn other_tabs(&self) -> Vec<String> {
+        let tabs = keys().into_iter().filter_map(|key| {
+            let (_, tab) = parse(&key)?;
+            (tab != self.tab).then(|| tab.to_owned())
+        });
+        let mut tabs: Vec<String> = tabs.collect();
+        tabs.sort();
+        tabs.dedup();
+        tabs
+    }
+
+    fn inherit(&self, tab: &str) {
+        let Some(storage) = local() else { return };
+        let of_tab = |key: &String| parse(key).is_some_and(|(_, owner)| owner == tab);
+        for key in keys().into_iter().filter(of_tab) {
+            let (Some((room, _)), Ok(Some(text))) = (parse(&key), storage.get_item(&key)) else {
+                continue;
+            };
+            let heir = found_key(room, &self.tab);
+            let before = storage.get_item(&heir).ok().flatten();
+            let all = before.map_or_else(|| text.clone(), |before| format!("{before}\n{text}"));
+            if storage.set_item(&heir, &all).is_ok() {
+                let _ = storage.remove_item(&key);
+            }
+        }
+    }
+}
 
 impl Keeper for Shelf {
-    fn read(&self, name: &str) -> Option<String> {
-        local()?.get_item(name).ok().flatten()
+    fn draft(&self, room: RoomId) -> Option<String> {
+        local()?.get_item(&draft_key(&room.to_string(), &self.tab)).ok().flatten()
     }
 
-    fn write(&self, name: &str, text: &str) {
-        let Some(storage) = local() else { return };
-        let _ =
-            if text.is_empty() { storage.remove_item(name) } else { storage.set_item(name, text) };
+    fn keep_draft(&self, room: RoomId, text: &str) {
+        write(&draft_key(&room.to_string(), &self.tab), text);
     }
+
+    fn take_found(&self, room: RoomId) -> Option<String> {
+        let key = found_key(&room.to_string(), &self.tab);
+        let found = local()?.get_item(&key).ok().flatten();
+        write(&key, "");
+        found
+    }
+
+    fn read_to(&self, room: RoomId) -> Option<u64> {
+        local()?.get_item(&read_key(room)).ok().flatten()?.parse().ok()
+    }
+
+    fn keep_read_to(&self, room: RoomId, seq: u64) {
+        write(&read_key(room), &seq.to_string());
+    }
+}
+
+fn write(key: &str, text: &str) {
+    let Some(storage) = local() else { return };
+    let _ = if text.is_empty() { storage.remove_item(key) } else { storage.set_item(key, text) };
+}
+
+fn draft_key(room: &str, tab: &str) -> String {
+    format!("draft:{room}:{tab}")
+}
+
+fn found_key(room: &str, tab: &str) -> String {
+    format!("draft:{room}:{tab}:found")
+}
+
+fn read_key(room: RoomId) -> String {
+    format!("read:{room}")
+}
+
+fn lock_name(tab: &str) -> String {
+    format!("tab:{tab}")
+}
+
+/// The room and the tab of a text's key.
+fn parse(key: &str) -> Option<(&str, &str)> {
+    let (room, tab) = key.strip_prefix("draft:")?.split_once(':')?;
+    Some((room, tab.split(':').next().unwrap_or(tab)))
+}
+
+fn keys() -> Vec<String> {
+    let Some(storage) = local() else { return Vec::new() };
+    let count = storage.length().unwrap_or(0);
+    (0..count).filter_map(|index| storage.key(index).ok().flatten()).collect()
+}
+
+fn put_name(tab: &str) {
+    let _ = session().map(|storage| storage.set_item(TAB, tab));
+}
+
+fn drop_name() {
+    let _ = session().map(|storage| storage.remove_item(TAB));
 }
 
 /// The storage that all tabs of the browser share.

@@ -78,21 +78,19 @@ impl Rooms {
     }
 
     /// Does one act for somebody without a connection, such as a form, and waits for its verdict.
-    /// A lost outcome shows as `Retry`: the same op id asked again finds out.
-    pub async fn act(&self, pending: Pending) -> Verdict {
+    /// A lost outcome shows as `Retry`: the same op id asked again finds out. Fails, with a time,
+    /// where the act was not even taken in.
+    pub async fn act(&self, pending: Pending) -> Result<Verdict, TurnedAway> {
         let now = self.now();
-        if !pending.check_only && self.rates(pending.author).take(&pending.op.act, now).is_err() {
-            return Verdict::Retry(RetryReason::Rate);
+        if !pending.check_only {
+            let wait = self.rates(pending.author).take(&pending.op.act, now);
+            wait.map_err(|ms| TurnedAway { reason: RetryReason::Rate, retry_after_ms: ms })?;
         }
-        match self.take_in(pending, None).await {
-            Ok(answer) => match answer.await {
-                Ok(Reply::Verdict(verdict)) => verdict,
-                Ok(Reply::Void | Reply::Unknown) | Err(_) => {
-                    Verdict::Retry(RetryReason::Unavailable)
-                }
-            },
-            Err(away) => Verdict::Retry(away.reason),
-        }
+        let answer = self.take_in(pending, None).await?;
+        Ok(match answer.await {
+            Ok(Reply::Verdict(verdict)) => verdict,
+            Ok(Reply::Void | Reply::Unknown) | Err(_) => Verdict::Retry(RetryReason::Unavailable),
+        })
     }
 
     /// Takes an op in, whose answer comes later. Who names a key of no room makes one, by the rate

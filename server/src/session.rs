@@ -17,7 +17,7 @@ use protocol::limits::{
     BAD_FRAMES_MAX, CLIENT_SILENCE_MS_MAX, PING_MS, ROOMS_A_FRAME_MAX, WELCOME_MS_MAX, WINDOW_OPS,
 };
 use protocol::model::{DisplayName, Me, RoomEntry};
-use protocol::refusal::{Fault, RetryReason};
+use protocol::refusal::Fault;
 
 use crate::clock::{Chance, SeededChance};
 use crate::db::people::SEEN_EVERY_MS;
@@ -384,7 +384,7 @@ impl Session {
                 out.push(Output::Answer(Event::Refused(refused)));
             }
             Reply::Verdict(Verdict::Retry(reason)) => {
-                self.put_off(&ticket, reason, wait_ms(reason), out);
+                self.put_off(&ticket, reason.into(), out);
             }
             Reply::Verdict(Verdict::SignedOut) => self.close(CloseCode::SIGNED_OUT, out),
             Reply::Void => {}
@@ -398,19 +398,19 @@ impl Session {
         let ends_it = ticket.mark.end();
         self.answered(ticket);
         if ends_it {
-            self.put_off(ticket, away.reason, away.retry_after_ms, out);
+            self.put_off(ticket, away, out);
         }
     }
 
     /// Answers that an op is not done now; its lane's generation is raised already.
-    fn put_off(&self, ticket: &Ticket, reason: RetryReason, ms: u32, out: &mut Vec<Output>) {
+    fn put_off(&self, ticket: &Ticket, away: TurnedAway, out: &mut Vec<Output>) {
         let lane_generation = self.lanes.get(&ticket.log).map_or(0, |open| open.lane.generation());
         out.push(Output::Answer(Event::RefuseRetry(RefuseRetry {
             op_id: ticket.op_id,
             log: ticket.log,
             lane_generation,
-            retry_after_ms: ms,
-            reason,
+            retry_after_ms: away.retry_after_ms,
+            reason: away.reason,
         })));
     }
 
@@ -471,15 +471,6 @@ impl Session {
             }
             _ => {}
         }
-    }
-}
-
-/// When an op that was not done may be tried again, in milliseconds.
-const fn wait_ms(reason: RetryReason) -> u32 {
-    match reason {
-        RetryReason::Busy => 250,
-        RetryReason::Rate | RetryReason::Unavailable | RetryReason::Draining => 1_000,
-        RetryReason::DiskFull => 30_000,
     }
 }
 

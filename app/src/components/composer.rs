@@ -1,8 +1,8 @@
 //! The composer: a form with one text, which the socket sends where there is one.
 //!
 //! Its element has neither children nor a bound value, so that what was typed before the app came
-//! stays in it; the head script notes an early Enter. Its law: a text leaves the composer only
-//! when the outbox has taken it, and the network never greys it.
+//! stays in it; the head script notes what an early Enter sends. Its law: a text leaves the
+//! composer only when the outbox has taken it, and the network never greys it.
 
 use std::sync::Arc;
 
@@ -18,12 +18,13 @@ use super::flag::Flag;
 use super::form::{FormOp, RefusedForm, why_words};
 use super::header::navigated;
 use super::icon::{Icon, Sign};
-use crate::browser::{early_enter, touch};
+use crate::browser::{early_texts, grow, touch};
 use crate::first_page::{Form, SentBack};
 use crate::link::Link;
+use crate::live::{effect, live};
 use crate::routes::room_path;
 use crate::store::{Room, Store};
-use crate::text::{Count, Text, counted, fill, t};
+use crate::text::{Count, Text, counted, fill, isolated, t};
 
 /// A failed message's text on its way back into the composer; a context of a room's page.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +63,7 @@ pub fn Composer(
     };
     writing.clone().begin();
     let refused = RefusedForm::take(Form::Post);
-    let wrong = refused.as_ref().map(|refused| why_words(&refused.why));
+    let wrong = refused.as_ref().map(why_words);
     let me = store.me.clone();
     let flag = move || me.with(|me| me.as_ref().map_or(UserId::NIL, |me| me.id));
     let submit = {
@@ -74,7 +75,7 @@ pub fn Composer(
             }
         }
     };
-    let full = store.waiting;
+    let full = store.outbox_full;
     view! {
         {wrong
             .map(|wrong| {
@@ -85,10 +86,10 @@ pub fn Composer(
                     </p>
                 }
             })}
-        {move || {
-            full.with(|waiting| waiting.full)
+        {live(move || {
+            full.get()
                 .then(|| view! { <p class="composer-wrong" role="alert">{t(Text::OutboxFull)}</p> })
-        }}
+        })}
         <form class="composer" method="post" action=room_path(&room.key) on:submit=submit>
             <FormOp op/>
             <Flag user=Signal::derive(flag)/>
@@ -106,8 +107,8 @@ pub fn Composer(
 /// of this kind prints its child without escaping it, so that is done here, and the parser eats
 /// the first line end.
 fn area(writing: &Writing, refused: Option<SentBack>) -> AnyView {
-    let name = writing.room.name.clone();
-    let label = move || fill(Text::MessageTo, [&*name.get()]);
+    let room = writing.room.clone();
+    let label = move || fill(Text::MessageTo, [&*isolated(&room.title())]);
     let (input, keydown) = (writing.clone(), writing.clone());
     let shared = view! {
         <{..}
@@ -151,14 +152,18 @@ fn counter(writing: &Writing) -> impl IntoView + use<> {
 }
 
 impl Writing {
-    /// Takes up what was typed before the app came, else the room's draft; then what a failed
-    /// message gives back, and, while nothing is written, what could not be sent.
+    /// Sends what an early Enter was pressed on and takes up what was typed since, else the room's
+    /// draft; then what a failed message gives back, and, while nothing is written, what could not
+    /// be sent or what a tab that is gone has left.
     fn begin(self) {
         let writing = self.clone();
         let navigated = navigated();
-        Effect::new(move |begun: Option<bool>| {
-            let Some(area) = writing.area.get() else { return false };
-            if begun != Some(true) {
+        let mut begun = false;
+        effect(move || {
+            let area = writing.area.get();
+            let is_new = area.is_some() && !begun;
+            begun = area.is_some();
+            if let Some(area) = area.filter(|_| is_new) {
                 let (typed, kept) = (area.value(), writing.store.drafts.restore(writing.room.id));
                 if typed.is_empty() {
                     area.set_value(&kept);
@@ -169,18 +174,21 @@ impl Writing {
                 if navigated && !touch() {
                     let _ = area.focus();
                 }
-                if early_enter() {
-                    writing.send();
-                }
                 // What an earlier page kept is not lost to what was typed since.
                 if !typed.is_empty() && !typed.contains(&kept) {
                     writing.put_back(&kept);
                 }
+                let early = early_texts();
+                let kept: Vec<&str> =
+                    early.iter().map(|it| &**it).filter(|text| !writing.takes(text)).collect();
+                if !kept.is_empty() {
+                    writing.put_back(&kept.join("\n"));
+                }
+                grow(&area);
             }
-            true
         });
         let writing = self.clone();
-        Effect::new(move |_| {
+        effect(move || {
             let Returned(returned) = use_context()?;
             let text = returned.get()?;
             writing.put_back(&text);
@@ -188,9 +196,11 @@ impl Writing {
             let _ = writing.area.get_untracked()?.focus();
             Some(())
         });
-        Effect::new(move |_| {
+        effect(move || {
             let empty = self.area.get().is_some() && self.text.with(String::is_empty);
-            if let Some(text) = empty.then(|| self.take_kept()).flatten() {
+            let kept = || self.take_kept().map(|text| text.into_string());
+            let found = || self.store.drafts.take_found(self.room.id);
+            if let Some(text) = empty.then(|| kept().or_else(found)).flatten() {
                 self.put_back(&text);
             }
         });
@@ -219,6 +229,7 @@ impl Writing {
         let Some(area) = self.area.get_untracked() else { return };
         let text = area.value();
         self.store.drafts.keep(self.room.id, &text);
+        grow(&area);
         let text_is_there = !text.trim().is_empty();
         self.link.ask(Ask::Typing { room: self.room.id, text: text_is_there });
         self.text.set(text);
@@ -237,17 +248,22 @@ impl Writing {
 
     fn send(&self) {
         let Some(area) = self.area.get_untracked() else { return };
-        let value = area.value();
+        if self.takes(&area.value()) {
+            area.set_value("");
+            self.changed();
+            self.on_sent.run(());
+        }
+    }
+
+    /// Sends a text, where it is one and there is a place for it.
+    fn takes(&self, value: &str) -> bool {
         let chars_max = usize::try_from(self.store.text_chars_max.get_untracked());
         let too_long = chars_max.is_ok_and(|chars_max| value.chars().count() > chars_max);
-        let full = self.store.waiting.with_untracked(|waiting| waiting.full);
-        if value.trim().is_empty() || too_long || full {
-            return;
+        if value.trim().is_empty() || too_long || self.store.outbox_full.get_untracked() {
+            return false;
         }
-        let Ok(text) = MessageText::new(value) else { return };
+        let Ok(text) = MessageText::new(value) else { return false };
         self.link.act(Act::Post(Post { room: self.room.id, text }));
-        area.set_value("");
-        self.changed();
-        self.on_sent.run(());
+        true
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The patterns are one picture, `public/flags.svg`; a class shows one of them.
 
+use crate::live::live;
 use leptos::prelude::*;
 use protocol::ids::UserId;
 
@@ -35,7 +36,7 @@ pub fn Flag(
     #[prop(into)]
     user: Signal<UserId>,
 ) -> impl IntoView {
-    view! { <span class=move || class(user.get()) aria-hidden="true"></span> }
+    view! { <span class=live(move || class(user.get())) aria-hidden="true"></span> }
 }
 
 #[cfg(test)]

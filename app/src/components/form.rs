@@ -8,14 +8,16 @@ use leptos::ev::SubmitEvent;
 use leptos::html;
 use leptos::prelude::*;
 use protocol::act::Act;
-use protocol::ids::{LogId, OpId};
-use protocol::refusal::Refusal;
+use protocol::ids::{LogId, OpId, UserId};
+use protocol::refusal::{Refusal, RetryReason};
 
 use super::icon::{Icon, Sign};
+use crate::calendar::Moment;
 use crate::first_page::{Form, SentBack, Why};
 use crate::link::Link;
-use crate::store::{Fate, Store};
-use crate::text::{Count, Text, counted, t};
+use crate::live::live;
+use crate::store::{Delay, Fate, Store};
+use crate::text::{Count, Text, counted, fill, t};
 
 /// The form that the server refused when it drew this page; a context of every page. It is shown
 /// once, in the first view: a page that is opened later has nothing to redraw.
@@ -48,19 +50,19 @@ pub struct Sending {
     store: Store,
     op: RwSignal<Option<OpId>>,
     act: StoredValue<Option<Act>>,
-    refused: RwSignal<Option<Why>>,
+    refused: RwSignal<Option<SentBack>>,
 }
 
 impl Sending {
     /// For a form whose page may have come back refused.
     #[must_use]
-    pub fn new(refused: Option<&SentBack>) -> Self {
+    pub fn new(refused: Option<SentBack>) -> Self {
         Self {
             link: use_context().unwrap_or_default(),
             store: expect_context(),
             op: RwSignal::new(None),
             act: StoredValue::new(None),
-            refused: RwSignal::new(refused.map(|refused| refused.why.clone())),
+            refused: RwSignal::new(refused),
         }
     }
 
@@ -90,6 +92,12 @@ impl Sending {
         is_last && !matches!(untrack(|| self.fate()), Some(Fate::Failed(_)))
     }
 
+    /// Whether anything was sent; tracked.
+    #[must_use]
+    pub fn began(&self) -> bool {
+        self.op.with(Option::is_some)
+    }
+
     /// The log in which the act was stored; tracked.
     #[must_use]
     pub fn done(&self) -> Option<LogId> {
@@ -104,8 +112,17 @@ impl Sending {
     pub fn wrong(&self) -> Option<String> {
         match self.fate() {
             Some(Fate::Failed(refusal)) => Some(refusal_words(&refusal)),
-            _ => self.refused.with(|why| why.as_ref().map(why_words)),
+            _ => self.refused.with(|refused| refused.as_ref().map(why_words)),
         }
+    }
+
+    /// Why it is not done yet and when it will be, where that takes a while; tracked.
+    #[must_use]
+    pub fn waits(&self) -> Option<String> {
+        let user = self.store.me.with(|me| me.as_ref().map_or(UserId::NIL, |me| me.id));
+        let act = self.act.get_value().filter(|_| self.fate() == Some(Fate::Pending))?;
+        let delay = self.store.delay(act.log(user))?;
+        Some(delay_words(&delay, rate_text(&act)))
     }
 
     fn fate(&self) -> Option<Fate> {
@@ -116,10 +133,54 @@ impl Sending {
 
 /// Why a form was refused, in words.
 #[must_use]
-pub fn why_words(why: &Why) -> String {
-    match why {
+pub fn why_words(refused: &SentBack) -> String {
+    match &refused.why {
         Why::Refused(refusal) => refusal_words(refusal),
-        Why::Later(_) => t(Text::RetryLater).to_owned(),
+        Why::Later { reason, wait_ms } => {
+            let rate = match refused.form {
+                Form::Create => Text::LaterRoomsMade,
+                Form::Enter => Text::LaterRoomsEntered,
+                _ => Text::LaterSent,
+            };
+            let seconds = wait_ms.div_ceil(1_000).max(1);
+            let again = match seconds {
+                ..60 => counted(Count::AgainInSeconds, seconds.into()),
+                _ => counted(Count::AgainInMinutes, seconds.div_ceil(60).into()),
+            };
+            format!("{} {again}", t(later_text(*reason, rate)))
+        }
+    }
+}
+
+/// Why acts wait, and when they are done by themselves: in words that stay right while they stand.
+#[must_use]
+pub fn delay_words(delay: &Delay, rate: Text) -> String {
+    const MINUTE_MS: i64 = 60_000;
+    let goes_on = if delay.long {
+        // The minute behind it, for a clock that shows no seconds.
+        fill(Text::GoesOnAt, [&*Moment::shown(delay.until + MINUTE_MS - 1).clock()])
+    } else {
+        t(Text::GoesOnSoon).to_owned()
+    };
+    format!("{} {goes_on}", t(later_text(delay.reason, rate)))
+}
+
+/// What there is too much of where an act of this kind must wait.
+const fn rate_text(act: &Act) -> Text {
+    match act {
+        Act::Create(_) => Text::LaterRoomsMade,
+        Act::Enter(_) => Text::LaterRoomsEntered,
+        _ => Text::LaterSent,
+    }
+}
+
+const fn later_text(reason: RetryReason, rate: Text) -> Text {
+    match reason {
+        RetryReason::Rate => rate,
+        RetryReason::Busy => Text::LaterBusy,
+        RetryReason::Unavailable => Text::LaterUnavailable,
+        RetryReason::DiskFull => Text::LaterDiskFull,
+        RetryReason::Draining => Text::LaterDraining,
     }
 }
 
@@ -147,6 +208,31 @@ pub fn refusal_words(refusal: &Refusal) -> String {
     t(text).to_owned()
 }
 
+/// A form of one button that does an act: a post without a script, else over the socket; what is
+/// wrong with it, or why it waits, is said below the button.
+pub fn act_form(
+    sending: Sending,
+    (class, action, op): (&'static str, String, OpId),
+    act: Act,
+    button: AnyView,
+) -> AnyView {
+    let (wrong, waits) = (sending.clone(), sending.clone());
+    view! {
+        <form
+            class=class
+            method="post"
+            action=action
+            on:submit=move |event: SubmitEvent| sending.submit(&event, Some(act.clone()))
+        >
+            <FormOp op/>
+            {button}
+            <p class="form-wrong" role="alert">{live(move || wrong.wrong())}</p>
+            <p class="form-waits" role="status">{live(move || waits.waits())}</p>
+        </form>
+    }
+    .into_any()
+}
+
 /// The id under which a plain form sends its act, so that Back and Reload cannot do it twice.
 #[component]
 pub fn FormOp(
@@ -172,14 +258,20 @@ pub fn Field(
     optional: bool,
     /// What helps to fill it in.
     help: Text,
-    /// What is wrong with it.
-    #[prop(into, optional)]
-    wrong: Signal<Option<String>>,
+    /// What is sent, where this is the field that what comes of it is said below.
+    #[prop(optional)]
+    sending: Option<Sending>,
     /// Its element, to be read when the form is sent.
     input: NodeRef<html::Input>,
 ) -> impl IntoView {
+    let waits = sending.clone();
+    let wrong = Signal::derive(move || sending.as_ref().and_then(Sending::wrong));
+    let note = move || {
+        let waits = || waits.as_ref().and_then(Sending::waits);
+        wrong.get().or_else(waits).unwrap_or_else(|| t(help).to_owned())
+    };
     view! {
-        <label class="field" class:field-wrong=move || wrong.with(Option::is_some)>
+        <label class="field" class:field-wrong=live(move || wrong.with(Option::is_some))>
             <span class="field-label">{t(label)}</span>
             <input
                 class="field-input"
@@ -189,12 +281,12 @@ pub fn Field(
                 required=!optional
                 autocomplete="off"
                 dir="auto"
-                aria-invalid=move || wrong.with(Option::is_some).then_some("true")
+                aria-invalid=live(move || wrong.with(Option::is_some).then_some("true"))
                 node_ref=input
             />
             <span class="field-note" role="status">
-                {move || wrong.with(Option::is_some).then(|| view! { <Icon sign=Sign::Alert small=true/> })}
-                <span>{move || wrong.get().unwrap_or_else(|| t(help).to_owned())}</span>
+                {live(move || wrong.with(Option::is_some).then(|| view! { <Icon sign=Sign::Alert small=true/> }))}
+                <span>{live(note)}</span>
             </span>
         </label>
     }

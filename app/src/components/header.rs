@@ -1,12 +1,14 @@
 //! The head of a pane: the way back on a phone, the title on the axis, the topic, and tools.
 //!
-//! Every page begins with one. Its law: what stands in it never moves, however long a name is.
+//! Every page begins with one. Its law: what stands in it never moves, however long a name is; a
+//! topic that is cut off is read whole by going to it.
 
 use leptos::html;
 use leptos::prelude::*;
 
 use super::icon::{Icon, Sign};
 use crate::browser::Hydrated;
+use crate::live::{effect, live};
 use crate::routes::ROOMS_PATH;
 use crate::text::{Text, t};
 
@@ -32,9 +34,9 @@ pub fn Header(
 ) -> impl IntoView {
     let heading = NodeRef::<html::H1>::new();
     let navigated = navigated();
-    Effect::new(move || document().set_title(&title.with(|title| crate::pages::tab_title(title))));
+    effect(move || document().set_title(&title.with(|title| crate::pages::tab_title(title))));
     // The focus would stay on the link that led here, and a reader would not hear of the new page.
-    Effect::new(move || {
+    effect(move || {
         if let Some(heading) = heading.get().filter(|_| navigated) {
             let _ = heading.focus();
         }
@@ -46,11 +48,11 @@ pub fn Header(
             </a>
             <div class="header-words">
                 <h1 class="header-title" dir="auto" tabindex="-1" node_ref=heading>{title}</h1>
-                {move || {
+                {live(move || {
                     let topic = topic.get();
                     (!topic.is_empty())
-                        .then(|| view! { <p class="header-topic" dir="auto">{topic}</p> })
-                }}
+                        .then(|| view! { <p class="header-topic" dir="auto" tabindex="0">{topic}</p> })
+                })}
             </div>
             {children.map(|children| children())}
         </header>

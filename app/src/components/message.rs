@@ -15,6 +15,7 @@ use super::form::refusal_words;
 use super::icon::Sign;
 use crate::calendar::{Moment, stamp};
 use crate::link::Link;
+use crate::live::live;
 use crate::store::{Opens, Row, RowState};
 use crate::text::{Text, t};
 
@@ -29,24 +30,24 @@ pub fn MessageRow(
     let (text, opens): (Signal<Arc<str>>, Signal<Opens>) = (text.into(), opens.into());
     view! {
         <li>
-            {move || (opens.get() == Opens::Day).then(|| view! { <DayLine at/> })}
-            <div class=move || state.with(|state| class(own, state, opens.get()))>
+            {live(move || (opens.get() == Opens::Day).then(|| view! { <DayLine at/> }))}
+            <div class=live(move || state.with(|state| class(own, state, opens.get())))>
                 <Flag user=author/>
-                <p class="message-byline"><bdi class="message-name">{move || name.get()}</bdi></p>
-                <p class="message-text" dir="auto">{move || text.get()}</p>
+                <p class="message-byline"><bdi class="message-name">{live(move || name.get())}</bdi></p>
+                <p class="message-text" dir="auto">{live(move || text.get())}</p>
                 <div class="message-aside">
-                    <time class="message-time" datetime=move || stamp(at.get())>
-                        {move || Moment::shown(at.get()).clock()}
+                    <time class="message-time" datetime=live(move || stamp(at.get()))>
+                        {live(move || Moment::shown(at.get()).clock())}
                     </time>
                     {own.then(|| view! { <StateIcon state/> })}
                 </div>
-                {move || match state.get() {
+                {live(move || match state.get() {
                     RowState::Failed(refusal) => {
                         let reason = refusal_words(&refusal);
                         Some(view! { <FailureNote op_id reason text/> })
                     }
                     RowState::Pending | RowState::Sent { .. } => None,
-                }}
+                })}
             </div>
         </li>
     }
@@ -72,7 +73,7 @@ fn DayLine(at: Signal<i64>) -> impl IntoView {
     let moment = move || Moment::shown(at.get());
     view! {
         <p class="day">
-            <time datetime=move || moment().day_stamp()>{move || moment().day_words()}</time>
+            <time datetime=live(move || moment().day_stamp())>{live(move || moment().day_words())}</time>
         </p>
     }
 }
@@ -86,11 +87,11 @@ fn StateIcon(state: Signal<RowState>) -> impl IntoView {
         RowState::Failed(_) => (Sign::Alert, Text::Failed, "message-state"),
     };
     view! {
-        <span class=move || sign().2>
+        <span class=live(move || sign().2)>
             <svg class="icon icon-small" aria-hidden="true">
-                <use href=move || sign().0.reference()></use>
+                <use href=live(move || sign().0.reference())></use>
             </svg>
-            <span class="spoken">{move || t(sign().1)}</span>
+            <span class="spoken">{live(move || t(sign().1))}</span>
         </span>
     }
     .into_any()

@@ -10,6 +10,7 @@ use protocol::client::exchange::Ask;
 
 use super::message::MessageRow;
 use crate::link::Link;
+use crate::live::live;
 use crate::routes::room_path;
 use crate::store::{OlderState, Room, Row};
 use crate::text::{Text, t};
@@ -27,7 +28,7 @@ pub fn Messages(
     };
     view! {
         <div class="log column" role="log" tabindex="0" aria-label=t(Text::Messages)>
-            {move || empty().then(|| view! { <EmptyRoom/> })}
+            {live(move || empty().then(|| view! { <EmptyRoom/> }))}
             <ol class="rows">
                 <li class="older"><Older room=room.clone()/></li>
                 <For each=move || rows.get() key=|row| row.number let:row>

@@ -3,7 +3,7 @@
 //! It stands beside every page and outlives a change of page. On a phone it is shown with the
 //! list of rooms only.
 
-use leptos::ev::SubmitEvent;
+use leptos::ev::{KeyboardEvent, SubmitEvent};
 use leptos::html;
 use leptos::prelude::*;
 use leptos_router::hooks::{use_location, use_navigate};
@@ -17,9 +17,13 @@ use super::flag::Flag;
 use super::form::{Field, FormOp, RefusedForm, Sending};
 use super::icon::{Icon, Sign};
 use crate::first_page::{Form, FormOps};
+use crate::live::{effect, live};
 use crate::routes::{ME_PATH, ROOMS_PATH, room_path};
 use crate::store::{Room, Store};
-use crate::text::{Text, t};
+use crate::text::{Count, Text, counted, language, t};
+
+/// More new messages than this are not counted in the list.
+const UNREAD_MAX: u64 = 999;
 
 /// The sidebar of every page.
 #[component]
@@ -45,7 +49,7 @@ pub fn Sidebar() -> impl IntoView {
                     class="sidebar-item sidebar-item-all"
                     href=ROOMS_PATH
                     rel="external"
-                    aria-current=move || current(ROOMS_PATH)
+                    aria-current=live(move || current(ROOMS_PATH))
                 >
                     <Icon sign=Sign::List small=true/>
                     {t(Text::AllRooms)}
@@ -63,10 +67,34 @@ where
     F: Fn(&str) -> Option<&'static str> + Send + 'static,
 {
     let path = room_path(&room.key);
+    let (named, namesake, counted_room) = (room.clone(), room.clone(), room.clone());
+    let rooms = expect_context::<Store>().rooms;
+    let is_namesake = move |other: &Room| {
+        other.id != namesake.id && namesake.name.with(|name| other.name.with(|it| it == name))
+    };
+    let key = move || {
+        let among_others = rooms.with(|rooms| rooms.iter().any(&is_namesake));
+        among_others.then(|| view! { <bdi class="sidebar-item-key">{room.key.to_string()}</bdi> })
+    };
+    let unread = move || {
+        let (count, more) = counted_room.unread();
+        (count > 0).then(|| {
+            let plus = if more { "+" } else { "" };
+            let digits = language().digits(&format!("{}{plus}", count.min(UNREAD_MAX)));
+            view! {
+                <span class="sidebar-count">
+                    <span aria-hidden="true">{digits}</span>
+                    <span class="spoken">{counted(Count::New, count)}</span>
+                </span>
+            }
+        })
+    };
     view! {
         <li>
-            <a class="sidebar-item" href=path.clone() aria-current=move || current(&path)>
-                <bdi class="sidebar-item-name">{move || room.name.get()}</bdi>
+            <a class="sidebar-item" href=path.clone() aria-current=live(move || current(&path))>
+                <bdi class="sidebar-item-name">{live(move || named.title())}</bdi>
+                {live(key)}
+                {live(unread)}
             </a>
         </li>
     }
@@ -78,22 +106,29 @@ where
 #[component]
 fn NewRoom() -> impl IntoView {
     let refused = RefusedForm::take(Form::Create);
-    let sending = Sending::new(refused.as_ref());
+    let sending = Sending::new(refused.clone());
     let op = use_context::<FormOps>().unwrap_or_default().create;
     let (input, details) = (NodeRef::<html::Input>::new(), NodeRef::<html::Details>::new());
+    let summary = NodeRef::<html::Summary>::new();
     let (open, value) = (refused.is_some(), refused.map(|it| it.text).unwrap_or_default());
-    open_when_made(sending.clone(), input, details);
-    let wrong = {
-        let sending = sending.clone();
-        Signal::derive(move || sending.wrong())
-    };
+    let pathname = use_location().pathname;
+    let pressed_at = StoredValue::new(String::new());
+    open_when_made(sending.clone(), input, details, pressed_at);
+    let noted = sending.clone();
     let submit = move |event: SubmitEvent| {
         let name = input.get_untracked().and_then(|input| RoomName::new(input.value()).ok());
+        pressed_at.set_value(pathname.get_untracked());
         sending.submit(&event, name.map(|name| Act::Create(Create { name })));
     };
+    let escape = move |event: KeyboardEvent| {
+        if let Some(details) = details.get_untracked().filter(|_| event.key() == "Escape") {
+            let _ = details.remove_attribute("open");
+            let _ = summary.get_untracked().map(|summary| summary.focus());
+        }
+    };
     view! {
-        <details open=open node_ref=details>
-            <summary class="section">
+        <details open=open node_ref=details on:keydown=escape>
+            <summary class="section" node_ref=summary>
                 <span>{t(Text::Rooms)}</span>
                 <span class="section-new">
                     <Icon sign=Sign::Plus small=true/>
@@ -108,7 +143,7 @@ fn NewRoom() -> impl IntoView {
                     value
                     chars_max=ROOM_NAME_CHARS_MAX
                     help=Text::RoomNameHelp
-                    wrong
+                    sending=noted
                     input
                 />
                 <button class="button">{t(Text::Create)}</button>
@@ -118,24 +153,33 @@ fn NewRoom() -> impl IntoView {
     .into_any()
 }
 
-/// Opens the made room as soon as the user's own log has brought it into his list, and folds the
-/// form away.
-fn open_when_made(sending: Sending, input: NodeRef<html::Input>, details: NodeRef<html::Details>) {
+/// As soon as the user's own log has brought the made room into his list, folds the form away; and
+/// opens the room, if he is still on the page where he asked for it: it may have taken long.
+fn open_when_made(
+    sending: Sending,
+    input: NodeRef<html::Input>,
+    details: NodeRef<html::Details>,
+    pressed_at: StoredValue<String>,
+) {
     let rooms = expect_context::<Store>().rooms;
-    Effect::new(move |opened: Option<Option<_>>| {
-        let opened = opened.flatten();
+    let pathname = use_location().pathname;
+    let mut opened = None;
+    effect(move || {
         let made = sending.done().and_then(|log| log.room());
         let key = made.filter(|made| opened != Some(*made)).and_then(|made| {
             rooms.with(|rooms| rooms.iter().find(|room| room.id == made).map(|it| it.key.clone()))
         });
-        let Some(key) = key else { return opened };
+        let Some(key) = key else { return };
+        opened = made;
         if let (Some(input), Some(details)) = (input.get_untracked(), details.get_untracked()) {
             input.set_value("");
             let _ = details.remove_attribute("open");
         }
         sending.forget();
-        use_navigate()(&room_path(&key), leptos_router::NavigateOptions::default());
-        made
+        if pathname.with_untracked(|pathname| pressed_at.with_value(|pressed| pressed == pathname))
+        {
+            use_navigate()(&room_path(&key), leptos_router::NavigateOptions::default());
+        }
     });
 }
 
@@ -160,11 +204,11 @@ where
         })
     };
     view! {
-        <a class="self" href=ME_PATH aria-current=move || current(ME_PATH)>
+        <a class="self" href=ME_PATH aria-current=live(move || current(ME_PATH))>
             <Flag user=Signal::derive(user)/>
             <span class="self-words">
-                <bdi class="self-name">{name}</bdi>
-                <span class="self-kind">{kind}</span>
+                <bdi class="self-name">{live(name)}</bdi>
+                <span class="self-kind">{live(kind)}</span>
             </span>
             <Icon sign=Sign::Sliders/>
             <span class="spoken">{t(Text::YourName)}</span>

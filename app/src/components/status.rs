@@ -1,14 +1,16 @@
 //! The status slot above the composer: a row that is always there and says one thing at a time.
 //!
-//! The connection comes before the typing line. It counts seconds for the eye only; those who
-//! listen hear each standing once.
+//! The connection comes first, then why messages wait, then the typing line. It counts seconds for
+//! the eye only; those who listen hear each standing once.
 
 use leptos::prelude::*;
 use protocol::client::exchange::{Ask, Stop};
 
+use super::form::delay_words;
 use crate::link::Link;
+use crate::live::live;
 use crate::store::{Pill, Room, Store};
-use crate::text::{Count, Text, counted, fill, t};
+use crate::text::{Count, Text, counted, fill, isolated, t};
 
 /// The element that the shell's script shows when the app cannot be loaded.
 pub const NOT_LOADED_ID: &str = "app-did-not-load";
@@ -20,32 +22,29 @@ pub fn Status(
     room: Room,
 ) -> impl IntoView {
     let store = expect_context::<Store>();
-    let pill: Signal<Pill> = store.connection.pill.into();
-    let waiting = store.waiting;
-    let typists = room.typists;
+    let pill: Signal<Pill> = store.connection.pill.clone().into();
+    let (log, waits) = (room.id.log(), store.clone());
+    let pending = room.clone();
+    let line = move || match pill.get() {
+        Pill::Hidden if store.delay(log).is_some() => ().into_any(),
+        Pill::Hidden => view! { <TypingLine names=room.typists.get()/> }.into_any(),
+        pill => view! { <PillView pill/> }.into_any(),
+    };
+    let waiting = move || match (pill.get(), waits.delay(log)) {
+        (Pill::Hidden, delay) => delay.map(|delay| delay_words(&delay, Text::LaterSent)),
+        _ => Some(pending.pending_count())
+            .filter(|count| *count > 0)
+            .map(|count| counted(Count::Waiting, count)),
+    };
     view! {
         <div class="status">
             <p class="pill pill-notice" id=NOT_LOADED_ID hidden>
                 {t(Text::AppDidNotLoad)}
                 <a class="pill-action" href="" rel="external">{t(Text::Retry)}</a>
             </p>
-            <span class="spoken" role="status">{move || pill.with(spoken)}</span>
-            {move || match pill.get() {
-                Pill::Hidden => view! { <TypingLine names=typists.get()/> }.into_any(),
-                pill => {
-                    let waiting = waiting.clone();
-                    view! {
-                        <PillView pill/>
-                        <span class="status-waiting">
-                            {move || match waiting.get().op_count {
-                                0 => String::new(),
-                                count => counted(Count::Waiting, u64::try_from(count).unwrap_or(u64::MAX)),
-                            }}
-                        </span>
-                    }
-                    .into_any()
-                }
-            }}
+            <span class="spoken" role="status">{live(move || pill.with(spoken))}</span>
+            {live(line)}
+            <span class="status-waiting">{live(waiting)}</span>
         </div>
     }
     .into_any()
@@ -126,8 +125,7 @@ fn TypingLine(names: Vec<String>) -> impl IntoView {
         3 => Text::ThreeTyping,
         _ => Text::SeveralTyping,
     };
-    // Isolated, so that a name of the other direction does not turn the sentence round.
-    let names: Vec<String> = names.iter().map(|name| format!("\u{2068}{name}\u{2069}")).collect();
+    let names: Vec<String> = names.iter().map(|name| isolated(name)).collect();
     view! {
         <p class="typing">
             <span class="typing-dots" aria-hidden="true"><i></i><i></i><i></i></span>

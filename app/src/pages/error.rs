@@ -18,7 +18,7 @@ pub fn Error() -> impl IntoView {
         (Text::NotFound, Text::NotFoundHelp)
     };
     view! {
-        <main class="pane">
+        <main id="main" class="pane">
             <div class="room">
                 <Header title=t(title).to_owned()/>
                 <div class="log column">

@@ -12,7 +12,8 @@ use protocol::model::DisplayName;
 
 use crate::components::Header;
 use crate::components::form::{Field, FormOp, RefusedForm, Sending};
-use crate::first_page::{Form, FormOps};
+use crate::first_page::{FirstPage, Form, FormOps, Shown};
+use crate::live::live;
 use crate::routes::{LANGUAGE_PATH, ME_PATH};
 use crate::store::Store;
 use crate::text::{PageLanguage, Text, language, t};
@@ -21,7 +22,7 @@ use crate::text::{PageLanguage, Text, language, t};
 #[component]
 pub fn MePage() -> impl IntoView {
     view! {
-        <main class="pane">
+        <main id="main" class="pane">
             <Header title=t(Text::Yourself).to_owned()/>
             <div class="page">
                 <NameForm/>
@@ -36,13 +37,17 @@ pub fn MePage() -> impl IntoView {
 #[component]
 fn NameForm() -> impl IntoView {
     let refused = RefusedForm::take(Form::Rename);
-    let sending = Sending::new(refused.as_ref());
+    let sending = Sending::new(refused.clone());
     let op = use_context::<FormOps>().unwrap_or_default().rename;
     let input = NodeRef::<html::Input>::new();
     let me = expect_context::<Store>().me.get_untracked();
     let name = me.map(|me| me.name.into_string()).unwrap_or_default();
     let value = refused.map_or(name, |refused| refused.text);
-    let (wrong, done) = (sending.clone(), sending.clone());
+    let (noted, done) = (sending.clone(), sending.clone());
+    let led_here =
+        matches!(use_context(), Some(FirstPage { shown: Shown::Me { saved: true }, .. }));
+    let saved =
+        move || (done.done().is_some() || (led_here && !done.began())).then(|| t(Text::Saved));
     let submit = move |event: SubmitEvent| {
         let name = input.get_untracked().and_then(|input| DisplayName::new(input.value()).ok());
         sending.submit(&event, name.map(|name| Act::Rename(Rename { name })));
@@ -56,14 +61,12 @@ fn NameForm() -> impl IntoView {
                 value
                 chars_max=NAME_CHARS_MAX
                 help=Text::YourNameHelp
-                wrong=Signal::derive(move || wrong.wrong())
+                sending=noted
                 input
             />
             <div class="form-actions">
                 <button class="button button-main">{t(Text::Save)}</button>
-                <span class="form-done" role="status">
-                    {move || done.done().map(|_| t(Text::Saved))}
-                </span>
+                <span class="form-done" role="status">{live(saved)}</span>
             </div>
         </form>
     }

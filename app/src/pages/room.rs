@@ -3,23 +3,22 @@
 //! The room comes from the store. The page tells the machine that it is on the screen, and asks
 //! for older messages when their beginning comes near.
 
-use leptos::ev::SubmitEvent;
 use leptos::html;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 use protocol::act::{Act, Enter, Leave};
 use protocol::client::exchange::Ask;
-use protocol::model::{Rank, Role};
 
-use super::room_or_error;
+use super::{is_told, room_or_error};
 use crate::browser::Hydrated;
 use crate::components::composer::Returned;
-use crate::components::form::{FormOp, RefusedForm, Sending};
+use crate::components::form::{RefusedForm, Sending, act_form};
 use crate::components::messages::ask_older;
 use crate::components::{Composer, Header, Icon, Messages, Sign, Status};
 use crate::first_page::{FirstPage, Form, FormOps, RoomPage, Shown};
 use crate::link::Link;
+use crate::live::{effect, live};
 use crate::routes::{ROOMS_PATH, room_part_path, room_path};
 use crate::store::{Membership, OlderState, Room, Store};
 use crate::text::{Count, Text, counted, t};
@@ -53,7 +52,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
     let pane = NodeRef::<html::Main>::new();
     provide_context(Returned(RwSignal::new(None)));
-    let away = RwSignal::new(false);
+    let away = RwSignal::from(room.away.clone());
     show(&room, &link);
     follow(&room, pane, away);
     let unheld = unheld_while_older_come(&room);
@@ -74,50 +73,67 @@ fn KnownRoom(room: Room) -> impl IntoView {
             pane.set_scroll_top(0);
         }
     };
-    let (name, topic) = (room.name.clone(), room.topic.clone());
-    let menu = room.clone();
+    let (named, topic, menu) = (room.clone(), room.topic.clone(), room.clone());
     view! {
         <main
+            id="main"
             class="pane pane-room"
-            class:pane-unheld=move || unheld.get()
+            class:pane-unheld=live(move || unheld.get())
             node_ref=pane
             on:scroll=scrolled
         >
             <div class="room">
                 <Header
-                    title=Signal::derive(move || name.get().to_string())
+                    title=Signal::derive(move || named.title())
                     topic=Signal::derive(move || topic.get().to_string())
                 >
                     <RoomMenu room=menu/>
                 </Header>
-                {move || match room.membership.get() {
+                {live(move || match room.membership.get() {
                     Membership::Member => {
                         view! { <Inside room=room.clone() away on_sent=to_the_end/> }.into_any()
                     }
                     Membership::Outside => view! { <Join room=room.clone()/> }.into_any(),
-                }}
+                })}
             </div>
         </main>
     }
     .into_any()
 }
 
-/// Tells the machine that the room is on the screen, with what the first page knew of it, and that
-/// it is no longer when the page goes.
+/// Tells the machine that the room is on the screen, with what the first page knew of it. Rooms of
+/// the list stay told when their page goes (`pages::listen`); any other does not.
 fn show(room: &Room, link: &Link) {
-    let (id, cursor) = (room.id, room.cursor);
+    let id = room.id;
     if id.is_nil() {
         return;
     }
-    let (shown, hidden) = (link.clone(), link.clone());
-    Effect::new(move |_| shown.ask(Ask::Show { room: id, cursor }));
-    on_cleanup(move || hidden.ask(Ask::Hide(id)));
+    let (shown, hidden, room) = (link.clone(), link.clone(), room.clone());
+    let (away, rooms) = (room.away.clone(), expect_context::<Store>().rooms);
+    effect(move || {
+        room.membership.track();
+        shown.ask(Ask::Show { room: id, cursor: room.cursor.get_untracked() });
+    });
+    on_cleanup(move || {
+        away.set(false);
+        if !rooms.with_untracked(|rooms| is_told(rooms, id)) {
+            hidden.ask(Ask::Hide(id));
+        }
+    });
 }
 
-/// Keeps the pane at its end while messages come, unless its reader went further away from it.
+/// Keeps the pane at its end while messages come, unless its reader went further away from it. Who
+/// is at the end of a page that he sees has read all of it.
 fn follow(room: &Room, pane: NodeRef<html::Main>, away: RwSignal<bool>) {
+    let (read, store) = (room.clone(), expect_context::<Store>());
     let rows = room.rows.clone();
-    Effect::new(move |_| {
+    effect(move || {
+        read.rows.track();
+        if !away.get() && !store.hidden.get() {
+            store.read(&read);
+        }
+    });
+    effect(move || {
         rows.track();
         if !away.get_untracked() {
             // Behind the change of the list, which may have moved the pane by a line.
@@ -135,7 +151,7 @@ fn follow(room: &Room, pane: NodeRef<html::Main>, away: RwSignal<bool>) {
 /// moved the pane would jump. Reversed, it needs no hold for what is put on top.
 fn unheld_while_older_come(room: &Room) -> RwSignal<bool> {
     let (older, unheld) = (room.older.clone(), RwSignal::new(false));
-    Effect::new(move |_| {
+    effect(move || {
         if older.get() == OlderState::Loading {
             unheld.set(true);
         } else if unheld.get_untracked() {
@@ -154,15 +170,20 @@ fn Inside(
     #[prop(into)] on_sent: Callback<()>,
 ) -> impl IntoView {
     let op = use_context::<FormOps>().unwrap_or_default().post;
+    let news = room.clone();
+    let newest = move || match news.unread() {
+        (0, _) => t(Text::ShowNewest).to_owned(),
+        (count, _) => counted(Count::New, count),
+    };
     view! {
         <Messages room=room.clone()/>
         <div class="foot column">
             {newest_link(&room)}
-            {move || away.get().then(|| view! {
+            {live(move || away.get().then(|| view! {
                 <button type="button" class="float" on:click=move |_| on_sent.run(())>
-                    {t(Text::ShowNewest)}
+                    {live(newest.clone())}
                 </button>
-            })}
+            }))}
             <Status room=room.clone()/>
             <Composer room op on_sent/>
         </div>
@@ -186,16 +207,14 @@ fn newest_link(room: &Room) -> impl Fn() -> Option<AnyView> + use<> {
     }
 }
 
-/// What this user can do about the room, if anything: change its name and topic, and leave it.
+/// What a member can do about the room: read what it is about or change that, and leave it.
 #[component]
 fn RoomMenu(room: Room) -> impl IntoView {
-    let me = expect_context::<Store>().me;
+    let store = expect_context::<Store>();
     let settings = room_part_path(&room.key, "settings");
-    let (role, membership, leaves) = (room.role.clone(), room.membership.clone(), !room.everyone);
     move || {
-        let operates = me.with(|me| me.as_ref().is_some_and(|me| me.rank >= Rank::Admin));
-        let configures = operates || role.get() >= Role::Moderator;
-        (membership.get() == Membership::Member && (configures || leaves)).then(|| {
+        let about = if store.configures(&room) { Text::RoomSettings } else { Text::AboutRoom };
+        (room.membership.get() == Membership::Member).then(|| {
             view! {
                 <button
                     type="button"
@@ -206,13 +225,11 @@ fn RoomMenu(room: Room) -> impl IntoView {
                     <Icon sign=Sign::More/>
                 </button>
                 <div class="menu" id="room-menu" popover="auto">
-                    {configures.then(|| view! {
-                        <a class="menu-row" href=settings.clone()>
-                            <Icon sign=Sign::Sliders/>
-                            {t(Text::RoomSettings)}
-                        </a>
-                    })}
-                    {leaves.then(|| view! { <LeaveForm room=room.clone()/> })}
+                    <a class="menu-row" href=settings.clone()>
+                        <Icon sign=Sign::Sliders/>
+                        {t(about)}
+                    </a>
+                    {(!room.everyone).then(|| view! { <LeaveForm room=room.clone()/> })}
                 </div>
             }
         })
@@ -221,64 +238,47 @@ fn RoomMenu(room: Room) -> impl IntoView {
 
 #[component]
 fn LeaveForm(room: Room) -> impl IntoView {
-    let refused = RefusedForm::take(Form::Leave);
-    let sending = Sending::new(refused.as_ref());
+    let sending = Sending::new(RefusedForm::take(Form::Leave));
     let op = use_context::<FormOps>().unwrap_or_default().leave;
     let left = sending.clone();
-    Effect::new(move |_| {
+    effect(move || {
         if left.done().is_some() {
             use_navigate()("/", NavigateOptions::default());
         }
     });
-    let wrong = sending.clone();
-    let act = Act::Leave(Leave { room: room.id });
-    view! {
-        <form
-            class="menu-part"
-            method="post"
-            action=room_part_path(&room.key, "leave")
-            on:submit=move |event: SubmitEvent| sending.submit(&event, Some(act.clone()))
-        >
-            <FormOp op/>
-            <button class="menu-row menu-row-danger">
-                <Icon sign=Sign::Leave/>
-                {t(Text::LeaveRoom)}
-            </button>
-            {move || wrong.wrong().map(|wrong| view! { <p class="menu-wrong" role="alert">{wrong}</p> })}
-        </form>
-    }
-    .into_any()
+    let button = view! {
+        <button class="menu-row menu-row-danger">
+            <Icon sign=Sign::Leave/>
+            {t(Text::LeaveRoom)}
+        </button>
+    };
+    let form = ("menu-part", room_part_path(&room.key, "leave"), op);
+    act_form(sending, form, Act::Leave(Leave { room: room.id }), button.into_any())
 }
 
 /// What is seen of a room by who is no member: how many are, and the form to become one.
 #[component]
 fn Join(room: Room) -> impl IntoView {
-    let refused = RefusedForm::take(Form::Enter);
-    let sending = Sending::new(refused.as_ref());
+    let sending = Sending::new(RefusedForm::take(Form::Enter));
     let op = use_context::<FormOps>().unwrap_or_default().enter;
-    let wrong = sending.clone();
     let act = Act::Enter(Enter { key: room.key.clone() });
     let made = !room.id.is_nil();
+    let buttons = view! {
+        <button class="button button-main">{t(Text::JoinRoom)}</button>
+        <a class="button" href=ROOMS_PATH rel="external">{t(Text::AllRooms)}</a>
+    };
+    let form = ("form-actions", room_part_path(&room.key, "join"), op);
+    let form = act_form(sending, form, act, buttons.into_any());
     view! {
         <div class="log column">
             <div class="empty contours">
                 <p class="empty-words">
-                    {move || made.then(|| room.member_count.get()).flatten().map(|count| {
+                    {live(move || made.then(|| room.member_count.get()).flatten().map(|count| {
                         format!("{}. ", counted(Count::Members, count))
-                    })}
+                    }))}
                     {t(if made { Text::JoinToRead } else { Text::NotYetMade })}
                 </p>
-                <form
-                    class="form-actions"
-                    method="post"
-                    action=room_part_path(&room.key, "join")
-                    on:submit=move |event: SubmitEvent| sending.submit(&event, Some(act.clone()))
-                >
-                    <FormOp op/>
-                    <button class="button button-main">{t(Text::JoinRoom)}</button>
-                    <a class="button" href=ROOMS_PATH rel="external">{t(Text::AllRooms)}</a>
-                </form>
-                {move || wrong.wrong().map(|wrong| view! { <p class="wrong" role="alert">{wrong}</p> })}
+                {form}
             </div>
         </div>
     }

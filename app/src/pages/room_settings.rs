@@ -1,4 +1,4 @@
-//! A room's name and topic, to be changed by those who may.
+//! A room's name and topic, to be changed by those who may and read by the others.
 //!
 //! Reached from the room's menu. The address of a room is not here: it never changes.
 
@@ -15,8 +15,9 @@ use super::room_or_error;
 use crate::components::Header;
 use crate::components::form::{Field, FormOp, RefusedForm, Sending};
 use crate::first_page::{Form, FormOps};
+use crate::live::{effect, live};
 use crate::routes::{room_part_path, room_path};
-use crate::store::Room;
+use crate::store::{Room, Store};
 use crate::text::{Text, t};
 
 /// The page on which the room with this key gets another name and topic.
@@ -25,13 +26,46 @@ pub fn RoomSettingsPage(
     /// The room's key.
     key: String,
 ) -> impl IntoView {
-    room_or_error(&key, |room| view! { <Settings room/> }.into_any())
+    let store = expect_context::<Store>();
+    room_or_error(&key, move |room| {
+        let configures = untrack(|| store.configures(&room));
+        let about = if configures { Text::RoomSettings } else { Text::AboutRoom };
+        let titled = room.clone();
+        view! {
+            <main id="main" class="pane">
+                <Header
+                    title=Signal::derive(move || titled.title())
+                    topic=t(about).to_owned()
+                />
+                <div class="page">{if configures { settings(room) } else { about_room(room) }}</div>
+            </main>
+        }
+        .into_any()
+    })
 }
 
-#[component]
-fn Settings(room: Room) -> impl IntoView {
+/// What the room is about, for who may not change it.
+fn about_room(room: Room) -> AnyView {
+    let (path, named, topic) = (room_path(&room.key), room.clone(), room.topic);
+    let topic = move || {
+        topic.with(|topic| if topic.is_empty() { t(Text::NoTopic) } else { topic }.to_owned())
+    };
+    view! {
+        <dl class="about">
+            <dt>{t(Text::RoomName)}</dt>
+            <dd dir="auto">{live(move || named.title())}</dd>
+            <dt>{t(Text::Topic)}</dt>
+            <dd dir="auto">{live(topic)}</dd>
+        </dl>
+        <p class="about-note">{t(Text::OthersConfigure)}</p>
+        <a class="button" href=path>{t(Text::Back)}</a>
+    }
+    .into_any()
+}
+
+fn settings(room: Room) -> AnyView {
     let refused = RefusedForm::take(Form::Configure);
-    let sending = Sending::new(refused.as_ref());
+    let sending = Sending::new(refused.clone());
     let op = use_context::<FormOps>().unwrap_or_default().configure;
     let (name, topic) = (NodeRef::<html::Input>::new(), NodeRef::<html::Input>::new());
     let (first_name, first_topic) = match refused {
@@ -41,12 +75,12 @@ fn Settings(room: Room) -> impl IntoView {
     let (path, id) = (room_path(&room.key), room.id);
     let back = path.clone();
     let done = sending.clone();
-    Effect::new(move |_| {
+    effect(move || {
         if done.done().is_some() {
             use_navigate()(&back, NavigateOptions::default());
         }
     });
-    let wrong = sending.clone();
+    let noted = sending.clone();
     let submit = move |event: SubmitEvent| {
         let act = || {
             let name = RoomName::new(name.get_untracked()?.value()).ok()?;
@@ -55,46 +89,37 @@ fn Settings(room: Room) -> impl IntoView {
         };
         sending.submit(&event, act());
     };
-    let title = room.name.clone();
     view! {
-        <main class="pane">
-            <Header
-                title=Signal::derive(move || title.get().to_string())
-                topic=t(Text::RoomSettings).to_owned()
+        <form
+            class="form"
+            method="post"
+            action=room_part_path(&room.key, "settings")
+            on:submit=submit
+        >
+            <FormOp op/>
+            <Field
+                label=Text::RoomName
+                name="name"
+                value=first_name
+                chars_max=ROOM_NAME_CHARS_MAX
+                help=Text::RoomRenameHelp
+                sending=noted
+                input=name
             />
-            <div class="page">
-                <form
-                    class="form"
-                    method="post"
-                    action=room_part_path(&room.key, "settings")
-                    on:submit=submit
-                >
-                    <FormOp op/>
-                    <Field
-                        label=Text::RoomName
-                        name="name"
-                        value=first_name
-                        chars_max=ROOM_NAME_CHARS_MAX
-                        help=Text::RoomRenameHelp
-                        wrong=Signal::derive(move || wrong.wrong())
-                        input=name
-                    />
-                    <Field
-                        label=Text::Topic
-                        name="topic"
-                        value=first_topic
-                        chars_max=TOPIC_CHARS_MAX
-                        optional=true
-                        help=Text::TopicHelp
-                        input=topic
-                    />
-                    <div class="form-actions">
-                        <button class="button button-main">{t(Text::Save)}</button>
-                        <a class="button" href=path>{t(Text::Back)}</a>
-                    </div>
-                </form>
+            <Field
+                label=Text::Topic
+                name="topic"
+                value=first_topic
+                chars_max=TOPIC_CHARS_MAX
+                optional=true
+                help=Text::TopicHelp
+                input=topic
+            />
+            <div class="form-actions">
+                <button class="button button-main">{t(Text::Save)}</button>
+                <a class="button" href=path>{t(Text::Back)}</a>
             </div>
-        </main>
+        </form>
     }
     .into_any()
 }

@@ -22,7 +22,7 @@ pub fn RoomsPage() -> impl IntoView {
     let next = page.after.map(|after| format!("{ROOMS_PATH}?after={}", &*after));
     let empty = page.rooms.is_empty();
     view! {
-        <main class="pane page-rooms">
+        <main id="main" class="pane page-rooms">
             <Header title=t(Text::AllRooms).to_owned()/>
             <div class="page">
                 {empty.then(|| view! { <p class="page-words">{t(Text::NoRooms)}</p> })}

@@ -17,9 +17,9 @@ pub fn SetupPage() -> impl IntoView {
     let Some(FirstPage { shown: Shown::Setup { token, valid: true }, .. }) = use_context() else {
         return view! { <Error/> }.into_any();
     };
-    let wrong = RefusedForm::take(Form::Setup).map(|refused| why_words(&refused.why));
+    let wrong = RefusedForm::take(Form::Setup).map(|refused| why_words(&refused));
     view! {
-        <main class="pane">
+        <main id="main" class="pane">
             <div class="room">
                 <Header title=t(Text::SetUp).to_owned()/>
                 <div class="log column">

@@ -1,31 +1,50 @@
-//! The texts that are being written, one a room, kept in the browser's storage.
+//! The texts that are being written, one a room, kept in the browser's storage for this tab.
 //!
-//! The composer calls `keep` at every change and `restore` when it appears. Its law: what was sent
-//! stays kept until it is accepted, so that no crash loses a text: it comes back in the composer.
+//! The composer calls `keep` at every change and `restore` when it appears, and offers what
+//! `take_found` gives. Its laws: what was sent stays kept until it is accepted, so that no crash
+//! loses a text: it comes back in the composer; a text is one tab's, and another tab gets it only
+//! when that one is gone.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use leptos::prelude::{ArcRwSignal, Notify, Track};
 use protocol::ids::{OpId, RoomId};
 
-/// Where texts are kept across page loads; the browser's `localStorage`, nothing on the server.
+/// What is kept across page loads: in the browser's storage, nowhere on the server. It may fail
+/// silently: the storage can be full or forbidden.
 pub trait Keeper: Send + Sync {
-    /// What was kept under this name.
-    fn read(&self, name: &str) -> Option<String>;
-    /// Keeps a text under this name; an empty one is forgotten. It may fail silently: the storage
-    /// can be full or forbidden.
-    fn write(&self, name: &str, text: &str);
+    /// What this tab kept of a room's text.
+    fn draft(&self, room: RoomId) -> Option<String>;
+    /// Keeps a room's text for this tab; an empty one is forgotten.
+    fn keep_draft(&self, room: RoomId, text: &str);
+    /// Takes what tabs that are gone kept of a room's text.
+    fn take_found(&self, room: RoomId) -> Option<String>;
+    /// The last number of a room that was read in this browser.
+    fn read_to(&self, room: RoomId) -> Option<u64>;
+    /// Keeps that number, for all tabs.
+    fn keep_read_to(&self, room: RoomId, seq: u64);
 }
 
 /// Keeps nothing: the server's side, and browsers that refuse.
 pub struct NoKeeper;
 
 impl Keeper for NoKeeper {
-    fn read(&self, _name: &str) -> Option<String> {
+    fn draft(&self, _room: RoomId) -> Option<String> {
         None
     }
 
-    fn write(&self, _name: &str, _text: &str) {}
+    fn keep_draft(&self, _room: RoomId, _text: &str) {}
+
+    fn take_found(&self, _room: RoomId) -> Option<String> {
+        None
+    }
+
+    fn read_to(&self, _room: RoomId) -> Option<u64> {
+        None
+    }
+
+    fn keep_read_to(&self, _room: RoomId, _seq: u64) {}
 }
 
 /// The drafts of a page; a clone is the same drafts.
@@ -33,6 +52,7 @@ impl Keeper for NoKeeper {
 pub struct Drafts {
     keeper: Arc<dyn Keeper>,
     rooms: Arc<Mutex<BTreeMap<RoomId, Draft>>>,
+    found: ArcRwSignal<()>,
 }
 
 #[derive(Default)]
@@ -47,7 +67,7 @@ impl Drafts {
     /// Drafts over this keeper.
     #[must_use]
     pub fn new(keeper: Arc<dyn Keeper>) -> Self {
-        Self { keeper, rooms: Arc::default() }
+        Self { keeper, rooms: Arc::default(), found: ArcRwSignal::default() }
     }
 
     /// Keeps what stands in the composer of a room now.
@@ -56,14 +76,26 @@ impl Drafts {
     }
 
     /// What to put into an empty composer that appears: what stood in it last in this page, else
-    /// what was kept by an earlier one.
+    /// what this tab kept before it was loaded anew.
     #[must_use]
     pub fn restore(&self, room: RoomId) -> String {
         let rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         match rooms.get(&room) {
             Some(draft) => draft.text.clone(),
-            None => self.keeper.read(&name(room)).unwrap_or_default(),
+            None => self.keeper.draft(room).unwrap_or_default(),
         }
+    }
+
+    /// What tabs that are gone have left of a room's text, once; tracked.
+    #[must_use]
+    pub fn take_found(&self, room: RoomId) -> Option<String> {
+        self.found.track();
+        self.keeper.take_found(room)
+    }
+
+    /// The keeper has looked for tabs that are gone.
+    pub fn have_looked(&self) {
+        self.found.notify();
     }
 
     /// A text left the composer.
@@ -78,7 +110,7 @@ impl Drafts {
         let sent_count = draft.sent.len();
         draft.sent.retain(|(sent, _)| *sent != op_id);
         if draft.sent.len() != sent_count {
-            self.keeper.write(&name(room), &draft.whole());
+            self.keeper.keep_draft(room, &draft.whole());
         }
     }
 
@@ -86,7 +118,7 @@ impl Drafts {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         let draft = rooms.entry(room).or_default();
         change(draft);
-        self.keeper.write(&name(room), &draft.whole());
+        self.keeper.keep_draft(room, &draft.whole());
     }
 }
 
@@ -99,10 +131,6 @@ impl Draft {
     }
 }
 
-fn name(room: RoomId) -> String {
-    format!("draft:{room}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,16 +140,26 @@ mod tests {
     const OP: OpId = OpId::from_bytes([3; 16]);
 
     #[derive(Default)]
-    struct Shelf(Mutex<BTreeMap<String, String>>);
+    struct Shelf(Mutex<BTreeMap<RoomId, String>>);
 
     impl Keeper for Shelf {
-        fn read(&self, name: &str) -> Option<String> {
-            self.0.lock().unwrap().get(name).cloned()
+        fn draft(&self, room: RoomId) -> Option<String> {
+            self.0.lock().unwrap().get(&room).cloned()
         }
 
-        fn write(&self, name: &str, text: &str) {
-            self.0.lock().unwrap().insert(name.to_owned(), text.to_owned());
+        fn keep_draft(&self, room: RoomId, text: &str) {
+            self.0.lock().unwrap().insert(room, text.to_owned());
         }
+
+        fn take_found(&self, _room: RoomId) -> Option<String> {
+            None
+        }
+
+        fn read_to(&self, _room: RoomId) -> Option<u64> {
+            None
+        }
+
+        fn keep_read_to(&self, _room: RoomId, _seq: u64) {}
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use leptos::prelude::{ArcRwSignal, GetUntracked, Set, Update, WithUntracked};
+use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUntracked};
 use protocol::change::Envelope;
 use protocol::cursor::Cursor;
 use protocol::event::Snapshot;
@@ -20,6 +20,7 @@ use super::grouping::{Zone, regroup};
 use super::row::{Row, RowState};
 use super::set;
 use crate::first_page::RoomPage;
+use crate::text::{language, room_name};
 
 /// A room; a clone is the same room.
 #[derive(Debug, Clone)]
@@ -46,10 +47,19 @@ pub struct Room {
     pub older: ArcRwSignal<OlderState>,
     /// The names of those who are writing.
     pub typists: ArcRwSignal<Vec<String>>,
-    /// Where the first drawing of its messages stood, for `Ask::Show`.
-    pub cursor: Option<Cursor>,
+    /// Up to which number it was read in this browser; nothing while that is not known.
+    pub read_to: ArcRwSignal<Option<u64>>,
+    /// Whether its reader is away from the newest message.
+    pub away: ArcRwSignal<bool>,
+    /// Where the first drawing of its messages stood, for `Ask::Show`; nothing once they are gone.
+    pub cursor: ArcRwSignal<Option<Cursor>>,
     row_count: Arc<AtomicU64>,
+    /// The highest number whose row was let go: what comes up to there is read as older messages.
+    let_go: Arc<AtomicU64>,
 }
+
+/// Messages of a room that are kept on the screen while its reader is at the newest.
+const ROWS_MAX: usize = 250;
 
 /// Two handles of one room are equal.
 impl PartialEq for Room {
@@ -103,8 +113,11 @@ impl Room {
             rows: ArcRwSignal::default(),
             older: ArcRwSignal::default(),
             typists: ArcRwSignal::default(),
-            cursor: None,
+            read_to: ArcRwSignal::default(),
+            away: ArcRwSignal::default(),
+            cursor: ArcRwSignal::default(),
             row_count: Arc::default(),
+            let_go: Arc::default(),
         }
     }
 
@@ -112,13 +125,13 @@ impl Room {
     /// of the room, the server begins anew with the newest.
     #[must_use]
     pub(super) fn of_page(page: &RoomPage, me: Option<UserId>) -> Self {
-        let mut room = Self::new(&page.entry);
+        let room = Self::new(&page.entry);
         room.member_count.set(Some(page.member_count));
         let Some(inside) = &page.inside else {
             room.membership.set(Membership::Outside);
             return room;
         };
-        room.cursor = (!inside.newer).then_some(inside.cursor);
+        room.cursor.set((!inside.newer).then_some(inside.cursor));
         room.older.set(OlderState::known(inside.older));
         let rows: Vec<Row> =
             inside.messages.iter().map(|message| room.new_row(message, me)).collect();
@@ -188,6 +201,7 @@ impl Room {
                 let Envelope { seq, id, at, author, op_id, .. } = *envelope;
                 let message =
                     Message { seq, id, at, author, op_id, name: posted.name, text: posted.text };
+                self.typed(&message.name);
                 self.message(&message, me, zone);
             }
             Some(Change::Configured(now)) => self.configure(&now.name, &now.topic),
@@ -204,6 +218,10 @@ impl Room {
         set(&self.membership, Membership::Member);
         set(&self.member_count, Some(snapshot.member_count));
         set(&self.older, OlderState::known(snapshot.older));
+        if self.read_to.get_untracked().is_none() {
+            self.read_to.set(Some(seq));
+        }
+        self.let_go.store(0, Ordering::Relaxed);
         self.rows.update(|rows| {
             let former = std::mem::take(rows);
             rows.extend(snapshot.messages.iter().map(|message| {
@@ -242,8 +260,69 @@ impl Room {
     pub(super) fn close(&self) {
         set(&self.membership, Membership::Outside);
         set(&self.older, OlderState::Unread);
+        set(&self.cursor, None);
+        // Who is outside is not told who comes and goes.
+        set(&self.member_count, None);
         self.rows.update(|rows| rows.retain(|row| row.seq().is_none()));
         self.typists.set(Vec::new());
+    }
+
+    /// How it is called on a page of this language; tracked.
+    #[must_use]
+    pub fn title(&self) -> String {
+        self.name.with(|name| room_name(language(), self.everyone, name).to_owned())
+    }
+
+    /// How many messages of others came behind what was read, and whether there may be more of
+    /// them than are known here; tracked.
+    #[must_use]
+    pub fn unread(&self) -> (u64, bool) {
+        let Some(read_to) = self.read_to.get() else { return (0, false) };
+        self.rows.with(|rows| {
+            let new = rows.iter().rev().filter(|row| !row.own);
+            let count = new.take_while(|row| row.seq().is_some_and(|seq| seq > read_to)).count();
+            let oldest = rows.iter().find_map(Row::seq);
+            let more = self.older.get_untracked() != OlderState::Start;
+            let beyond = more && oldest.is_some_and(|oldest| oldest > read_to + 1);
+            (u64::try_from(count).unwrap_or(u64::MAX), count > 0 && beyond)
+        })
+    }
+
+    /// How many messages wait to be stored; tracked.
+    #[must_use]
+    pub fn pending_count(&self) -> u64 {
+        let pending = |row: &&Row| row.state.with(|state| *state == RowState::Pending);
+        let count =
+            self.rows.with(|rows| rows.iter().filter(|row| row.own).filter(pending).count());
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    /// The number of the newest message.
+    #[must_use]
+    pub(super) fn newest(&self) -> Option<u64> {
+        self.rows.with_untracked(|rows| rows.iter().rev().find_map(Row::seq))
+    }
+
+    /// Lets the oldest rows go where there are more than a screen keeps; they can be read again.
+    pub(super) fn let_go(&self, zone: Zone) {
+        let beyond = self.rows.with_untracked(Vec::len).saturating_sub(ROWS_MAX);
+        if beyond == 0 || self.away.get_untracked() {
+            return;
+        }
+        self.rows.update(|rows| {
+            let stored = rows.iter().take_while(|row| row.seq().is_some()).count();
+            let last = rows.drain(..beyond.min(stored)).filter_map(|row| row.seq()).next_back();
+            self.let_go.fetch_max(last.unwrap_or_default(), Ordering::Relaxed);
+            regroup(rows, zone);
+        });
+        set(&self.older, OlderState::More);
+    }
+
+    /// Somebody's message is here: he is not writing it any more.
+    fn typed(&self, name: &str) {
+        if self.typists.with_untracked(|names| names.iter().any(|typist| typist == name)) {
+            self.typists.update(|names| names.retain(|typist| typist != name));
+        }
     }
 
     /// Messages that wait here without a name are this user's.
@@ -261,11 +340,15 @@ impl Room {
     }
 
     fn message(&self, message: &Message, me: Option<UserId>, zone: Zone) {
+        if message.seq <= self.let_go.load(Ordering::Relaxed) {
+            return;
+        }
         let own = Some(message.author) == me;
         let known = self.own_row(message.op_id).filter(|_| own && !message.op_id.is_nil());
         let row = known.unwrap_or_else(|| self.new_row(message, me));
         row.become_stored(message);
         self.place(row, zone);
+        self.let_go(zone);
     }
 
     /// Puts a stored row behind all stored rows of lower numbers; tells nobody if it stands there.

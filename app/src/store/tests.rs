@@ -14,7 +14,7 @@ use protocol::event::{GoneReason, ResetReason, Snapshot};
 use protocol::frame::{Act, Change};
 use protocol::ids::{EventId, LogId, OpId, RoomId, UserId};
 use protocol::model::{Me, Message, Rank, Role, RoomEntry};
-use protocol::refusal::Refusal;
+use protocol::refusal::{Refusal, RetryReason};
 
 use super::*;
 use crate::first_page::{Inside, RoomPage};
@@ -243,6 +243,114 @@ fn rooms_come_and_go_by_the_users_log_and_keep_their_rows() {
     store.tell(Told::Rooms(vec![entry(HARBOUR, "harbour"), entry(LOBBY, "lobby")]));
     assert_eq!(keys(), ["lobby", "harbour"]);
     assert_eq!(store.seqs(), [Some(1)]);
+}
+
+#[test]
+fn rooms_stand_by_name_then_by_key_from_the_first_drawing_on() {
+    let named = |id: u8, key: &str, name: &str| RoomEntry {
+        name: Text::cut(name),
+        ..entry(RoomId::from_bytes([id; 16]), key)
+    };
+    let rooms = vec![
+        named(9, "a-room", "Zebra"),
+        named(8, "tea-2", "tea"),
+        named(7, "tea", "Tea"),
+        entry(LOBBY, "lobby"),
+    ];
+    let page = FirstPage { rooms: rooms.clone(), ..FirstPage::default() };
+    let store = Store::new(&page, Arc::new(NoKeeper));
+    let keys =
+        || store.rooms.get_untracked().iter().map(|room| room.key.to_string()).collect::<Vec<_>>();
+    let drawn = keys();
+    assert_eq!(drawn, ["lobby", "tea", "tea-2", "a-room"]);
+    store.tell(Told::Rooms(rooms));
+    assert_eq!(keys(), drawn, "nothing moves when the server lists them");
+}
+
+#[test]
+fn a_lane_that_waits_long_is_told_until_its_time_and_a_short_wait_is_not() {
+    let store = store(vec![]);
+    let put_off = |ms| Told::Delayed { log: ME.log(), reason: RetryReason::Rate, until: ms };
+    let delay = || store.delays.with_untracked(|delays| delays.first().map(|delay| delay.until));
+    store.tell(put_off(1_000));
+    assert_eq!(delay(), None);
+    store.tell(put_off(9_000));
+    store.tell(put_off(360_000));
+    assert_eq!((delay(), store.tick(9_000)), (Some(360_000), Some(360_000)));
+    assert_eq!((store.tick(360_000), delay()), (None, None));
+}
+
+#[test]
+fn only_the_messages_of_a_room_wait_in_it() {
+    let store = store(vec![message(1, None)]);
+    store.post(op(7));
+    store.post(op(8));
+    let act = Act::Enter(protocol::act::Enter { key: Text::cut("harbour") });
+    store.tell(Told::Queued { op: Op { op_id: op(1), act }, at: 0 });
+    store.tell(Told::Waiting { op_count: 3, full: false });
+    assert_eq!(store.lobby().pending_count(), 2);
+    store.accepted(op(7), 2);
+    assert_eq!(store.lobby().pending_count(), 1);
+}
+
+#[test]
+fn what_others_said_behind_what_was_read_is_new_and_own_words_are_not() {
+    let store = store(vec![message(1, None)]);
+    let lobby = store.lobby();
+    store.log(&message(2, None));
+    assert_eq!(lobby.unread(), (0, false), "nothing is known of what was read");
+    store.read(&lobby);
+    store.log(&message(3, None));
+    store.post(op(7));
+    store.accepted(op(7), 4);
+    store.log(&message(5, None));
+    assert_eq!(lobby.unread(), (2, false));
+    store.read(&lobby);
+    assert_eq!(lobby.unread(), (0, false));
+    let known = (6..=9).map(|seq| message(seq, None)).collect();
+    lobby.read_to.set(Some(2));
+    store.reset(known, 9);
+    lobby.older.set(OlderState::More);
+    assert_eq!(lobby.unread(), (4, true), "and there may be more that are not known here");
+}
+
+#[test]
+fn a_long_room_lets_its_oldest_rows_go_while_its_reader_is_at_the_newest() {
+    let store = store(vec![]);
+    let lobby = store.lobby();
+    let said = |seq: u64| Message { seq, op_id: OpId::NIL, ..message(1, None) };
+    for seq in 1..=260 {
+        store.log(&said(seq));
+    }
+    assert_eq!((store.seqs().len(), store.seqs()[0]), (250, Some(11)));
+    assert_eq!(lobby.older.get_untracked(), OlderState::More);
+    store.log(&said(5));
+    assert_eq!(store.seqs()[0], Some(11), "what was let go comes back as older messages only");
+    lobby.away.set(true);
+    store.log(&said(261));
+    assert_eq!(store.seqs()[0], Some(11), "nothing goes while somebody reads above");
+    let older = Told::Older { room: LOBBY, messages: List::cut((1..=10).map(said)), older: false };
+    store.tell(older);
+    assert_eq!((store.seqs().len(), store.seqs()[0]), (261, Some(1)));
+}
+
+#[test]
+fn who_wrote_a_message_is_not_writing_it_any_more() {
+    let store = store(vec![]);
+    let names = || store.lobby().typists.get_untracked();
+    let told = ["somebody", "Mei"].map(str::to_owned).to_vec();
+    store.tell(Told::Typists { room: LOBBY, names: told });
+    store.log(&message(1, None));
+    assert_eq!(names(), ["Mei"]);
+}
+
+#[test]
+fn who_left_a_room_is_not_shown_an_old_count() {
+    let store = store(vec![message(1, None)]);
+    let lobby = store.lobby();
+    assert_eq!(lobby.member_count.get_untracked(), Some(2));
+    store.tell(Told::Gone { room: LOBBY, reason: GoneReason::Ended });
+    assert_eq!((lobby.member_count.get_untracked(), lobby.cursor.get_untracked()), (None, None));
 }
 
 #[test]

@@ -55,24 +55,35 @@ impl Spot {
             Self::RoomSettings(key) => Address::RoomSettings(key.clone()),
             Self::Join(key) | Self::Leave(key) => return Err(encoded_room_path(key)),
             Self::Rooms => Address::Rooms { after: after(uri) },
-            Self::Me => Address::Me,
+            Self::Me => Address::Me { saved: uri.query() == Some("saved") },
             Self::Language => return Err(ME_PATH.to_owned()),
             Self::Setup(token) => Address::Setup { token: token.clone() },
         })
     }
 }
 
-/// Reads a request's path.
+/// Reads a request's path. A place with a slash behind it is the place, at another address.
 #[must_use]
 pub fn parse(uri: &Uri) -> Path {
-    match uri.path() {
+    let bare = uri.path().trim_end_matches('/');
+    if bare.is_empty() || bare == uri.path() || bare.starts_with(SETUP_PREFIX) {
+        return place(uri.path(), uri.query());
+    }
+    match place(bare, uri.query()) {
+        Path::At(_) => Path::Moved(with_query(bare.to_owned(), uri.query())),
+        elsewhere => elsewhere,
+    }
+}
+
+fn place(path: &str, query: Option<&str>) -> Path {
+    match path {
         "/" => key::canonical(LOBBY_KEY).map_or(Path::Nowhere, |key| Path::At(Spot::Room(key))),
         ROOMS_PATH => Path::At(Spot::Rooms),
         ME_PATH => Path::At(Spot::Me),
         LANGUAGE_PATH => Path::At(Spot::Language),
         path => {
             if let Some(rest) = path.strip_prefix(ROOM_PREFIX) {
-                room(path, rest, uri.query())
+                room(path, rest, query)
             } else if let Some(token) = path.strip_prefix(SETUP_PREFIX) {
                 Path::At(Spot::Setup(token.to_owned()))
             } else {
@@ -110,10 +121,14 @@ fn room(path: &str, rest: &str, query: Option<&str>) -> Path {
     if one == path {
         return Path::At(spot);
     }
-    Path::Moved(match query {
-        Some(query) => format!("{one}?{query}"),
-        None => one,
-    })
+    Path::Moved(with_query(one, query))
+}
+
+fn with_query(path: String, query: Option<&str>) -> String {
+    match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    }
 }
 
 /// The key behind which a list of rooms goes on; what is no key begins at the start.
@@ -186,6 +201,11 @@ mod tests {
             ("/r/%72ust/join", "/r/rust/join"),
             ("/r/cafe%CC%81", "/r/caf%C3%A9"),
             ("/r/%d8%ba%D8%B1%D9%81%D8%A9", arabic),
+            ("/r/rust/", "/r/rust"),
+            ("/r/Rust//", "/r/rust"),
+            ("/r/rust/settings/?a=b", "/r/rust/settings?a=b"),
+            ("/me/", "/me"),
+            ("/rooms/", "/rooms"),
         ] {
             assert_eq!(parsed(other), Path::Moved(one.to_owned()), "{other}");
         }
@@ -195,7 +215,8 @@ mod tests {
     fn what_spells_no_key_leads_nowhere() {
         for path in [
             "/r/", "/r", "/r/%2525", "/r/%25", "/r/a%2Fb", "/r/a/b", "/r/%D8", "/r/%", "/r/%4",
-            "/r/%GG", "/r/a%20b", "/r/..", "/r/.a", "/r/a.", "/r/a%00", "/r/a/", "/rooms/", "/x",
+            "/r/%GG", "/r/a%20b", "/r/..", "/r/.a", "/r/a.", "/r/a%00", "/r//", "/setup", "/x",
+            "/x/",
         ] {
             assert_eq!(parsed(path), Path::Nowhere, "{path}");
         }
@@ -218,5 +239,7 @@ mod tests {
         }
         assert_eq!(page("/r/tea/join"), Err("/r/tea".to_owned()));
         assert_eq!(page("/language"), Err("/me".to_owned()));
+        assert_eq!(page("/me"), Ok(Address::Me { saved: false }));
+        assert_eq!(page("/me?saved"), Ok(Address::Me { saved: true }));
     }
 }

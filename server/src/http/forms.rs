@@ -1,7 +1,8 @@
 //! What is sent by plain forms: every write of the house, for browsers without a script.
 //!
 //! A form's answer is 303 to a path named here, or the page again with what was written and why it
-//! was not taken: 422 where it can never be, 503 where it can later. Its law: each form carries the
+//! was not taken: 422 where it can never be, 429 where it was too much in a short time, 503 where
+//! the house cannot now; these two name the time. Its law: each form carries the
 //! op id it was drawn with, so that sending it twice is sending it once; text has LF line ends from
 //! here on; the Referer is never read.
 
@@ -32,6 +33,7 @@ use super::pages::{self, Reader};
 use crate::auth::Principal;
 use crate::clock::{Chance, SystemChance};
 use crate::history::{Pending, Verdict};
+use crate::rooms::task::TurnedAway;
 use crate::rooms::words::with_plain_line_ends;
 use crate::throttle::Source;
 
@@ -142,11 +144,18 @@ async fn fate(
         op: Op { op_id, act },
         check_only: false,
     };
+    let later = |away: TurnedAway| {
+        let TurnedAway { reason, retry_after_ms: wait_ms } = away;
+        Fate::Not(Why::Later { reason, wait_ms })
+    };
     Ok(match door.engine.rooms.act(pending).await {
-        Verdict::Accepted(accepted) => Fate::Done(next(door, principal, spot, accepted.log).await?),
-        Verdict::Refused(refused) => Fate::Not(Why::Refused(refused.refusal)),
-        Verdict::Retry(reason) => Fate::Not(Why::Later(reason)),
-        Verdict::SignedOut => Fate::Not(Why::Later(RetryReason::Busy)),
+        Ok(Verdict::Accepted(accepted)) => {
+            Fate::Done(next(door, principal, spot, accepted.log).await?)
+        }
+        Ok(Verdict::Refused(refused)) => Fate::Not(Why::Refused(refused.refusal)),
+        Ok(Verdict::Retry(reason)) => later(reason.into()),
+        Ok(Verdict::SignedOut) => later(RetryReason::Busy.into()),
+        Err(away) => later(away),
     })
 }
 
@@ -214,7 +223,8 @@ async fn next(
             let made = rooms.iter().find(|room| room.id.log() == log);
             made.map_or_else(|| "/".to_owned(), |room| address::encoded_room_path(&room.key))
         }
-        Spot::Me | Spot::Language => ME_PATH.to_owned(),
+        Spot::Me => format!("{ME_PATH}?saved"),
+        Spot::Language => ME_PATH.to_owned(),
         Spot::Leave(_) | Spot::Setup(_) => "/".to_owned(),
     })
 }
@@ -265,8 +275,8 @@ fn form_of(spot: &Spot) -> (Form, Address) {
         Spot::Leave(key) => (Form::Leave, room(key)),
         Spot::RoomSettings(key) => (Form::Configure, Address::RoomSettings(key.clone())),
         Spot::Rooms => (Form::Create, Address::Rooms { after: None }),
-        Spot::Me => (Form::Rename, Address::Me),
-        Spot::Language => (Form::Language, Address::Me),
+        Spot::Me => (Form::Rename, Address::Me { saved: false }),
+        Spot::Language => (Form::Language, Address::Me { saved: false }),
         Spot::Setup(token) => (Form::Setup, Address::Setup { token: token.clone() }),
     }
 }

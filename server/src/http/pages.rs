@@ -21,6 +21,7 @@ use leptos::prelude::{provide_context, view};
 use leptos_axum::render_app_async_with_context;
 use protocol::ids::OpId;
 use protocol::model::Me;
+use protocol::refusal::RetryReason;
 
 use super::Door;
 use super::address::{self, Path};
@@ -32,6 +33,9 @@ use crate::clock::{Chance, SystemChance};
 
 /// No page is longer: fifty messages of 40 KiB, drawn and handed over.
 const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Seconds after which a page that could not be loaded is worth another try.
+const BROKEN_SECONDS: u32 = 5;
 
 /// How somebody wants a page.
 pub(super) struct Reader {
@@ -90,6 +94,9 @@ pub(super) async fn file_or_nothing(State(door): State<Arc<Door>>, request: Requ
     {
         return file;
     }
+    if let Path::Moved(to) = address::parse(&head.uri) {
+        return moved(StatusCode::PERMANENT_REDIRECT, &to);
+    }
     read(&door, &reader, &head.headers, None).await
 }
 
@@ -127,9 +134,13 @@ pub(super) async fn draw(
     let (now, mut chance) = (door.engine.clock.unix_ms(), SystemChance);
     let mut op_ids = FormOps::make(|| OpId::make(now, chance.id_bytes()));
     // Sent again under its own id, a form finds out whether it was done after all.
-    if let Some(SentBack { form, op_id, why: Why::Later(_), .. }) = &refused {
-        op_ids.keep(*form, *op_id);
-    }
+    let later = match &refused {
+        Some(SentBack { form, op_id, why: Why::Later { wait_ms, .. }, .. }) => {
+            op_ids.keep(*form, *op_id);
+            Some(wait_ms.div_ceil(1_000).max(1))
+        }
+        _ => None,
+    };
     let page = FirstPage {
         language: reader.language,
         text_chars_max: door.limits.text_chars,
@@ -154,8 +165,8 @@ pub(super) async fn draw(
     if let Some(encoding) = encoding {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    if later.is_some() || status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from(later.unwrap_or(BROKEN_SECONDS)));
     }
     response
 }
@@ -178,7 +189,10 @@ async fn load(door: &Door, me: Option<Me>, address: Option<&Address>) -> FirstPa
 fn status_of(page: &FirstPage) -> StatusCode {
     match (&page.refused, &page.shown) {
         (_, Shown::Broken) => StatusCode::SERVICE_UNAVAILABLE,
-        (Some(SentBack { why: Why::Later(_), .. }), _) => StatusCode::SERVICE_UNAVAILABLE,
+        (Some(SentBack { why: Why::Later { reason: RetryReason::Rate, .. }, .. }), _) => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        (Some(SentBack { why: Why::Later { .. }, .. }), _) => StatusCode::SERVICE_UNAVAILABLE,
         (Some(_), _) => StatusCode::UNPROCESSABLE_ENTITY,
         (None, Shown::NotFound | Shown::Setup { valid: false, .. }) => StatusCode::NOT_FOUND,
         (None, Shown::Room(room)) if room.entry.id.is_nil() => StatusCode::NOT_FOUND,

@@ -48,6 +48,18 @@ pub struct TurnedAway {
     pub retry_after_ms: u32,
 }
 
+impl From<RetryReason> for TurnedAway {
+    /// When it is worth another try, where nobody has measured it.
+    fn from(reason: RetryReason) -> Self {
+        let retry_after_ms = match reason {
+            RetryReason::Busy => 250,
+            RetryReason::Rate | RetryReason::Unavailable | RetryReason::Draining => 1_000,
+            RetryReason::DiskFull => 30_000,
+        };
+        Self { reason, retry_after_ms }
+    }
+}
+
 /// A log that has a task. Cheap to clone.
 #[derive(Clone)]
 pub struct LogHandle(Arc<Shared>);

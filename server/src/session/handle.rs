@@ -13,8 +13,9 @@ use protocol::ids::{DeviceId, LogId};
 use protocol::model::MessageText;
 use protocol::refusal::{Fault, RetryReason};
 
-use super::{Caller, IGNORED_MAX, LANES_MAX, OpenLane, Output, Session, Stage, Ticket, wait_ms};
+use super::{Caller, IGNORED_MAX, LANES_MAX, OpenLane, Output, Session, Stage, Ticket};
 use crate::history::Pending;
+use crate::rooms::task::TurnedAway;
 use crate::rooms::words;
 
 impl Session {
@@ -93,12 +94,7 @@ impl Session {
         };
         let ticket = Ticket { op_id: head.op_id, log, mark: open.lane.mark(), name };
         if is_stopping {
-            return self.refuse(
-                &ticket,
-                RetryReason::Draining,
-                wait_ms(RetryReason::Draining),
-                out,
-            );
+            return self.refuse(&ticket, RetryReason::Draining.into(), out);
         }
         // Asking whether an op is stored takes its place among the frames alone.
         if !head.check_only
@@ -125,13 +121,14 @@ impl Session {
             }
             open.patience_until = now.saturating_add(i64::from(wait_ms));
         }
-        self.refuse(ticket, RetryReason::Rate, wait_ms, out);
+        let away = TurnedAway { reason: RetryReason::Rate, retry_after_ms: wait_ms };
+        self.refuse(ticket, away, out);
     }
 
     /// Ends the lane's generation before this op and says so.
-    fn refuse(&self, ticket: &Ticket, reason: RetryReason, ms: u32, out: &mut Vec<Output>) {
+    fn refuse(&self, ticket: &Ticket, away: TurnedAway, out: &mut Vec<Output>) {
         if ticket.mark.end() {
-            self.put_off(ticket, reason, ms, out);
+            self.put_off(ticket, away, out);
         }
     }
 

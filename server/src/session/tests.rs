@@ -9,6 +9,7 @@ use protocol::event::Accepted;
 use protocol::frame::Act;
 use protocol::ids::EventId;
 use protocol::model::{MessageText, Rank};
+use protocol::refusal::RetryReason;
 
 use super::*;
 use crate::config::Limits;

@@ -117,10 +117,33 @@ async fn a_name_is_changed_by_a_form() {
     let world = World::open().await;
     let browser = world.browser();
     let renamed = browser.send("/me", &[("name", "Ada Lovelace")]).await;
-    assert_eq!((renamed.status.as_u16(), renamed.location()), (303, "/me"));
-    assert!(browser.get("/me").await.body.contains("Ada Lovelace"));
+    assert_eq!((renamed.status.as_u16(), renamed.location()), (303, "/me?saved"));
+    let page = browser.get("/me?saved").await.body;
+    assert!(page.contains("Ada Lovelace") && page.contains(">Saved<"), "{page}");
+    assert!(!browser.get("/me").await.body.contains(">Saved<"));
     let refused = browser.send("/me", &[("name", "x\u{202e}y")]).await;
     assert_eq!(refused.status, 422);
+}
+
+#[tokio::test]
+async fn who_makes_too_many_rooms_is_told_so_and_when_it_goes_on() {
+    let world = World::with(&["--limits-rooms-made-per-user", "10/h burst 1"]).await;
+    let browser = world.browser();
+    assert_eq!(browser.send("/rooms", &[("name", "one")]).await.status, 303);
+    let answer = browser.send("/rooms", &[("name", "two")]).await;
+    assert_eq!(answer.status, 429);
+    let seconds: u32 = answer.header("retry-after").parse().unwrap();
+    assert!((300..=361).contains(&seconds), "{seconds} s");
+    let words = "You made many rooms in a short time. Try again in 6 minutes.";
+    assert!(answer.body.contains(words), "{}", answer.body);
+    assert!(answer.body.contains("value=\"two\""), "what was written is drawn again");
+}
+
+#[tokio::test]
+async fn a_slash_behind_an_address_leads_to_it() {
+    let world = World::open().await;
+    let answer = world.browser().get("/me/").await;
+    assert_eq!((answer.status.as_u16(), answer.location()), (308, "/me"));
 }
 
 #[tokio::test]

@@ -1,0 +1,78 @@
+// What happens where one is not looking: in other rooms, and below the line that is being read.
+
+import { FOR_SCRIPTS } from '../house';
+import { sayMany } from '../pages/room';
+import { expect, test } from '../world';
+
+test('what is said in another room is counted in the list until it is read there', async ({ visitor }) => {
+  const [ada, ben] = await Promise.all([(await visitor()).open(), (await visitor()).open()]);
+  await ada.join('harbour');
+  await ben.join('harbour');
+  await ada.saySurely('so that it is known');
+  await ada.rooms.first().click();
+  await expect(ada.page).toHaveURL(`${ada.url}/`);
+  await ben.saySurely('one');
+  await ben.saySurely('two');
+  const harbour = ada.rooms.nth(1);
+  await expect(harbour).toContainText('2 new');
+  await ada.reload();
+  await expect(harbour).toContainText('2 new');
+
+  await harbour.click();
+  await ada.seesLast('two');
+  await expect(harbour).not.toContainText('new');
+  await ada.rooms.first().click();
+  await ada.reload();
+  await expect(ada.rooms.nth(1)).not.toContainText('new');
+});
+
+test('what one tab reads is read in the other', async ({ visitor }) => {
+  const visiting = await visitor();
+  const ben = await (await visitor()).open();
+  const here = await visiting.open();
+  await here.join('harbour');
+  await here.saySurely('here');
+  await ben.join('harbour');
+  const there = await visiting.open();
+  await here.rooms.first().click();
+  await ben.saySurely('news');
+  await expect(here.rooms.nth(1)).toContainText('1 new');
+  await expect(there.rooms.nth(1)).toContainText('1 new');
+  await here.rooms.nth(1).click();
+  await expect(there.rooms.nth(1)).not.toContainText('new');
+});
+
+test.describe('with a long room', () => {
+  test.use({ settings: FOR_SCRIPTS });
+
+  test('who reads above sees how many came, and is brought to them', async ({ visitor }) => {
+    const [ada, ben] = await Promise.all([(await visitor()).open(), (await visitor()).open()]);
+    await sayMany(ada, Array.from({ length: 60 }, (_, index) => `line ${index}`));
+    await ben.seesLast('line 59');
+    await ben.readAbove(500);
+    await expect(ben.newest).toHaveText('Back to the newest messages');
+    await ada.saySurely('first');
+    await ada.saySurely('second');
+    await expect(ben.newest).toHaveText('2 new');
+    await ben.newest.click();
+    await expect(ben.texts.last()).toBeInViewport();
+    await expect(ben.newest).toHaveCount(0);
+  });
+});
+
+test.describe('with one room in six seconds', () => {
+  test.use({ settings: { WASMCHANNEL_LIMITS_ROOMS_MADE_PER_USER: '10/min burst 1' } });
+
+  test('a room that waits says why and until when, and takes nobody away from where he went', async ({ visitor }) => {
+    const ada = await (await visitor()).open();
+    await ada.create('one');
+    await ada.askForRoom('two');
+    const words = 'You made many rooms in a short time. It will be done by itself within a minute.';
+    await expect(ada.page.getByText(words)).toBeVisible();
+    await ada.rooms.first().click();
+    await expect(ada.page).toHaveURL(`${ada.url}/`);
+    await expect(ada.rooms).toHaveCount(3, { timeout: 15_000 });
+    await expect(ada.page.getByText(words)).toBeHidden();
+    await expect(ada.page).toHaveURL(`${ada.url}/`);
+  });
+});
