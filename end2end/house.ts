@@ -101,6 +101,8 @@ export class House {
   async commandOn(input: string, ...words: string[]): Promise<string> {
     const env = { WASMCHANNEL_DATA: this.data, WASMCHANNEL_ADDR: `127.0.0.1:${this.port}` };
     const running = promisify(execFile)(binary, words, { env, maxBuffer: 16 << 20 });
+    // A command that ends without reading closes the pipe; its answer is its exit code.
+    running.child.stdin?.on('error', () => {});
     running.child.stdin?.end(input);
     return (await running).stdout;
   }
