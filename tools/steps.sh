@@ -36,6 +36,18 @@ lacking() {
     exit 2
 }
 
+# need WHAT PACKAGE ... : installs the packages, or says how to.
+need() {
+    local what=$1
+    shift
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        lacking "$what" "sudo apt-get install -y $*"
+    fi
+    printf '    Installing %s: apt-get install %s\n' "$what" "$*" >&2
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@"; } >&2 </dev/null ||
+        lacking "$what" "apt-get install -y $*"
+}
+
 duration() {
     local seconds=$1
     if ((seconds < 60)); then printf '%d s' "$seconds"; else printf '%d min %02d s' $((seconds / 60)) $((seconds % 60)); fi

@@ -13,6 +13,7 @@ use sea_orm_migration::{MigrationTrait, async_trait};
 mod m000001_logs;
 mod m000002_people;
 mod m000003_rooms;
+mod m000004_key_order;
 
 /// All steps, in their order.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m000001_logs::Migration),
             Box::new(m000002_people::Migration),
             Box::new(m000003_rooms::Migration),
+            Box::new(m000004_key_order::Migration),
         ]
     }
 }

@@ -4,6 +4,7 @@
 //! environment. Its law: no setting is needed (the server starts with none), none is silent
 //! (`--help` names each with its default), and 0 never means "without limit".
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -58,6 +59,10 @@ pub struct Place {
     /// Folder of the database and of everything else that lasts; made where it is missing
     #[arg(long, env = "WASMCHANNEL_DATA", default_value = "./data")]
     pub data: PathBuf,
+    /// Database of PostgreSQL that holds what lasts, such as postgres://user@host/chat; without
+    /// one it is a file in the data folder. Its password is better kept in the variable
+    #[arg(long, env = "WASMCHANNEL_DATABASE", hide_env_values = true)]
+    pub database: Option<DatabaseUrl>,
     /// Address that browsers use, such as https://chat.example.org; decides the cookie's name
     #[arg(long, env = "WASMCHANNEL_PUBLIC_URL")]
     pub public_url: Option<PublicUrl>,
@@ -156,6 +161,10 @@ limits! {
             "limits-history-messages", "WASMCHANNEL_LIMITS_HISTORY_MESSAGES";
         /// Bytes of a request's body
         body_bytes = 65_536 in 1_024.., "limits-body-bytes", "WASMCHANNEL_LIMITS_BODY_BYTES";
+        /// Bytes that must be free on a disk that was full before anything is written again; a tenth
+        /// of a small disk is enough
+        disk_free_bytes_min = 67_108_864 in 1_048_576..,
+            "limits-disk-free-bytes-min", "WASMCHANNEL_LIMITS_DISK_FREE_BYTES_MIN";
         /// Milliseconds in which a request's head, and then its body, must have come
         request_ms = 10_000 in 100.., "limits-request-ms", "WASMCHANNEL_LIMITS_REQUEST_MS";
     }
@@ -189,6 +198,36 @@ limits! {
             "limits-requests-per-sign-in", "WASMCHANNEL_LIMITS_REQUESTS_PER_SIGN_IN";
         /// Sockets that this server opens
         upgrades = Rate::per_second(1_000, 1_000), "limits-upgrades", "WASMCHANNEL_LIMITS_UPGRADES";
+    }
+}
+
+/// The address of a database of PostgreSQL, which may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The address with its password, for who connects.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_known = ["postgres://", "postgresql://"].iter().any(|s| text.starts_with(s));
+        if is_known {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("expected postgres://user@host/database; without one SQLite is used".to_owned())
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(…)")
     }
 }
 

@@ -1,47 +1,42 @@
 //! The store's connections, and the queries of every noun.
 //!
-//! Opened once by the assembly; `history/sql.rs` and `auth` are its callers. Its law: no type of
-//! sea-orm or sqlx leaves this folder; whatever is written together is written in one transaction;
-//! one process has the folder, and one connection writes.
+//! Opened once by the assembly; `history/sql.rs` and `auth` are its callers. Its kinds are `sqlite`,
+//! a file in the data folder, and `postgres`, by a URL. Its law: no type of sea-orm or sqlx leaves
+//! this folder; whatever is written together is written in one transaction; one process has the
+//! store.
 
 pub mod accounts;
 mod entity;
 pub mod events;
 pub mod fault;
 pub mod files;
+pub mod locks;
 pub mod logs;
 pub mod members;
 pub mod messages;
 pub mod ops;
 pub mod people;
+mod postgres;
 pub mod rooms;
+pub mod space;
 mod sqlite;
 mod statement;
 #[cfg(test)]
 mod tests;
 pub mod transaction;
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use migrations::{Migrator, MigratorTrait};
-use sea_orm::{
-    DatabaseConnection, SqliteTransactionMode, SqlxSqliteConnector, TransactionOptions,
-    TransactionTrait,
-};
-use sqlx::SqlitePool;
+use self::postgres::Postgres;
+use self::space::Space;
+use self::sqlite::Sqlite;
+use crate::config::DatabaseUrl;
 
 pub use self::fault::{CommitFault, Fault};
 pub use self::transaction::{Transaction, Unbroken};
 
-/// The database's file in the data folder.
-const DATABASE: &str = "wasmchannel.db";
-/// What SQLite keeps beside it, from the last time.
-const BESIDE_DATABASE: [&str; 2] = ["wasmchannel.db-wal", "wasmchannel.db-shm"];
-/// The file whose lock says that a process has the folder.
+/// The file in the data folder whose lock says that a process has it.
 const LOCK: &str = "lock";
-/// Connections that read at once.
-const READERS: u32 = 4;
 
 /// Why the store could not be opened; each is told to the operator as it stands.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +49,12 @@ pub enum OpenFault {
         /// Why.
         cause: std::io::Error,
     },
-    /// Another process has it.
+    /// Another process has the folder.
     #[error("{0} is in use by another wasmchannel")]
     InUse(PathBuf),
+    /// Another process has the database.
+    #[error("the database is in use by another wasmchannel")]
+    Shared,
     /// The database does not open, or not with the promises asked of it.
     #[error("the database does not open: {0}")]
     Database(String),
@@ -64,88 +62,87 @@ pub enum OpenFault {
 
 /// The open store.
 #[derive(Debug)]
-pub struct Db {
-    writer: DatabaseConnection,
-    writer_pool: SqlitePool,
-    readers: DatabaseConnection,
-    readers_pool: SqlitePool,
-    file: PathBuf,
-    /// Held for as long as the store is open: the operating system frees it with the process.
-    lock: File,
+pub struct Db(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 impl Db {
     /// Opens the store in this folder, makes it where there is none, and brings it up to date.
     /// Everything in it is readable by its owner alone.
     pub async fn open(folder: &Path) -> Result<Self, OpenFault> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |cause| OpenFault::Folder { path, cause }
-        };
-        files::private_folder(folder, DATABASE).map_err(failed(folder))?;
-        let lock = files::private_file(&folder.join(LOCK)).map_err(failed(&folder.join(LOCK)))?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => OpenFault::InUse(folder.to_owned()),
-            TryLockError::Error(cause) => failed(&folder.join(LOCK))(cause),
-        })?;
-        let file = folder.join(DATABASE);
-        files::private_file(&file).map_err(failed(&file))?;
-        for beside in BESIDE_DATABASE {
-            let path = folder.join(beside);
-            files::close_file(&path).map_err(failed(&path))?;
-        }
+        Ok(Self(Kind::Sqlite(Sqlite::open(folder).await?)))
+    }
 
-        let told = |error: sqlx::Error| OpenFault::Database(error.to_string());
-        let writer_pool = sqlite::writer(&file).await.map_err(told)?;
-        let writer = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer_pool.clone());
-        Migrator::up(&writer, None)
-            .await
-            .map_err(|error| OpenFault::Database(error.to_string()))?;
-        let readers_pool = sqlite::readers(&file, READERS).await.map_err(told)?;
-        let readers = SqlxSqliteConnector::from_sqlx_sqlite_pool(readers_pool.clone());
-        Ok(Self { writer, writer_pool, readers, readers_pool, file, lock })
+    /// Opens the store in a database of PostgreSQL, and brings its schema up to date. What is kept
+    /// beside it stands in this folder.
+    pub async fn connect(url: &DatabaseUrl, folder: &Path) -> Result<Self, OpenFault> {
+        make_folder(folder, LOCK)?;
+        // Where there is no database in it, this file says that the folder is the server's own.
+        let lock = folder.join(LOCK);
+        let failed = |cause| OpenFault::Folder { path: lock.clone(), cause };
+        files::private_file(&lock).map_err(failed)?;
+        Ok(Self(Kind::Postgres(Postgres::open(url).await?)))
     }
 
     /// A transaction that reads: all its queries see one moment.
     pub async fn read(&self) -> Result<Transaction, Fault> {
-        Ok(Transaction::new(self.readers.begin().await?))
+        match &self.0 {
+            Kind::Sqlite(sqlite) => sqlite.read().await,
+            Kind::Postgres(postgres) => postgres.read().await,
+        }
     }
 
-    /// The transaction that writes; there is one at a time, and it holds the lock from its start.
+    /// A transaction that writes. In SQLite there is one at a time, which holds the lock from its
+    /// start; in PostgreSQL there are several, and what they must not share they lock (`locks`).
     pub async fn write(&self) -> Result<Transaction, Fault> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        Ok(Transaction::new(self.writer.begin_with_options(options).await?))
-    }
-
-    /// Closes the writer's connection, so that the next transaction begins on a new one. After a
-    /// failed COMMIT or ROLLBACK sqlx still counts a transaction as open and would go on inside
-    /// it, without its lock.
-    pub async fn renew_writer(&self) {
-        let renewed = match self.writer_pool.acquire().await {
-            Ok(connection) => connection.close().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = renewed {
-            tracing::warn!(%error, "the writer's connection could not be closed");
+        match &self.0 {
+            Kind::Sqlite(sqlite) => sqlite.write().await,
+            Kind::Postgres(postgres) => postgres.write().await,
         }
     }
 
-    /// Whether the database answers: asked of its file anew, since an open connection reads on
-    /// from its memory, and from a file that nobody else finds any more.
+    /// How many transactions may write at once.
+    #[must_use]
+    pub const fn writes_at_once(&self) -> usize {
+        match &self.0 {
+            Kind::Sqlite(_) => 1,
+            Kind::Postgres(_) => postgres::WRITES_AT_ONCE,
+        }
+    }
+
+    /// Whether the database answers: asked anew, not of what a connection remembers.
     pub async fn answers(&self) -> bool {
-        sqlite::answers(&self.file).await.is_ok()
-    }
-
-    /// Closes all connections and gives the folder free; the last connection folds the
-    /// write-ahead log into the database.
-    pub async fn close(&self) {
-        self.readers_pool.close().await;
-        self.writer_pool.close().await;
-        if let Err(error) = self.lock.unlock() {
-            tracing::warn!(%error, "the folder's lock ends with the process");
+        match &self.0 {
+            Kind::Sqlite(sqlite) => sqlite.answers().await,
+            Kind::Postgres(postgres) => postgres.answers().await,
         }
     }
+
+    /// How much room is left where the store writes; nothing where that is another machine's.
+    #[must_use]
+    pub fn space(&self) -> Option<Space> {
+        match &self.0 {
+            Kind::Sqlite(sqlite) => sqlite.space(),
+            Kind::Postgres(_) => None,
+        }
+    }
+
+    /// Closes all connections and gives the store free.
+    pub async fn close(&self) {
+        match &self.0 {
+            Kind::Sqlite(sqlite) => sqlite.close().await,
+            Kind::Postgres(postgres) => postgres.close().await,
+        }
+    }
+}
+
+/// Makes the data folder where there is none, for its owner alone.
+/// `own_file` says whether it is the server's own.
+fn make_folder(folder: &Path, own_file: &str) -> Result<(), OpenFault> {
+    let failed = |cause| OpenFault::Folder { path: folder.to_owned(), cause };
+    files::private_folder(folder, own_file).map_err(failed)
 }

@@ -23,6 +23,9 @@ pub enum Error {
         path = .0.display()
     )]
     Locked(PathBuf),
+    /// Another server works on the same database.
+    #[error("the database is in use by another server; end it, or name another with --database")]
+    Shared,
     /// The address cannot be listened on.
     #[error("cannot listen on {addr}: {source}; choose another address with --addr")]
     Listen {

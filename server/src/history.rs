@@ -5,6 +5,7 @@
 //! directly. Its law: an answer comes only after the commit; what a read gives is committed and of
 //! one moment; a write either happened whole, did not happen, or is said to be unknown.
 
+pub mod disk;
 mod effects;
 pub mod facts;
 pub mod judge;
@@ -49,6 +50,12 @@ pub trait History: Send + Sync + 'static {
         chance: &'a mut dyn Chance,
         now_ms: i64,
     ) -> Later<'a, Outcome>;
+
+    /// How many commits may be under way at once. With more than one each log's batch is a commit of
+    /// its own; of one log there is never more than one.
+    fn commits_at_once(&self) -> usize {
+        1
+    }
 
     /// How a user stands to a log, and the log to a cursor; nothing where there is no such log or
     /// it is not open to him. Asked by every `Sub`.

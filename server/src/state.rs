@@ -104,14 +104,21 @@ async fn store(
     settings: &Settings,
     clock: &dyn Clock,
 ) -> Result<(Arc<Db>, Arc<SqlHistory>), Error> {
-    let db = Arc::new(Db::open(&settings.place.data).await.map_err(opened)?);
+    let place = &settings.place;
+    let opening = match &place.database {
+        Some(url) => Db::connect(url, &place.data).await,
+        None => Db::open(&place.data).await,
+    };
+    let db = Arc::new(opening.map_err(opened)?);
     let rules = Rules {
         text_chars_max: settings.limits.text_chars,
         rooms_max: settings.limits.rooms_per_user,
     };
     let now = clock.unix_ms();
     let history = SqlHistory::open(Arc::clone(&db), rules, &mut SystemChance, now).await;
-    Ok((db, Arc::new(history.map_err(broken_store)?)))
+    let free_bytes_min = settings.limits.disk_free_bytes_min.into();
+    let history = history.map_err(broken_store)?.with_free_bytes_min(free_bytes_min);
+    Ok((db, Arc::new(history)))
 }
 
 fn engine(
@@ -136,6 +143,7 @@ fn opened(fault: OpenFault) -> Error {
     match fault {
         OpenFault::Folder { path, cause } => Error::File { path, source: cause },
         OpenFault::InUse(path) => Error::Locked(path),
+        OpenFault::Shared => Error::Shared,
         OpenFault::Database(what) => Error::Store(what),
     }
 }

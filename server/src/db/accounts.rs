@@ -6,7 +6,7 @@
 use protocol::model::Rank;
 
 use super::Db;
-use super::fault::{CommitFault, Fault};
+use super::fault::Fault;
 use super::logs::{self, LogRecord};
 use super::people::{self, SignInHash, SignInRecord, UserRecord};
 use super::transaction::Transaction;
@@ -27,7 +27,7 @@ pub async fn make(db: &Db, account: &Account, epoch: u64) -> Result<(), Fault> {
     logs::insert(&mut transaction, &[log]).await?;
     people::insert(&mut transaction, &account.user).await?;
     people::insert_sign_in(&mut transaction, &account.sign_in).await?;
-    commit(db, transaction).await
+    commit(transaction).await
 }
 
 /// Whom a sign-in speaks for, if it stands; whether his account does is in the answer.
@@ -46,7 +46,7 @@ pub async fn extend(db: &Db, used: &SignInRecord) -> Result<(), Fault> {
     let SignInRecord { hash, seen_at, expires_at, .. } = *used;
     let mut transaction = db.write().await?;
     people::extend_sign_in(&mut transaction, hash, seen_at, expires_at).await?;
-    commit(db, transaction).await
+    commit(transaction).await
 }
 
 /// Notes that a sign-in is in use, unless that was done lately; whether it stands.
@@ -64,12 +64,6 @@ pub async fn has_owner(db: &Db) -> Result<bool, Fault> {
     Ok(people::count_of_rank(&mut transaction, Rank::Owner).await? > 0)
 }
 
-async fn commit(db: &Db, transaction: Transaction) -> Result<(), Fault> {
-    match transaction.unbroken()?.commit().await {
-        Ok(()) => Ok(()),
-        Err(CommitFault::Failed(fault) | CommitFault::Unknown(fault)) => {
-            db.renew_writer().await;
-            Err(fault)
-        }
-    }
+async fn commit(transaction: Transaction) -> Result<(), Fault> {
+    Ok(transaction.unbroken()?.commit().await?)
 }

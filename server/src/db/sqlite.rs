@@ -1,36 +1,146 @@
-//! How SQLite is opened: the pragmas, and the proof that they hold.
+//! The store in a file: how SQLite is opened, the pragmas, and the proof that they hold.
 //!
-//! Used by `db` alone. Its law: what durability rests on is set at every connection and read back
-//! from it, for a pragma that SQLite does not like is silently ignored. `synchronous=FULL` with WAL
-//! loses nothing at a power cut, NORMAL does; before 3.51.3 two connections could damage the file.
+//! Used by `db` alone. Its law: one process has the folder, and one connection writes; what
+//! durability rests on is set at every connection and read back from it, for a pragma that SQLite
+//! does not like is silently ignored. `synchronous=FULL` with WAL loses nothing at a power cut,
+//! NORMAL does; before 3.51.3 two connections could damage the file.
 
-use std::path::Path;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use migrations::{Migrator, MigratorTrait};
+use sea_orm::{
+    DatabaseConnection, DbBackend, SqliteTransactionMode, SqlxSqliteConnector, TransactionOptions,
+    TransactionTrait,
+};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Connection, Error, SqlitePool};
 
+use super::space::Space;
+use super::transaction::Spoilt;
+use super::{Fault, LOCK, OpenFault, Transaction, files};
+
+/// The database's file in the data folder.
+const DATABASE: &str = "wasmchannel.db";
+/// What SQLite keeps beside it, from the last time.
+const BESIDE_DATABASE: [&str; 2] = ["wasmchannel.db-wal", "wasmchannel.db-shm"];
+/// Connections that read at once.
+pub(super) const READERS: u32 = 4;
 /// The oldest SQLite without the damage of a WAL that is reset while another connection writes.
 const VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 /// Longest wait for a lock; the flock on the folder makes it rare.
-const BUSY_FOR_MAX: Duration = Duration::from_secs(3);
+const BUSY_FOR_MAX: Duration = Duration::from_secs(2);
 /// Longest wait for a connection.
 const ACQUIRE_FOR_MAX: Duration = Duration::from_secs(3);
 
+/// An open file.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    writer: DatabaseConnection,
+    pub(super) writer_pool: SqlitePool,
+    spoilt: Spoilt,
+    readers: DatabaseConnection,
+    pub(super) readers_pool: SqlitePool,
+    file: PathBuf,
+    /// Held for as long as the store is open: the operating system frees it with the process.
+    lock: File,
+}
+
+impl Sqlite {
+    pub(super) async fn open(folder: &Path) -> Result<Self, OpenFault> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |cause| OpenFault::Folder { path, cause }
+        };
+        super::make_folder(folder, DATABASE)?;
+        let lock = files::private_file(&folder.join(LOCK)).map_err(failed(&folder.join(LOCK)))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => OpenFault::InUse(folder.to_owned()),
+            TryLockError::Error(cause) => failed(&folder.join(LOCK))(cause),
+        })?;
+        let file = folder.join(DATABASE);
+        files::private_file(&file).map_err(failed(&file))?;
+        for beside in BESIDE_DATABASE {
+            let path = folder.join(beside);
+            files::close_file(&path).map_err(failed(&path))?;
+        }
+
+        let told = |error: Error| OpenFault::Database(error.to_string());
+        let writer_pool = writer(&file).await.map_err(told)?;
+        let writer = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer_pool.clone());
+        Migrator::up(&writer, None)
+            .await
+            .map_err(|error| OpenFault::Database(error.to_string()))?;
+        let readers_pool = readers(&file, READERS).await.map_err(told)?;
+        let readers = SqlxSqliteConnector::from_sqlx_sqlite_pool(readers_pool.clone());
+        let spoilt = Spoilt::default();
+        Ok(Self { writer, writer_pool, spoilt, readers, readers_pool, file, lock })
+    }
+
+    pub(super) async fn read(&self) -> Result<Transaction, Fault> {
+        // A reader's connection holds no lock that anybody misses: nobody asks whether it is spoilt.
+        Transaction::begin(self.readers.begin(), DbBackend::Sqlite, Spoilt::default()).await
+    }
+
+    pub(super) async fn write(&self) -> Result<Transaction, Fault> {
+        if self.spoilt.take() {
+            self.renew_writer().await;
+        }
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let begun = self.writer.begin_with_options(options);
+        Transaction::begin(begun, DbBackend::Sqlite, self.spoilt.clone()).await
+    }
+
+    /// Closes the writer's connection, so that the next transaction begins on a new one.
+    async fn renew_writer(&self) {
+        let renewed = match self.writer_pool.acquire().await {
+            Ok(connection) => connection.close().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = renewed {
+            // It is asked again whether it is inside a transaction before anybody gets it.
+            tracing::warn!(%error, "the writer's connection could not be closed");
+        }
+    }
+
+    /// Asked of the file anew, since an open connection reads on from its memory, and from a file
+    /// that nobody else finds any more.
+    pub(super) async fn answers(&self) -> bool {
+        answers(&self.file).await.is_ok()
+    }
+
+    pub(super) fn space(&self) -> Option<Space> {
+        Space::at(&self.file)
+    }
+
+    /// The last connection folds the write-ahead log into the database.
+    pub(super) async fn close(&self) {
+        self.readers_pool.close().await;
+        self.writer_pool.close().await;
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the folder's lock ends with the process");
+        }
+    }
+}
+
 /// The pool of the one connection that writes; makes the file a database.
-pub(super) async fn writer(file: &Path) -> Result<SqlitePool, Error> {
+async fn writer(file: &Path) -> Result<SqlitePool, Error> {
     opened(options(file), 1).await
 }
 
 /// The pool of connections that only read.
-pub(super) async fn readers(file: &Path, count: u32) -> Result<SqlitePool, Error> {
+async fn readers(file: &Path, count: u32) -> Result<SqlitePool, Error> {
     opened(options(file).pragma("query_only", "on"), count).await
 }
 
 /// Whether the file can be opened anew and holds our tables.
-pub(super) async fn answers(file: &Path) -> Result<(), Error> {
+async fn answers(file: &Path) -> Result<(), Error> {
     let options = SqliteConnectOptions::new().filename(file).busy_timeout(BUSY_FOR_MAX);
     let mut connection = SqliteConnection::connect_with(&options.read_only(true)).await?;
     sqlx::query("select head from logs limit 1").fetch_optional(&mut connection).await?;

@@ -3,7 +3,10 @@
 //! Every query of `db` runs through one of these. Its law: after any error there is only rollback.
 //! PostgreSQL answers *done* to the commit of an aborted transaction, and SQLite would store half a
 //! batch; so `commit` belongs to `Unbroken`, which a transaction gives only if no statement failed.
+//! Nothing waits for ever: an answer that does not come in time is a fault.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::{
@@ -12,35 +15,70 @@ use sea_orm::{
 
 use super::fault::{CommitFault, Fault};
 
+/// Longest wait for the answer to a statement.
+const STATEMENT_FOR_MAX: Duration = Duration::from_secs(3);
 /// Longest wait for the answer to a commit; then its outcome is unknown.
 const COMMIT_FOR_MAX: Duration = Duration::from_secs(5);
+
+/// Tells the owner of a connection that it must not be used again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spoilt(Arc<AtomicBool>);
+
+impl Spoilt {
+    /// Whether that was said since it was last asked.
+    pub(super) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
+
+    /// SQLite has one connection that writes: after a failed statement, COMMIT or ROLLBACK sqlx may
+    /// still count a transaction as open and would go on inside it, without its lock. PostgreSQL
+    /// aborts what failed, and sqlx replaces connections that break; one whose answer does not come
+    /// keeps its place in the pool for ever.
+    pub(super) fn by(&self, fault: &Fault, backend: DbBackend) {
+        if backend == DbBackend::Sqlite || matches!(fault, Fault::Late(_)) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+}
 
 /// A transaction that is open; dropping it rolls it back.
 pub struct Transaction {
     inner: DatabaseTransaction,
     broken: Option<Fault>,
+    spoilt: Spoilt,
     /// What was run, so that a test can ask for its plan.
     #[cfg(test)]
     pub(super) ran: Vec<Statement>,
 }
 
 /// A transaction of which no statement failed.
-pub struct Unbroken(DatabaseTransaction);
+pub struct Unbroken {
+    inner: DatabaseTransaction,
+    spoilt: Spoilt,
+}
 
 impl Transaction {
-    pub(super) fn new(inner: DatabaseTransaction) -> Self {
-        Self {
+    /// Takes the transaction that `begin` gives.
+    pub(super) async fn begin(
+        begin: impl Future<Output = Result<DatabaseTransaction, DbErr>>,
+        backend: DbBackend,
+        spoilt: Spoilt,
+    ) -> Result<Self, Fault> {
+        let begun = in_time(STATEMENT_FOR_MAX, "a beginning", begin).await;
+        let inner = begun.inspect_err(|fault| spoilt.by(fault, backend))?;
+        Ok(Self {
             inner,
             broken: None,
+            spoilt,
             #[cfg(test)]
             ran: Vec::new(),
-        }
+        })
     }
 
     /// The proof that it may be committed, or why it may not.
     pub fn unbroken(self) -> Result<Unbroken, Fault> {
         match self.broken {
-            None => Ok(Unbroken(self.inner)),
+            None => Ok(Unbroken { inner: self.inner, spoilt: self.spoilt }),
             Some(fault) => Err(fault),
         }
     }
@@ -53,7 +91,8 @@ impl Transaction {
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, Fault> {
         #[cfg(test)]
         self.ran.push(statement.clone());
-        let result = self.inner.execute_raw(statement).await;
+        let run = self.inner.execute_raw(statement);
+        let result = in_time(STATEMENT_FOR_MAX, "a statement", run).await;
         self.checked(result).map(|done| done.rows_affected())
     }
 
@@ -61,7 +100,8 @@ impl Transaction {
     pub(super) async fn rows(&mut self, statement: Statement) -> Result<Vec<QueryResult>, Fault> {
         #[cfg(test)]
         self.ran.push(statement.clone());
-        let result = self.inner.query_all_raw(statement).await;
+        let run = self.inner.query_all_raw(statement);
+        let result = in_time(STATEMENT_FOR_MAX, "a query", run).await;
         self.checked(result)
     }
 
@@ -83,24 +123,35 @@ impl Transaction {
 
     /// Takes the proof away: a statement failed, or did not do what was judged.
     pub(super) fn broken_by(&mut self, fault: Fault) -> Fault {
+        self.spoilt.by(&fault, self.backend());
         self.broken = Some(fault.clone());
         fault
     }
 
-    fn checked<T>(&mut self, result: Result<T, DbErr>) -> Result<T, Fault> {
-        result.map_err(|error| self.broken_by(error.into()))
+    fn checked<T>(&mut self, result: Result<T, Fault>) -> Result<T, Fault> {
+        result.map_err(|fault| self.broken_by(fault))
     }
 }
 
 impl Unbroken {
-    /// Makes it durable. After an error the writer's connection must be renewed.
+    /// Makes it durable.
     pub async fn commit(self) -> Result<(), CommitFault> {
-        match tokio::time::timeout(COMMIT_FOR_MAX, self.0.commit()).await {
+        let backend = self.inner.get_database_backend();
+        let done = match tokio::time::timeout(COMMIT_FOR_MAX, self.inner.commit()).await {
             Ok(result) => result.map_err(CommitFault::from),
-            Err(_) => {
-                let text = "no answer to the commit in five seconds".to_owned();
-                Err(CommitFault::Unknown(Fault::Unavailable(text)))
-            }
-        }
+            Err(_) => Err(CommitFault::Unknown(Fault::Late("a commit"))),
+        };
+        done.inspect_err(|fault| self.spoilt.by(fault.cause(), backend))
+    }
+}
+
+async fn in_time<T>(
+    patience: Duration,
+    what: &'static str,
+    answer: impl Future<Output = Result<T, DbErr>>,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(patience, answer).await {
+        Ok(result) => result.map_err(Fault::from),
+        Err(_) => Err(Fault::Late(what)),
     }
 }

@@ -28,6 +28,8 @@ pub struct Need {
     pub people: BTreeSet<(UserId, SignInHash)>,
     /// Rooms named by id.
     pub rooms: BTreeSet<RoomId>,
+    /// Authors' own logs, where they are written to.
+    pub own_logs: BTreeSet<LogId>,
     /// Rooms named by key, and the keys that new rooms may get.
     pub keys: BTreeSet<RoomKey>,
 }
@@ -40,6 +42,9 @@ impl Need {
         for pending in batch {
             need.ops.insert(pending.key());
             need.people.insert((pending.author, pending.sign_in));
+            if !matches!(pending.op.act, Act::Post(_) | Act::Configure(_)) {
+                need.own_logs.insert(pending.author.log());
+            }
             match &pending.op.act {
                 Act::Post(Post { room, .. })
                 | Act::Leave(Leave { room })

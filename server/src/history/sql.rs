@@ -5,7 +5,7 @@
 
 mod batch;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::bounded::Text;
 use protocol::change::Envelope;
@@ -13,10 +13,12 @@ use protocol::cursor::Cursor;
 use protocol::ids::{LogId, RoomId, UserId};
 use protocol::limits::PAGE_EVENTS_MAX;
 use protocol::model::Me;
+use protocol::refusal::RetryReason;
 
 use crate::clock::Chance;
 use crate::db::{Db, Fault, Transaction};
 use crate::db::{accounts, events, logs, members, messages, people, rooms};
+use crate::history::disk::Disk;
 use crate::history::judge::Rules;
 use crate::history::{
     Admission, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard,
@@ -25,12 +27,15 @@ use crate::history::{
 
 /// What the lobby is called until somebody configures it.
 const LOBBY_NAME: &str = "Lobby";
+/// What must be free on a disk that was full, where no setting says otherwise.
+const FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// History over a database.
 #[derive(Debug)]
 pub struct SqlHistory {
     db: Arc<Db>,
     rules: Rules,
+    disk: Mutex<Disk>,
 }
 
 impl From<Fault> for Unavailable {
@@ -48,7 +53,35 @@ impl SqlHistory {
         now_ms: i64,
     ) -> Result<Self, Unavailable> {
         batch::make_lobby(&db, rules, Text::cut(LOBBY_NAME), chance, now_ms).await?;
-        Ok(Self { db, rules })
+        Ok(Self { db, rules, disk: Mutex::new(Disk::new(FREE_BYTES_MIN)) })
+    }
+
+    /// Writes again after a full disk as soon as this much is free on it.
+    #[must_use]
+    pub fn with_free_bytes_min(self, free_bytes_min: u64) -> Self {
+        Self { disk: Mutex::new(Disk::new(free_bytes_min)), ..self }
+    }
+
+    /// Whether the disk is full: what is stored is read on, nothing is written.
+    pub fn is_disk_full(&self, now_ms: i64) -> bool {
+        self.with_disk(|disk| disk.is_full(now_ms, || self.db.space()))
+    }
+
+    fn with_disk<T>(&self, change: impl FnOnce(&mut Disk) -> T) -> T {
+        // Every change of it is one assignment.
+        change(&mut self.disk.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn write(&self, batch: &[Pending], chance: &mut dyn Chance, now_ms: i64) -> Outcome {
+        if self.is_disk_full(now_ms) {
+            return Outcome::Failed(RetryReason::DiskFull);
+        }
+        let outcome = batch::commit(&self.db, self.rules, batch, chance, now_ms).await;
+        if outcome == Outcome::Failed(RetryReason::DiskFull) {
+            tracing::error!("the disk is full: nothing is written until there is room again");
+            self.with_disk(|disk| disk.fill(now_ms));
+        }
+        outcome
     }
 
     /// Makes this user the owner of the server, if it has none yet; the event is his log's, whose
@@ -70,7 +103,11 @@ impl History for SqlHistory {
         chance: &'a mut dyn Chance,
         now_ms: i64,
     ) -> Later<'a, Outcome> {
-        Box::pin(batch::commit(&self.db, self.rules, batch, chance, now_ms))
+        Box::pin(self.write(batch, chance, now_ms))
+    }
+
+    fn commits_at_once(&self) -> usize {
+        self.db.writes_at_once()
     }
 
     fn admission(

@@ -1,14 +1,16 @@
-//! The one task that writes: it makes one transaction of all batches that are ready.
+//! The one task that writes. Over a store that writes once at a time it makes one transaction of all
+//! batches that are ready; over one that can write several at once, each batch is one by itself.
 //!
 //! Log tasks submit batches and await what became of them. Its law: no batch waits for company (the
-//! commit under way is the only wait); the queue is bounded in ops and bytes and says *busy* beyond;
-//! whoever waited three seconds without being taken is told so and is then never taken; the order
-//! of batches is kept.
+//! commits under way are the only wait); the queue is bounded in ops and bytes and says *busy*
+//! beyond; whoever waited three seconds without being taken is told so and is then never taken;
+//! batches are taken in their order, and of one log there is only ever one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use protocol::refusal::RetryReason;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -64,10 +66,22 @@ struct Work {
 struct Task {
     history: Arc<dyn History>,
     clock: Arc<dyn Clock>,
-    chance: Box<dyn Chance>,
+    chance: SharedChance,
     queue: mpsc::UnboundedReceiver<Work>,
     /// Taken from the queue, but too much for the transaction before.
     held_back: Option<Work>,
+    /// How many commits may be under way.
+    at_once: usize,
+}
+
+/// One source of chance for the commits that are under way together.
+#[derive(Clone)]
+struct SharedChance(Arc<Mutex<Box<dyn Chance>>>);
+
+impl Chance for SharedChance {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill(bytes);
+    }
 }
 
 impl Writer {
@@ -78,7 +92,9 @@ impl Writer {
         chance: Box<dyn Chance>,
     ) -> (Self, JoinHandle<WriterEnd>) {
         let (sender, queue) = mpsc::unbounded_channel();
-        let task = Task { history, clock, chance, queue, held_back: None };
+        let (chance, at_once) =
+            (SharedChance(Arc::new(Mutex::new(chance))), history.commits_at_once());
+        let task = Task { history, clock, chance, queue, held_back: None, at_once };
         let ops = Arc::new(Semaphore::new(QUEUE_OPS_MAX));
         let kib = Arc::new(Semaphore::new(QUEUE_KIB_MAX));
         (Self { queue: sender, ops, kib }, tokio::spawn(task.run()))
@@ -126,15 +142,28 @@ fn moved(state: &AtomicU8, to: u8) -> bool {
 
 impl Task {
     async fn run(mut self) -> WriterEnd {
-        while let Some(works) = self.take().await {
-            if self.write(works).await == Some(WriterEnd::DiskBroken) {
-                return WriterEnd::DiskBroken;
+        let mut under_way = FuturesUnordered::new();
+        let mut is_open = true;
+        while is_open || !under_way.is_empty() {
+            let has_place = is_open && under_way.len() < self.at_once;
+            tokio::select! {
+                biased;
+                Some(end) = under_way.next(), if !under_way.is_empty() => {
+                    if end == Some(WriterEnd::DiskBroken) {
+                        return WriterEnd::DiskBroken;
+                    }
+                }
+                works = self.take(), if has_place => match works {
+                    Some(works) => under_way.push(self.write(works)),
+                    None => is_open = false,
+                },
             }
         }
         WriterEnd::Done
     }
 
-    /// Everything that is ready, up to the bounds of a transaction; nothing at the end.
+    /// Everything that is ready, up to the bounds of a transaction; nothing at the end. Dropped
+    /// while it waits, it has taken nothing.
     async fn take(&mut self) -> Option<Vec<Work>> {
         let first = match self.held_back.take() {
             Some(work) => work,
@@ -145,7 +174,9 @@ impl Task {
         while let Some(work) = next {
             let op_sum = op_count.saturating_add(work.batch.len());
             let byte_sum = bytes.saturating_add(work.bytes);
-            if !works.is_empty() && (op_sum > COMMIT_OPS_MAX || byte_sum > COMMIT_BYTES_MAX) {
+            let is_too_much =
+                self.at_once > 1 || op_sum > COMMIT_OPS_MAX || byte_sum > COMMIT_BYTES_MAX;
+            if is_too_much && !works.is_empty() {
                 self.held_back = Some(work);
                 break;
             }
@@ -159,21 +190,24 @@ impl Task {
     }
 
     /// One transaction, and everybody's part of its answer.
-    async fn write(&mut self, mut works: Vec<Work>) -> Option<WriterEnd> {
-        let counts: Vec<usize> = works.iter().map(|work| work.batch.len()).collect();
-        let batch: Vec<Pending> =
-            works.iter_mut().flat_map(|work| std::mem::take(&mut work.batch)).collect();
-        if batch.is_empty() {
-            return None;
-        }
+    fn write(&self, mut works: Vec<Work>) -> impl Future<Output = Option<WriterEnd>> + use<> {
+        let (history, mut chance) = (Arc::clone(&self.history), self.chance.clone());
         let now_ms = self.clock.unix_ms();
-        let outcome = self.history.commit(&batch, &mut *self.chance, now_ms).await;
-        let end = (outcome == Outcome::DiskBroken).then_some(WriterEnd::DiskBroken);
-        for (work, outcome) in works.into_iter().zip(split(outcome, &counts)) {
-            // A log task that is gone needs no answer.
-            let _ = work.reply.send(outcome);
+        async move {
+            let counts: Vec<usize> = works.iter().map(|work| work.batch.len()).collect();
+            let batch: Vec<Pending> =
+                works.iter_mut().flat_map(|work| std::mem::take(&mut work.batch)).collect();
+            if batch.is_empty() {
+                return None;
+            }
+            let outcome = history.commit(&batch, &mut chance, now_ms).await;
+            let end = (outcome == Outcome::DiskBroken).then_some(WriterEnd::DiskBroken);
+            for (work, outcome) in works.into_iter().zip(split(outcome, &counts)) {
+                // A log task that is gone needs no answer.
+                let _ = work.reply.send(outcome);
+            }
+            end
         }
-        end
     }
 }
 

@@ -33,6 +33,8 @@ struct Parts {
     accounts: bool,
     codec: bool,
     draining: bool,
+    /// Nothing can be written: who reads is served, and no other server would help.
+    disk_full: bool,
 }
 
 impl Parts {
@@ -46,6 +48,7 @@ impl Parts {
             accounts: matches!(accounts, Ok(Ok(_))),
             codec: codec_works(),
             draining: *door.stopping.borrow(),
+            disk_full: door.history.is_disk_full(door.engine.clock.unix_ms()),
         }
     }
 
@@ -67,8 +70,13 @@ pub(super) async fn pulse() -> &'static str {
 
 /// It can serve.
 pub(super) async fn ready(State(door): State<Arc<Door>>) -> Response {
-    let ready = Parts::ask(&door).await.ready();
-    answered(ready, if ready { "ready\n" } else { "not ready\n" })
+    let parts = Parts::ask(&door).await;
+    let words = match (parts.ready(), parts.disk_full) {
+        (true, false) => "ready\n",
+        (true, true) => "ready\ndegraded: disk\n",
+        (false, _) => "not ready\n",
+    };
+    answered(parts.ready(), words)
 }
 
 /// The same with its parts.
@@ -81,6 +89,7 @@ pub(super) async fn health(State(door): State<Arc<Door>>) -> Response {
         "accounts": word(parts.accounts),
         "codec": word(parts.codec),
         "draining": parts.draining,
+        "degraded": parts.disk_full.then_some("disk"),
     });
     answered(parts.ready(), Json(body))
 }

@@ -20,6 +20,10 @@ pub fn check_message(text: &MessageText, chars_max: u32) -> Result<(), Refusal> 
     if !shows_something(text) {
         return Err(Refusal::Empty);
     }
+    // PostgreSQL stores every character but this one.
+    if text.contains('\0') {
+        return Err(Refusal::NotStorable);
+    }
     within(text, chars_max)
 }
 
@@ -90,6 +94,12 @@ mod tests {
         for text in ["", " \n\t", "\u{200b}\u{2060}", "\u{3000}"] {
             assert_eq!(message(text), Err(Refusal::Empty), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_character_that_not_every_database_stores_is_no_text() {
+        assert_eq!(message("a\0b"), Err(Refusal::NotStorable));
+        assert_eq!(message("a\u{1}b"), Ok(()));
     }
 
     #[test]

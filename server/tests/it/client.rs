@@ -50,7 +50,7 @@ pub(crate) struct Client {
 
 /// A server over memory, two who are welcome there, and the lobby that both are in.
 pub(crate) async fn ada_and_bob() -> (World, Client, Client, RoomId) {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let ada = Client::arrive(&world, "ada").await;
     let bob = Client::arrive(&world, "bob").await;
     let lobby = ada.lobby();

@@ -1,4 +1,4 @@
-//! A whole house of the test's own: every door, in this process, over a folder that ends with it.
+//! A whole house of the test's own: every door, in this process, over a place that ends with it.
 //!
 //! Used by the stories about HTTP. A `Browser` is a client with cookies that says where it comes
 //! from, as browsers do; it follows no redirect. The built pages are three empty files: what is
@@ -11,13 +11,14 @@ use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Client, Response, StatusCode};
 use server::config::{CommandLine, Settings};
 use server::state::House;
-use tempfile::TempDir;
+
+use crate::stores::Place;
 
 /// A running house and its folder.
 pub(crate) struct World {
     pub(crate) house: House,
     pub(crate) url: String,
-    folder: TempDir,
+    place: Place,
 }
 
 /// Somebody's browser.
@@ -58,26 +59,38 @@ impl World {
 
     /// A house with these flags.
     pub(crate) async fn with(flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        make_site(folder.path());
-        Self::over(folder, flags).await
+        Self::at(Place::new().await, flags).await
     }
 
-    async fn over(folder: TempDir, flags: &[&str]) -> Self {
-        let house = House::open(settings(folder.path(), flags)).await.unwrap();
+    /// A house over a file, for stories about that file.
+    pub(crate) async fn over_file() -> Self {
+        Self::at(Place::file(), &[]).await
+    }
+
+    async fn at(place: Place, flags: &[&str]) -> Self {
+        make_site(place.folder.path());
+        Self::over(place, flags).await
+    }
+
+    async fn over(place: Place, flags: &[&str]) -> Self {
+        let url = place.url.clone().unwrap_or_default();
+        let database = ["--database", url.as_str()];
+        let of_place = if url.is_empty() { &[][..] } else { &database[..] };
+        let flags: Vec<&str> = of_place.iter().chain(flags).copied().collect();
+        let house = House::open(settings(place.folder.path(), &flags)).await.unwrap();
         let url = format!("http://{}", house.addr);
-        Self { house, url, folder }
+        Self { house, url, place }
     }
 
-    /// Ends the house and opens it again over the same folder.
+    /// Ends the house and opens it again over the same place.
     pub(crate) async fn reopened(self) -> Self {
         self.house.close().await;
-        Self::over(self.folder, &[]).await
+        Self::over(self.place, &[]).await
     }
 
     /// The folder of what lasts.
     pub(crate) fn data(&self) -> std::path::PathBuf {
-        self.folder.path().join("data")
+        self.place.data.clone()
     }
 
     /// A browser that was never here.
@@ -88,21 +101,13 @@ impl World {
     }
 
     /// Changes what is stored, behind the back of the house.
-    pub(crate) async fn write(&self, statement: &'static str) {
-        sqlx::query(statement).execute(&mut self.database().await).await.unwrap();
-    }
-
-    async fn database(&self) -> sqlx::SqliteConnection {
-        let file = self.data().join("wasmchannel.db");
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
-        sqlx::ConnectOptions::connect(&options).await.unwrap()
+    pub(crate) async fn write(&self, statement: &str) {
+        self.place.write(statement, statement).await;
     }
 
     /// How many rows a table has.
     pub(crate) async fn count(&self, table: &str) -> i64 {
-        let mut connection = self.database().await;
-        let query = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
-        sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+        self.place.count(table).await
     }
 }
 

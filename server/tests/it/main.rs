@@ -1,6 +1,6 @@
 //! Stories over real sockets: clients talk to a server that runs in the test's own process.
 //!
-//! One file a subject, one small world a test. Its law: a story says in its name what a user may
+//! One file a subject, one small world a test; under `tools/postgres` over PostgreSQL. Its law: a story says in its name what a user may
 //! rely on, and it waits for what must come, never for time to pass.
 
 #![forbid(unsafe_code)]
@@ -29,4 +29,6 @@ mod posting;
 mod resume;
 mod rules;
 mod seeds;
+#[path = "../storage/stores.rs"]
+mod stores;
 mod world;

@@ -2,10 +2,12 @@
 //!
 //! Its law: as `main.rs` says.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::act::{Act, Post, Rename};
+use protocol::command::{Command, Probe};
 use protocol::event::{Event, GoneReason};
 use protocol::ids::OpId;
 use protocol::model::{DisplayName, MessageText};
@@ -33,7 +35,7 @@ async fn two_clients_talk() {
 
 #[tokio::test]
 async fn what_many_send_at_once_everybody_has_in_one_order() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut clients = Vec::new();
     for name in ["ada", "bob", "eve"] {
         let mut client = Client::arrive(&world, name).await;
@@ -61,7 +63,7 @@ async fn what_many_send_at_once_everybody_has_in_one_order() {
 
 #[tokio::test]
 async fn the_same_op_ten_times_is_one_message_and_one_answer() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut ada = Client::arrive(&world, "ada").await;
     let lobby = ada.lobby();
     ada.snapshot(lobby).await;
@@ -81,7 +83,7 @@ async fn the_same_op_ten_times_is_one_message_and_one_answer() {
 
 #[tokio::test]
 async fn more_than_the_window_at_once_all_arrive_in_order() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut ada = Client::arrive(&world, "ada").await;
     let lobby = ada.lobby();
     ada.snapshot(lobby).await;
@@ -117,6 +119,23 @@ async fn a_write_that_failed_voids_the_lane_and_order_stands() {
 }
 
 #[tokio::test]
+async fn who_writes_while_the_disk_is_full_is_told_when_to_try_again() {
+    let world = World::in_memory().await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let lobby = ada.lobby();
+    world.memory.as_ref().unwrap().fail_next(Mishap::NotStored(RetryReason::DiskFull));
+    let op = ada.post(lobby, "one").await;
+    let refused = ada
+        .until(|event| match event {
+            Event::RefuseRetry(refused) => Some(refused.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!((refused.op_id, refused.reason), (op, RetryReason::DiskFull));
+    assert_eq!(refused.retry_after_ms, 30_000);
+}
+
+#[tokio::test]
 async fn a_lost_outcome_ends_the_connection_and_the_op_is_there_once() {
     for mishap in [Mishap::UnknownStored, Mishap::UnknownLost] {
         let world = World::in_memory().await;
@@ -138,7 +157,7 @@ async fn a_lost_outcome_ends_the_connection_and_the_op_is_there_once() {
 
 #[tokio::test]
 async fn a_form_and_a_socket_write_through_one_mailbox() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut ada = Client::arrive(&world, "ada").await;
     let lobby = ada.lobby();
     ada.snapshot(lobby).await;
@@ -227,13 +246,23 @@ async fn who_enters_is_told_by_his_log_and_who_leaves_hears_no_more() {
 
 #[tokio::test]
 async fn a_drain_is_announced_finishes_what_was_taken_and_closes() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut ada = Client::arrive(&world, "ada").await;
     let lobby = ada.lobby();
     let op = ada.post(lobby, "last").await;
+    // Commands are carried out in order: with this one answered, the post is taken in.
+    ada.send(&Command::Probe(Probe { number: 1 })).await;
+    let was_accepted = Cell::new(false);
+    ada.until(|event| {
+        was_accepted.set(was_accepted.get() || matches!(event, Event::Accepted(_)));
+        matches!(event, Event::Probed(_)).then_some(())
+    })
+    .await;
     let hub = world.engine.hub.clone();
     let drained = tokio::spawn(async move { hub.drain(Duration::from_secs(5)).await });
-    ada.accepted(op).await;
+    if !was_accepted.get() {
+        ada.accepted(op).await;
+    }
     ada.until(|event| matches!(event, Event::Drain(_)).then_some(())).await;
     assert_eq!(ada.closed().await.0, 1012);
     drop(ada);

@@ -9,6 +9,7 @@ use protocol::event::{Event, Reset, ResetReason};
 use server::clock::{Chance, SeededChance};
 
 use crate::client::{Client, ada_and_bob};
+use crate::stores::Place;
 use crate::world::World;
 
 #[tokio::test]
@@ -64,7 +65,7 @@ async fn who_missed_more_than_the_tail_gets_pages_then_goes_live() {
 
 #[tokio::test]
 async fn a_cursor_of_another_history_is_told_to_start_fresh() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut ada = Client::arrive(&world, "ada").await;
     let lobby = ada.lobby();
     let op = ada.post(lobby, "here").await;
@@ -87,11 +88,11 @@ async fn a_cursor_of_another_history_is_told_to_start_fresh() {
 
 #[tokio::test]
 async fn a_killed_server_has_everything_it_accepted() {
-    let folder = tempfile::tempdir().unwrap();
+    let place = Place::new().await;
     let mut accepted = Vec::new();
     let mut known = None;
     for life in 0..3 {
-        let world = World::on_disk(folder.path()).await;
+        let world = World::over(&place).await;
         let mut ada = Client::arrive(&world, "ada").await;
         let lobby = ada.lobby();
         match known.take() {
@@ -113,7 +114,7 @@ async fn a_killed_server_has_everything_it_accepted() {
         world.kill();
         known = known.filter(|_| life == 0);
     }
-    let world = World::on_disk(folder.path()).await;
+    let world = World::over(&place).await;
     let mut bob = Client::arrive(&world, "bob").await;
     let lobby = bob.lobby();
     let stored = world.engine.history.page(lobby.log(), 0).await.unwrap();

@@ -25,7 +25,7 @@ fn probe() -> Command {
 
 #[tokio::test]
 async fn a_bad_frame_is_answered_by_name_and_the_third_closes() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut ada = Client::arrive(&world, "ada").await;
     let mut flipped = encode_command(&probe()).unwrap();
     *flipped.last_mut().unwrap() ^= 1;
@@ -42,7 +42,7 @@ async fn a_bad_frame_is_answered_by_name_and_the_third_closes() {
 
 #[tokio::test]
 async fn hello_comes_first_and_once() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut early = Client::connect(&world, "ada").await;
     early.send(&probe()).await;
     assert_eq!(early.closed().await, CloseCode::OUT_OF_TURN);
@@ -53,7 +53,7 @@ async fn hello_comes_first_and_once() {
 
 #[tokio::test]
 async fn the_same_page_again_replaces_its_older_socket_and_no_other() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut old = Client::arrive(&world, "ada").await;
     let mut other = Client::arrive(&world, "ada").await;
     let mut new = Client::connect(&world, "ada").await;
@@ -68,7 +68,7 @@ async fn the_same_page_again_replaces_its_older_socket_and_no_other() {
 
 #[tokio::test]
 async fn text_and_too_much_are_closed_by_their_codes() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut ada = Client::arrive(&world, "ada").await;
     ada.send_message(Message::Text("{}".into())).await;
     assert_eq!(ada.closed().await, CloseCode::NOT_BINARY);
@@ -79,7 +79,7 @@ async fn text_and_too_much_are_closed_by_their_codes() {
 
 #[tokio::test]
 async fn who_speaks_no_version_of_ours_is_told_so_by_the_close_code() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut none = Client::connect_with(&world, "ada", None).await;
     assert_eq!(none.closed().await, CloseCode::VERSION);
     let mut later = Client::connect(&world, "ada").await;
@@ -100,7 +100,7 @@ async fn a_room_that_is_not_his_is_gone_to_him_whether_it_exists_or_not() {
 
 #[tokio::test]
 async fn an_act_in_a_room_that_does_not_exist_is_refused_and_starts_no_task() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut ada = Client::arrive(&world, "ada").await;
     let nowhere = RoomId::from_bytes([9; 16]);
     let open_before = world.engine.rooms.open_count();
@@ -121,7 +121,7 @@ async fn an_act_in_a_room_that_does_not_exist_is_refused_and_starts_no_task() {
 #[tokio::test]
 async fn rooms_made_by_naming_a_new_key_have_the_rate_of_rooms_made() {
     let rooms_made_per_user = "1/h burst 2".parse().unwrap();
-    let world = World::in_memory_with(Limits { rooms_made_per_user, ..wide_limits() }).await;
+    let world = World::with(Limits { rooms_made_per_user, ..wide_limits() }).await;
     let (mut ada, mut bob) =
         (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
     let tea = bob.enter("tea").await;
@@ -141,7 +141,7 @@ async fn rooms_made_by_naming_a_new_key_have_the_rate_of_rooms_made() {
 #[tokio::test]
 async fn one_room_more_than_a_socket_follows_is_gone_and_the_others_go_on() {
     let limits = Limits { rooms_per_socket: 1, ..wide_limits() };
-    let world = World::in_memory_with(limits).await;
+    let world = World::with(limits).await;
     let mut ada = Client::arrive(&world, "ada").await;
     let (lobby, tea) = (ada.lobby(), ada.enter("tea").await);
     ada.snapshot(lobby).await;
@@ -154,7 +154,7 @@ async fn one_room_more_than_a_socket_follows_is_gone_and_the_others_go_on() {
 #[tokio::test]
 async fn a_page_of_history_is_as_long_as_asked_for_and_as_allowed() {
     let limits = Limits { history_messages: 3, ..wide_limits() };
-    let world = World::in_memory_with(limits).await;
+    let world = World::with(limits).await;
     let mut ada = Client::arrive(&world, "ada").await;
     let room = ada.lobby();
     for text in ["0", "1", "2", "3", "4"] {
@@ -176,7 +176,7 @@ async fn a_page_of_history_is_as_long_as_asked_for_and_as_allowed() {
 #[tokio::test]
 async fn more_frames_than_their_rate_are_all_answered_in_the_end() {
     let frames_per_socket = "100/s burst 10".parse().unwrap();
-    let world = World::in_memory_with(Limits { frames_per_socket, ..wide_limits() }).await;
+    let world = World::with(Limits { frames_per_socket, ..wide_limits() }).await;
     let mut ada = Client::arrive(&world, "ada").await;
     let begun = Instant::now();
     for number in 0..30 {
@@ -191,7 +191,7 @@ async fn more_frames_than_their_rate_are_all_answered_in_the_end() {
 
 #[tokio::test]
 async fn who_sends_too_fast_is_told_when_to_go_on() {
-    let world = World::in_memory_with(Limits::default()).await;
+    let world = World::with(Limits::default()).await;
     let mut ada = Client::arrive(&world, "ada").await;
     let lobby = ada.lobby();
     for number in 0..11 {
@@ -210,7 +210,7 @@ async fn who_sends_too_fast_is_told_when_to_go_on() {
 #[tokio::test]
 async fn a_user_with_too_many_sockets_is_told_so() {
     let limits = Limits { sockets_per_user: 2, ..Limits::default() };
-    let world = World::in_memory_with(limits).await;
+    let world = World::with(limits).await;
     let first = Client::arrive(&world, "ada").await;
     let _second = Client::arrive(&world, "ada").await;
     assert_eq!(Client::connect(&world, "ada").await.closed().await, CloseCode::TOO_MANY_SOCKETS);

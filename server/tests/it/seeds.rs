@@ -68,7 +68,7 @@ async fn a_bomb_and_two_gigabytes_are_refused_and_the_others_keep_chatting() {
 
 #[tokio::test]
 async fn what_stands_behind_a_frames_end_is_refused_by_name() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut ada = Client::arrive(&world, "ada").await;
     ada.send_bytes(framed(Kind::Probe, 0, 2, &[9, 9])).await;
     assert_eq!(ada.until(faulty).await, (Fault::Trailing, Kind::Probe.number()));
@@ -98,7 +98,7 @@ async fn an_op_id_of_another_replaces_nothing_and_ones_own_is_refused() {
 
 #[tokio::test]
 async fn two_hundred_messages_are_read_upward_in_order_with_their_times() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let mut ada = Client::arrive(&world, "ada").await;
     let lobby = ada.lobby();
     let mut last = OpId::NIL;
@@ -135,7 +135,7 @@ async fn messages_of_one_millisecond_are_paged_without_loss_or_repeat() {
 
 #[tokio::test]
 async fn a_second_tab_goes_on_when_the_first_is_closed() {
-    let world = World::in_memory().await;
+    let world = World::new().await;
     let first = Client::arrive(&world, "ada").await;
     let mut second = Client::arrive(&world, "ada").await;
     let mut bob = Client::arrive(&world, "bob").await;

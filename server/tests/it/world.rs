@@ -1,8 +1,8 @@
 //! A small server of its own for each test: the engine behind a bare door, on a free port.
 //!
-//! Made by every story; its store is memory or a folder. Its law: nothing is shared between two
-//! worlds but the folder that a test hands from one to the next, and a killed world runs no further
-//! line of its code.
+//! Made by every story; its store is memory, a file or PostgreSQL. Its law: nothing is shared between
+//! two worlds but the place that a test hands from one to the next, and a killed world runs no
+//! further line of its code.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -33,6 +33,8 @@ use server::socket::{self, Caller, Engine, Held};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::stores::{self, Place};
+
 const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 
 /// Where a world's accounts are made.
@@ -43,6 +45,8 @@ enum Accounts {
 
 /// A running server.
 pub(crate) struct World {
+    /// Kept until the server ends, where it is the world's own.
+    place: Option<Place>,
     /// Where it listens.
     pub(crate) addr: SocketAddr,
     /// What it is made of.
@@ -92,13 +96,28 @@ pub(crate) fn caller(name: &str) -> Caller {
 }
 
 impl World {
-    /// A server over memory.
+    /// A server over the store that this run is about: memory, or PostgreSQL.
+    pub(crate) async fn new() -> Self {
+        Self::with(wide_limits()).await
+    }
+
+    /// The same with these limits.
+    pub(crate) async fn with(limits: Limits) -> Self {
+        let place = Place::new().await;
+        if place.url.is_none() {
+            return Self::in_memory_with(limits).await;
+        }
+        let mut world = Self::over_with(&place, limits).await;
+        world.place = Some(place);
+        world
+    }
+
+    /// A server over memory, whose commits a story can make fail.
     pub(crate) async fn in_memory() -> Self {
         Self::in_memory_with(wide_limits()).await
     }
 
-    /// A server over memory with these limits.
-    pub(crate) async fn in_memory_with(limits: Limits) -> Self {
+    async fn in_memory_with(limits: Limits) -> Self {
         Self::of(limits, Arc::new(SystemClock)).await
     }
 
@@ -115,12 +134,16 @@ impl World {
         Self::start(runtime(), (history, Some(memory), accounts), limits, clock).await
     }
 
-    /// A server over the database in this folder.
-    pub(crate) async fn on_disk(folder: &Path) -> Self {
-        let limits = wide_limits();
-        let (runtime, folder, rules) = (runtime(), folder.to_owned(), rules(&limits));
+    /// A server over the database in this place.
+    pub(crate) async fn over(place: &Place) -> Self {
+        Self::over_with(place, wide_limits()).await
+    }
+
+    async fn over_with(place: &Place, limits: Limits) -> Self {
+        let (runtime, rules) = (runtime(), rules(&limits));
+        let (folder, url) = (place.data.clone(), place.url.clone());
         let opened = runtime.spawn(async move {
-            let db = Arc::new(open(&folder).await);
+            let db = Arc::new(open(&folder, url.as_deref()).await);
             let (chance, now) = (&mut SystemChance, SystemClock.unix_ms());
             let history = SqlHistory::open(Arc::clone(&db), rules, chance, now).await.unwrap();
             (db, history)
@@ -151,7 +174,7 @@ impl World {
             (addr, engine)
         });
         let (addr, engine) = started.await.unwrap();
-        Self { addr, engine, memory, accounts, runtime: Some(runtime) }
+        Self { place: None, addr, engine, memory, accounts, runtime: Some(runtime) }
     }
 
     /// Makes the account that this name stands for, unless it is there.
@@ -220,14 +243,14 @@ fn listen() -> TcpListener {
 }
 
 /// Opens the store; the one before may still be closing its files.
-async fn open(folder: &Path) -> Db {
+async fn open(folder: &Path, url: Option<&str>) -> Db {
     for _ in 0..500 {
-        match Db::open(folder).await {
+        match stores::open(folder, url).await {
             Ok(db) => return db,
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
-    Db::open(folder).await.unwrap()
+    stores::open(folder, url).await.unwrap()
 }
 
 async fn upgrade(

@@ -1,6 +1,6 @@
 //! The house's kind: what a database adds to judging. Opening, failing, coming back.
 //!
-//! Each story has its own folder; faults are put into the file by a connection past the server.
+//! Each story has its own store; faults are put into it by a connection past the server.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -14,34 +14,32 @@ use server::db::{Db, OpenFault, accounts};
 use server::history::sql::SqlHistory;
 use server::history::{Answer, History, Verdict};
 
-use crate::rows;
+use crate::stores::Place;
 use crate::world::{House, NOW_MS, RULES, accepted, account, op, own_log, post, refused};
 
 #[tokio::test]
 async fn everything_is_there_after_a_restart_and_the_lobby_is_made_once() {
     let mut chance = SeededChance::new(1);
-    let House { folder, db, history } = House::new(&mut chance).await;
-    let lobby = history.room_by_key("lobby").await.unwrap().unwrap().id;
-    let said = op(0, 1, post(lobby, "hello"));
-    let house = House { folder, db, history };
+    let house = House::new(&mut chance).await;
+    let said = op(0, 1, post(house.lobby().await, "hello"));
     let once = accepted(&house.answers(std::slice::from_ref(&said), &mut chance).await[0]);
-    let before = rows::tables(&house.file()).await;
-    let House { folder, db, history } = house;
+    let before = house.tables().await;
+    let House { place, db, history } = house;
     drop(history);
     Arc::into_inner(db).unwrap().close().await;
 
-    let db = Arc::new(Db::open(folder.path()).await.unwrap());
+    let db = Arc::new(place.open().await.unwrap());
     let history = SqlHistory::open(Arc::clone(&db), RULES, &mut chance, NOW_MS).await.unwrap();
-    let house = House { folder, db, history };
-    assert_eq!(rows::tables(&house.file()).await, before);
+    let house = House { place, db, history: Arc::new(history) };
+    assert_eq!(house.tables().await, before);
     assert_eq!(accepted(&house.answers(&[said], &mut chance).await[0]), once);
 }
 
 #[tokio::test]
 async fn a_second_process_is_refused() {
     let house = House::new(&mut SeededChance::new(1)).await;
-    let second = Db::open(house.folder.path()).await;
-    assert!(matches!(second, Err(OpenFault::InUse(_))), "{second:?}");
+    let second = house.place.open().await;
+    assert!(matches!(second, Err(OpenFault::InUse(_) | OpenFault::Shared)), "{second:?}");
 }
 
 #[tokio::test]
@@ -75,8 +73,8 @@ async fn what_lies_open_is_closed_to_others_at_the_start() {
 
 #[tokio::test]
 async fn nobody_else_on_the_machine_reads_the_files() {
-    let house = House::new(&mut SeededChance::new(1)).await;
-    for entry in std::fs::read_dir(house.folder.path()).unwrap() {
+    let house = House::at(Place::file(), &mut SeededChance::new(1)).await;
+    for entry in std::fs::read_dir(&house.place.data).unwrap() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{:?}", entry.file_name());
@@ -87,10 +85,10 @@ async fn nobody_else_on_the_machine_reads_the_files() {
 async fn an_op_that_spoils_its_batch_is_refused_for_ever_and_harms_nobody() {
     let mut chance = SeededChance::new(1);
     let house = House::new(&mut chance).await;
-    let mut past = rows::connect(&house.file()).await;
     let trigger = "create trigger spoil before insert on messages when new.text = 'spoil' \
         begin select raise(abort, 'spoiled'); end";
-    sqlx::query(trigger).execute(&mut past).await.unwrap();
+    let constraint = "alter table messages add constraint spoil check (text <> 'spoil')";
+    house.place.write(trigger, constraint).await;
     let lobby = house.lobby().await;
     let batch = [
         op(0, 1, post(lobby, "one")),
@@ -103,7 +101,7 @@ async fn an_op_that_spoils_its_batch_is_refused_for_ever_and_harms_nobody() {
     assert_eq!(seqs(&answers), [2, 3, 4]);
     assert_eq!(refused(&answers[1]), Refusal::NotStorable);
 
-    sqlx::query("drop trigger spoil").execute(&mut past).await.unwrap();
+    house.place.write("drop trigger spoil", "alter table messages drop constraint spoil").await;
     let again = house.answers(&batch, &mut chance).await;
     assert_eq!(seqs(&again), [2, 3, 4]);
     assert_eq!(refused(&again[1]), Refusal::NotStorable, "what was told failed stays failed");
@@ -113,10 +111,10 @@ async fn an_op_that_spoils_its_batch_is_refused_for_ever_and_harms_nobody() {
 async fn an_op_whose_refusal_cannot_be_stored_either_waits_with_its_lane_for_the_store() {
     let mut chance = SeededChance::new(1);
     let house = House::new(&mut chance).await;
-    let mut past = rows::connect(&house.file()).await;
     let trigger = "create trigger spoil before insert on ops \
         begin select raise(abort, 'spoiled'); end";
-    sqlx::query(trigger).execute(&mut past).await.unwrap();
+    let constraint = "alter table ops add constraint spoil check (author is null)";
+    house.place.write(trigger, constraint).await;
     let lobby = house.lobby().await;
     let batch = [op(0, 1, post(lobby, "one")), op(0, 2, post(lobby, "two"))];
     let waits = Verdict::Retry(RetryReason::Unavailable);
@@ -125,7 +123,7 @@ async fn an_op_whose_refusal_cannot_be_stored_either_waits_with_its_lane_for_the
     {
         assert!(answers.iter().all(|answer| answer.verdict == waits), "{answers:?}");
     }
-    sqlx::query("drop trigger spoil").execute(&mut past).await.unwrap();
+    house.place.write("drop trigger spoil", "alter table ops drop constraint spoil").await;
     let again = house.answers(&batch, &mut chance).await;
     assert_eq!([accepted(&again[0]).seq, accepted(&again[1]).seq], [2, 3]);
 }

@@ -16,7 +16,6 @@ use server::db::rooms::RoomRecord;
 use server::history::memory::{MemoryHistory, Tables};
 use server::history::{History, Outcome, Pending};
 
-use crate::rows;
 use crate::world::{
     House, NOW_MS, RULES, account, configure, create, enter, leave, op, post, rename,
 };
@@ -229,7 +228,7 @@ proptest! {
                 let on_disk = house.history.commit(&batch, &mut other, NOW_MS).await;
                 prop_assert_eq!(in_memory, on_disk);
             }
-            let stored = rows::tables(&house.file()).await;
+            let stored = house.tables().await;
             prop_assert_eq!(&stored, &history.tables());
             prop_assert_eq!(&folded(&stored), &stored);
             assert_same_reads(&house, &history, &stored).await;

@@ -11,31 +11,33 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use server::clock::{SeededChance, SystemChance};
-use server::db::{Db, accounts};
+use server::db::accounts;
 use server::history::sql::SqlHistory;
 use server::history::{History, Outcome};
 
 use crate::rows;
+use crate::stores::{self, Place};
 use crate::world::{House, NOW_MS, RULES, accepted, account, op, post};
 
 const FOLDER: &str = "WASMCHANNEL_TEST_FOLDER";
+const URL: &str = "WASMCHANNEL_TEST_URL";
 const FIRST: &str = "WASMCHANNEL_TEST_FIRST";
 const KILL_COUNT: u16 = 5;
 const ACCEPTED_BEFORE_A_KILL: usize = 60;
 
 #[test]
 fn what_was_accepted_survives_kills_at_its_number() {
-    let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let place = runtime.block_on(Place::new());
     let mut said: BTreeMap<u16, u64> = BTreeMap::new();
     for kill in 0..KILL_COUNT {
-        kill_in_the_middle(folder.path(), kill * 4_000, &mut said);
+        kill_in_the_middle(&place, kill * 4_000, &mut said);
     }
     assert!(said.len() >= usize::from(KILL_COUNT) * ACCEPTED_BEFORE_A_KILL);
 
     runtime.block_on(async {
-        let file = folder.path().join("wasmchannel.db");
-        let mut past = rows::connect(&file).await;
+        let file = place.rows().await;
+        let mut past = stores::connect(&file).await;
         let check: String =
             sqlx::query_scalar("pragma integrity_check").fetch_one(&mut past).await.unwrap();
         assert_eq!(check, "ok");
@@ -53,10 +55,11 @@ fn what_was_accepted_survives_kills_at_its_number() {
 }
 
 /// Starts the child, hears what was accepted, and kills it while it goes on.
-fn kill_in_the_middle(folder: &Path, first: u16, said: &mut BTreeMap<u16, u64>) {
+fn kill_in_the_middle(place: &Place, first: u16, said: &mut BTreeMap<u16, u64>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "killing::the_child_that_is_killed", "--ignored", "--nocapture"])
-        .env(FOLDER, folder)
+        .env(FOLDER, &place.data)
+        .env(URL, place.url.as_deref().unwrap_or_default())
         .env(FIRST, first.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -85,7 +88,9 @@ fn the_child_that_is_killed() {
     let first: u16 = std::env::var(FIRST).unwrap().parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let db = Arc::new(Db::open(Path::new(&folder)).await.unwrap());
+        let url = std::env::var(URL).ok().filter(|url| !url.is_empty());
+        let db = stores::open(Path::new(&folder), url.as_deref()).await.unwrap();
+        let db = Arc::new(db);
         let mut chance = SystemChance;
         let history = SqlHistory::open(Arc::clone(&db), RULES, &mut chance, NOW_MS).await.unwrap();
         let known = account(0);
@@ -126,7 +131,7 @@ async fn a_write_that_is_given_up_is_whole_or_absent_and_the_writer_goes_on() {
         let _ = tokio::time::timeout(patience, make).await;
     }
     accounts::make(&house.db, &account(60), 1).await.unwrap();
-    let tables = rows::tables(&house.file()).await;
+    let tables = house.tables().await;
     assert_eq!(tables.users.len(), tables.sign_ins.len());
     for user in tables.users.keys() {
         assert!(tables.logs.contains_key(&user.log()));

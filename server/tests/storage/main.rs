@@ -1,7 +1,8 @@
-//! What lasts: stories of the store, each with its own folder or its own maps.
+//! What lasts: stories of the store, each with its own folder, schema or maps.
 //!
-//! Written against the public face of `history` and `db`; rows are read past both, from the file
-//! itself. The fold test (T26 of the test plan) stands in `fold`, the kills in `killing`.
+//! Written against the public face of `history` and `db`; rows are read past both. The fold test
+//! (T26 of the test plan) stands in `fold`, the kills in `killing`, what several writers at once need
+//! in `together`. Under `tools/postgres` all of it runs over PostgreSQL.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -15,7 +16,11 @@ mod commits;
 mod fold;
 mod judging;
 mod killing;
+mod past;
 mod reading;
 mod rows;
+mod stores;
+mod together;
+mod trouble;
 mod world;
 mod writing;

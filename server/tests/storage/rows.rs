@@ -16,14 +16,10 @@ use server::db::ops::OpRecord;
 use server::db::people::{SignInHash, SignInRecord, UserRecord};
 use server::db::rooms::RoomRecord;
 use server::history::memory::Tables;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
 
-/// A connection that sees what is committed.
-pub(crate) async fn connect(file: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(file);
-    SqliteConnection::connect_with(&options).await.unwrap()
-}
+use crate::stores::connect;
 
 async fn all(connection: &mut SqliteConnection, query: &'static str) -> Vec<SqliteRow> {
     sqlx::query(query).fetch_all(connection).await.unwrap()

@@ -13,10 +13,12 @@ use server::clock::SeededChance;
 use server::db::Db;
 use server::db::accounts::{self, Account};
 use server::db::people::{SignInRecord, UserRecord};
-use server::history::memory::MemoryHistory;
+use server::history::memory::{MemoryHistory, Tables};
 use server::history::sql::SqlHistory;
 use server::history::{Answer, History, Outcome, Pending, Rules, SignInHash, Verdict};
-use tempfile::TempDir;
+
+use crate::rows;
+use crate::stores::Place;
 
 pub(crate) const RULES: Rules = Rules { text_chars_max: 100, rooms_max: 4 };
 /// The time at which every story begins.
@@ -151,26 +153,30 @@ pub(crate) fn refused(answer: &Answer) -> Refusal {
     }
 }
 
-/// A store in a folder of its own, with people 0 to 3.
+/// A store of its own, with people 0 to 3.
 pub(crate) struct House {
-    pub(crate) folder: TempDir,
+    pub(crate) place: Place,
     pub(crate) db: Arc<Db>,
-    pub(crate) history: SqlHistory,
+    pub(crate) history: Arc<SqlHistory>,
 }
 
 impl House {
     pub(crate) async fn new(chance: &mut SeededChance) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let db = Arc::new(Db::open(folder.path()).await.unwrap());
+        Self::at(Place::new().await, chance).await
+    }
+
+    pub(crate) async fn at(place: Place, chance: &mut SeededChance) -> Self {
+        let db = Arc::new(place.open().await.unwrap());
         let history = SqlHistory::open(Arc::clone(&db), RULES, chance, NOW_MS).await.unwrap();
         for person in 0..4 {
             accounts::make(&db, &account(person), u64::from(person) + 1).await.unwrap();
         }
-        Self { folder, db, history }
+        Self { place, db, history: Arc::new(history) }
     }
 
-    pub(crate) fn file(&self) -> std::path::PathBuf {
-        self.folder.path().join("wasmchannel.db")
+    /// All rows as they are now.
+    pub(crate) async fn tables(&self) -> Tables {
+        rows::tables(&self.place.rows().await).await
     }
 
     pub(crate) async fn lobby(&self) -> RoomId {

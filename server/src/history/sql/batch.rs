@@ -1,21 +1,22 @@
 //! The writes of history over a database: one transaction a batch.
 //!
 //! Its law: locks first, then at most four reads for the whole batch, judged in memory, one insert a
-//! table, one update of all heads, commit. After any error only rollback, on a connection that is
-//! then replaced. A batch that one op spoils is run again op by op, so that it harms no other; an op
-//! that fails alone, and not by the store's silence, is refused for ever, if that can be stored.
+//! table, one update of all heads, commit. After any error only rollback. A batch before which another
+//! transaction was first is judged once more; one that an op spoils is run again op by op, so that it
+//! harms no other; an op that fails alone, and not by the store's silence, is refused for ever, if
+//! that can be stored.
 
 use std::collections::BTreeSet;
 
 use protocol::change::Envelope;
 use protocol::ids::{LogId, UserId};
-use protocol::model::{Rank, RoomName};
+use protocol::model::{Rank, RoomKey, RoomName};
 use protocol::refusal::{Refusal, RetryReason};
 
 use crate::clock::Chance;
 use crate::db::members::MemberRecord;
 use crate::db::{CommitFault, Db, Fault, Transaction};
-use crate::db::{events, logs, members, messages, ops, people, rooms};
+use crate::db::{events, locks, logs, members, messages, ops, people, rooms};
 use crate::history::facts::{Facts, Need};
 use crate::history::judge::{self, Judge, Rules};
 use crate::history::{Answer, Effects, Outcome, Pending, Verdict};
@@ -58,13 +59,32 @@ pub(super) async fn commit(
     chance: &mut dyn Chance,
     now_ms: i64,
 ) -> Outcome {
-    match attempt(db, rules, batch, chance, now_ms).await {
+    match judged(db, rules, batch, chance, now_ms).await {
         Ok(answers) => Outcome::Committed(answers),
-        Err(Failure::Certain(fault @ (Fault::Statement(_) | Fault::Damaged(_)))) => {
+        Err(Failure::Certain(
+            fault @ (Fault::Statement(_) | Fault::Damaged(_) | Fault::Collision(_)),
+        )) => {
             tracing::error!(%fault, ops = batch.len(), "a batch is run again op by op");
             one_by_one(db, rules, batch, chance, now_ms).await
         }
         Err(failure) => outcome(failure),
+    }
+}
+
+/// An attempt; where another transaction was first, one more, which sees what that one wrote.
+async fn judged(
+    db: &Db,
+    rules: Rules,
+    batch: &[Pending],
+    chance: &mut dyn Chance,
+    now_ms: i64,
+) -> Result<Vec<Answer>, Failure> {
+    match attempt(db, rules, batch, chance, now_ms).await {
+        Err(Failure::Certain(Fault::Collision(cause))) => {
+            tracing::info!(%cause, ops = batch.len(), "a batch is judged again");
+            attempt(db, rules, batch, chance, now_ms).await
+        }
+        done => done,
     }
 }
 
@@ -82,7 +102,7 @@ async fn one_by_one(
         let lane = (pending.lane(), pending.author);
         let mut reason = RetryReason::Unavailable;
         if !stopped.contains(&lane) {
-            match attempt(db, rules, std::slice::from_ref(pending), chance, now_ms).await {
+            match judged(db, rules, std::slice::from_ref(pending), chance, now_ms).await {
                 Ok(answered) => {
                     answers.extend(answered);
                     continue;
@@ -112,10 +132,8 @@ async fn refuse(db: &Db, pending: &Pending, now_ms: i64) -> bool {
     let refusal = judge::not_storable(pending, now_ms);
     let stored = async {
         let mut transaction = db.write().await?;
-        match ops::insert(&mut transaction, std::slice::from_ref(&refusal)).await {
-            Ok(()) => commit_all(db, transaction).await,
-            Err(fault) => abandon(db, transaction, fault).await,
-        }
+        ops::insert(&mut transaction, std::slice::from_ref(&refusal)).await?;
+        Ok(transaction.unbroken()?.commit().await?)
     };
     let stored: Result<(), Failure> = stored.await;
     tracing::error!(op = ?pending.op.op_id, refused = stored.is_ok(), "the store does not take an op");
@@ -150,14 +168,11 @@ async fn attempt(
     now_ms: i64,
 ) -> Result<Vec<Answer>, Failure> {
     let mut transaction = db.write().await?;
-    let facts = match read(&mut transaction, batch).await {
-        Ok(facts) => facts,
-        Err(fault) => return abandon(db, transaction, fault).await,
-    };
+    let facts = read(&mut transaction, batch).await?;
     let mut judge = Judge::new(facts, rules, chance, now_ms);
     let answers = judge.batch(batch);
     let effects = judge.effects;
-    store(db, transaction, &effects).await?;
+    store(transaction, &effects).await?;
     Ok(answers)
 }
 
@@ -176,7 +191,7 @@ pub(super) async fn make_lobby(
     let mut judge = Judge::new(Facts::default(), rules, chance, now_ms);
     judge.lobby(name);
     let effects = judge.effects;
-    Ok(store(db, transaction, &effects).await?)
+    Ok(store(transaction, &effects).await?)
 }
 
 /// Makes a user the owner where there is none.
@@ -188,6 +203,9 @@ pub(super) async fn make_owner(
     now_ms: i64,
 ) -> Result<Option<Envelope>, Fault> {
     let mut transaction = db.write().await?;
+    // Whoever makes an owner holds the lobby, so that two at once cannot both find none.
+    let lobby = [RoomKey::cut(key::LOBBY)];
+    locks::take(&mut transaction, [].into_iter(), [user.log()].into_iter(), lobby.iter()).await?;
     if people::count_of_rank(&mut transaction, Rank::Owner).await? > 0 {
         return Ok(None);
     }
@@ -198,13 +216,18 @@ pub(super) async fn make_owner(
     let mut judge = Judge::new(facts, rules, chance, now_ms);
     let event = judge.rank(user, Rank::Owner);
     let effects = judge.effects;
-    store(db, transaction, &effects).await?;
+    store(transaction, &effects).await?;
     Ok(event)
 }
 
-/// The four reads.
+/// The locks, and the four reads.
 async fn read(transaction: &mut Transaction, batch: &[Pending]) -> Result<Facts, Fault> {
     let need = Need::of(batch);
+    let authors: BTreeSet<UserId> = need.people.iter().map(|(user, _)| *user).collect();
+    let logs: BTreeSet<LogId> =
+        need.rooms.iter().map(|room| room.log()).chain(need.own_logs.iter().copied()).collect();
+    let (authors, logs) = (authors.into_iter(), logs.into_iter());
+    locks::take(transaction, authors, logs, need.keys.iter()).await?;
     let mut facts = Facts::default();
     for op in ops::known(transaction, need.ops.iter().copied()).await? {
         facts.add_op(op);
@@ -223,24 +246,12 @@ async fn read(transaction: &mut Transaction, batch: &[Pending]) -> Result<Facts,
 }
 
 /// Writes what was judged and commits it. Answers that repeat what is stored need no commit.
-async fn store(db: &Db, mut transaction: Transaction, effects: &Effects) -> Result<(), Failure> {
+async fn store(mut transaction: Transaction, effects: &Effects) -> Result<(), Failure> {
     if effects.is_empty() {
         return Ok(());
     }
-    if let Err(fault) = write(&mut transaction, effects).await {
-        return abandon(db, transaction, fault).await;
-    }
-    commit_all(db, transaction).await
-}
-
-async fn commit_all(db: &Db, transaction: Transaction) -> Result<(), Failure> {
-    match transaction.unbroken()?.commit().await {
-        Ok(()) => Ok(()),
-        Err(fault) => {
-            db.renew_writer().await;
-            Err(fault.into())
-        }
-    }
+    write(&mut transaction, effects).await?;
+    Ok(transaction.unbroken()?.commit().await?)
 }
 
 async fn write(transaction: &mut Transaction, effects: &Effects) -> Result<(), Fault> {
@@ -264,11 +275,4 @@ async fn write(transaction: &mut Transaction, effects: &Effects) -> Result<(), F
     }
     let raised = effects.raised.iter().map(|(log, raise)| (*log, raise.by, raise.head));
     logs::raise(transaction, raised).await
-}
-
-/// Rolls back, on a connection that nothing else will use.
-async fn abandon<T>(db: &Db, transaction: Transaction, fault: Fault) -> Result<T, Failure> {
-    drop(transaction);
-    db.renew_writer().await;
-    Err(Failure::Certain(fault))
 }

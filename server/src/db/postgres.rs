@@ -1,0 +1,217 @@
+//! The store in PostgreSQL: its pools, and what must hold of the server.
+//!
+//! Used by `db` alone. Its law: one process has the database; a server that may forget what it
+//! committed is refused at every connection; a connection whose answer never came is not waited for
+//! again, its whole pool is replaced.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use migrations::{Migrator, MigratorTrait};
+use sea_orm::{DbBackend, SqlxPostgresConnector, TransactionTrait};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::{Connection, Error, PgPool};
+
+use super::transaction::Spoilt;
+use super::{Fault, OpenFault, Transaction};
+use crate::config::DatabaseUrl;
+
+/// Transactions that write at once.
+pub(super) const WRITES_AT_ONCE: usize = 8;
+/// Connections that write: those, and one for what no batch does.
+const WRITERS: u32 = 9;
+/// Connections that read at once.
+const READERS: u32 = 8;
+/// Longest wait for a connection.
+const ACQUIRE_FOR_MAX: Duration = Duration::from_secs(3);
+/// How long a connection is believed to live without being asked.
+const BELIEVED_FOR: Duration = Duration::from_secs(1);
+/// How long the lock of a process that has just ended may still be held.
+const HANDOVER: Duration = Duration::from_secs(3);
+/// The seed of the advisory lock that says that a process has the store: "wasmchan" in bytes.
+const LOCK: i64 = 0x7761_736d_6368_616e;
+
+/// What loses commits at a power cut, by the setting that must not be so.
+const HARMFUL: [(&str, &str); 3] =
+    [("synchronous_commit", "off"), ("fsync", "off"), ("full_page_writes", "off")];
+
+/// An open database.
+pub(super) struct Postgres {
+    writers: Pool,
+    readers: Pool,
+    /// Holds the advisory lock for as long as it lives.
+    guard: tokio::sync::Mutex<Option<PgConnection>>,
+    options: Arc<PgConnectOptions>,
+}
+
+/// Connections of one use, replaced together when one of them is lost.
+struct Pool {
+    options: Arc<PgConnectOptions>,
+    count: u32,
+    /// What every connection is told first.
+    manner: &'static str,
+    current: Mutex<PgPool>,
+    spoilt: Spoilt,
+}
+
+/// Its options hold a password, which no log line shows.
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Postgres(…)")
+    }
+}
+
+impl Postgres {
+    pub(super) async fn open(url: &DatabaseUrl) -> Result<Self, OpenFault> {
+        let told = |error: Error| OpenFault::Database(error.to_string());
+        let options: Arc<PgConnectOptions> = Arc::new(url.secret().parse().map_err(told)?);
+        // By itself at first: a pool would say of any failure only that it timed out.
+        let mut guard = connect(&options).await.map_err(told)?;
+        if !lock(&mut guard, HANDOVER).await.map_err(told)? {
+            return Err(OpenFault::Shared);
+        }
+        let writing = "set lock_timeout = '2s'";
+        let writers = Pool::new(Arc::clone(&options), WRITERS, writing);
+        let schema = SqlxPostgresConnector::from_sqlx_postgres_pool(writers.get());
+        Migrator::up(&schema, None)
+            .await
+            .map_err(|error| OpenFault::Database(error.to_string()))?;
+        let reading =
+            "set session characteristics as transaction isolation level repeatable read, read only";
+        let readers = Pool::new(Arc::clone(&options), READERS, reading);
+        let guard = tokio::sync::Mutex::new(Some(guard));
+        Ok(Self { writers, readers, guard, options })
+    }
+
+    pub(super) async fn read(&self) -> Result<Transaction, Fault> {
+        self.readers.begin().await
+    }
+
+    pub(super) async fn write(&self) -> Result<Transaction, Fault> {
+        self.writers.begin().await
+    }
+
+    /// Whether a query comes back, and the database is still ours.
+    pub(super) async fn answers(&self) -> bool {
+        let query = sqlx::query("select head from logs limit 1");
+        query.fetch_optional(&self.readers.get()).await.is_ok() && self.still_holds().await
+    }
+
+    /// The lock ended with its connection, if that was lost: takes it again where nobody else did.
+    async fn still_holds(&self) -> bool {
+        let mut guard = self.guard.lock().await;
+        if let Some(mut held) = guard.take()
+            && held.ping().await.is_ok()
+        {
+            *guard = Some(held);
+            return true;
+        }
+        if let Ok(mut anew) = connect(&self.options).await
+            && lock(&mut anew, Duration::ZERO).await.unwrap_or(false)
+        {
+            *guard = Some(anew);
+            return true;
+        }
+        false
+    }
+
+    pub(super) async fn close(&self) {
+        self.readers.get().close().await;
+        self.writers.get().close().await;
+        if let Some(guard) = self.guard.lock().await.take() {
+            // The server ends the lock with the connection, politely or not.
+            let _ = guard.close().await;
+        }
+    }
+}
+
+impl Pool {
+    fn new(options: Arc<PgConnectOptions>, count: u32, manner: &'static str) -> Self {
+        let current = Mutex::new(pool(&options, count, manner));
+        Self { options, count, manner, current, spoilt: Spoilt::default() }
+    }
+
+    fn get(&self) -> PgPool {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.spoilt.take() {
+            // What is under way on the old ones ends there; they close as they are let go.
+            *current = pool(&self.options, self.count, self.manner);
+        }
+        current.clone()
+    }
+
+    async fn begin(&self) -> Result<Transaction, Fault> {
+        let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(self.get());
+        Transaction::begin(connection.begin(), DbBackend::Postgres, self.spoilt.clone()).await
+    }
+}
+
+fn pool(options: &PgConnectOptions, count: u32, manner: &'static str) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(count)
+        .acquire_timeout(ACQUIRE_FOR_MAX)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > BELIEVED_FOR {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                assert_settings(connection).await?;
+                sqlx::query(manner).execute(connection).await.map(drop)
+            })
+        })
+        .connect_lazy_with(options.clone())
+}
+
+/// A connection of its own, to a server that keeps what it commits.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
+    let connecting = async {
+        let mut connection = PgConnection::connect_with(options).await?;
+        assert_settings(&mut connection).await?;
+        Ok(connection)
+    };
+    let late = |_| Error::Configuration("no answer in three seconds".into());
+    tokio::time::timeout(ACQUIRE_FOR_MAX, connecting).await.map_err(late)?
+}
+
+/// Takes the lock of the one process, if whoever holds it ends in time. Each schema of a database
+/// is a store of its own.
+async fn lock(connection: &mut PgConnection, patience: Duration) -> Result<bool, Error> {
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        let text = "select pg_try_advisory_lock(hashtextextended(current_schema(), $1))";
+        let query = sqlx::query_scalar(text).bind(LOCK);
+        if query.fetch_one(&mut *connection).await? {
+            return Ok(true);
+        }
+        if tokio::time::Instant::now() >= deadline {
+            return Ok(false);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn assert_settings(connection: &mut PgConnection) -> Result<(), Error> {
+    for (setting, harmful) in HARMFUL {
+        let query = sqlx::query_scalar("select current_setting($1)").bind(setting);
+        let value: String = query.fetch_one(&mut *connection).await?;
+        if value == harmful {
+            let text = format!("{setting} is {harmful}: what it commits may be lost");
+            return Err(Error::Configuration(text.into()));
+        }
+    }
+    let encoding: String = sqlx::query_scalar("select current_setting('server_encoding')")
+        .fetch_one(&mut *connection)
+        .await?;
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(Error::Configuration(format!("its encoding is {encoding}, not UTF8").into()))
+}
