@@ -13,6 +13,13 @@ tests_native() {
         --features app/ssr "$@"
 }
 
+tests_over_postgres() {
+    tools/postgres cargo test --locked --no-fail-fast -p server --test storage --test it
+}
+
+# Batches as fast as a bound of the floor's; a busy machine slows both.
+storing_speed() { cargo bench --locked -p server --bench storing; }
+
 clippy_browser() {
     cargo clippy --locked -p app -p frontend --features app/hydrate --target "$wasm_target" -- -D warnings
 }
