@@ -1,4 +1,5 @@
-//! The settings: every one a flag, a variable of the environment and a default, in one table.
+//! The settings: every one a flag, a variable of the environment, a line of a file (`file`) and a
+//! default, in one table.
 //!
 //! Read once by `main` and by tests; handed down by reference, never read again from the
 //! environment. Its law: no setting is needed (the server starts with none), none is silent
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub mod file;
 
 use crate::throttle::Rate;
 
@@ -53,6 +56,10 @@ pub enum FrameTask {
 /// Where the server is found: on the network and on the disk.
 #[derive(Debug, Clone, Args)]
 pub struct Place {
+    /// File of settings in TOML, for what neither a flag nor a variable says: the flags' names with
+    /// `_` for `-`, and a table [limits]
+    #[arg(long, env = "WASMCHANNEL_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "WASMCHANNEL_ADDR", default_value = "127.0.0.1:3000")]
     pub addr: SocketAddr,

@@ -7,9 +7,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use server::auth::setup;
-use server::config::{CommandLine, FrameTask, Place, Settings, Task};
+use server::config::{CommandLine, FrameTask, Place, Settings, Task, file};
 use server::error::Error;
 use server::state::House;
 use server::{frame_command, telemetry};
@@ -19,7 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 const DISK_FAILED: u8 = 70;
 
 fn main() -> ExitCode {
-    let CommandLine { command, settings } = CommandLine::parse();
+    let read = file::read(std::env::args_os());
+    let CommandLine { command, settings } = read.unwrap_or_else(|fault| fault.exit());
     let done = match command.unwrap_or_else(|| Task::Serve(Box::new(settings))) {
         Task::Serve(settings) => serve(*settings).map_err(|fault| fault.to_string()),
         Task::SetupLink(place) => setup_link(&place).map_err(|fault| fault.to_string()),
