@@ -112,7 +112,8 @@ struct House {
 
 impl House {
     fn new(room_count: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // Not where temporary files go: that may be no disk.
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

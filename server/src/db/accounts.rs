@@ -65,5 +65,5 @@ pub async fn has_owner(db: &Db) -> Result<bool, Fault> {
 }
 
 async fn commit(transaction: Transaction) -> Result<(), Fault> {
-    Ok(transaction.unbroken()?.commit().await?)
+    Ok(transaction.unbroken().await?.commit().await?)
 }

@@ -46,7 +46,7 @@ pub async fn insert(transaction: &mut Transaction, events: &[EventRecord]) -> Re
     let text = "insert into events \
         (log_id, seq, id, kind, author, device, op_id, flags, body, at) values ";
     let statement = Sql::new(transaction.backend(), text).rows(rows).build();
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 /// The events behind number `after`, in order.

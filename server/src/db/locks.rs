@@ -57,5 +57,5 @@ async fn take_logs(
         sql = sql.rows(rows).text("))");
     }
     let statement = sql.text(" order by id for no key update").build();
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }

@@ -48,7 +48,7 @@ pub async fn insert(transaction: &mut Transaction, logs: &[LogRecord]) -> Result
     });
     let text = "insert into logs (id, kind, epoch, head, floor, floor_tag) values ";
     let statement = Sql::new(transaction.backend(), text).rows(rows).build();
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 /// Raises heads by the number of events written; `head` is what each must be afterwards.

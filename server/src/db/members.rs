@@ -94,7 +94,7 @@ pub async fn insert(
     });
     let text = "insert into members (room_id, user_id, role, joined_seq) values ";
     let statement = Sql::new(transaction.backend(), text).rows(rows).build();
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 /// Takes rows away.
@@ -110,7 +110,7 @@ pub async fn remove(
         .rows(pairs.map(|(room, user)| [room.value(), user.value()]))
         .text(")")
         .build();
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 const fn role_number(role: Role) -> i16 {

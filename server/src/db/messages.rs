@@ -60,7 +60,7 @@ pub async fn insert(
     });
     let text = "insert into messages (room_id, seq, id, author, name, op_id, text, at) values ";
     let statement = Sql::new(transaction.backend(), text).rows(rows).build();
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 fn message(model: Model) -> Result<Message, Fault> {

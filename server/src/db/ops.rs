@@ -75,7 +75,7 @@ pub async fn insert(transaction: &mut Transaction, ops: &[OpRecord]) -> Result<(
     let text =
         "insert into ops (author, op_id, payload_hash, refusal, log_id, seq, id, at) values ";
     let statement = Sql::new(transaction.backend(), text).rows(rows.into_iter()).build();
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 fn record(row: &QueryResult) -> Result<OpRecord, Fault> {

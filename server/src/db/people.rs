@@ -187,7 +187,7 @@ pub async fn insert(transaction: &mut Transaction, user: &UserRecord) -> Result<
         disabled_at: ActiveValue::Set(user.disabled_at),
     };
     let statement = users::Entity::insert(row).build(transaction.backend());
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 /// Makes a sign-in.
@@ -205,7 +205,7 @@ pub async fn insert_sign_in(
         revoked_at: ActiveValue::Set(sign_in.revoked_at),
     };
     let statement = sign_ins::Entity::insert(row).build(transaction.backend());
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 /// Notes that a sign-in was used, and until when it lasts now.
@@ -220,7 +220,7 @@ pub async fn extend_sign_in(
         .col_expr(sign_ins::Column::ExpiresAt, expires_at.into())
         .filter(sign_ins::Column::IdHash.eq(hash.bytes().to_vec()))
         .build(transaction.backend());
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 /// Gives accounts other names.
@@ -235,7 +235,7 @@ pub async fn rename(
         .rows(names.map(|(user, name)| [user.value(), name.to_string().into()]))
         .text(") update users set name = v.name from v where users.id = v.id")
         .build();
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 /// Gives an account another rank.
@@ -248,7 +248,7 @@ pub async fn set_rank(
         .col_expr(users::Column::Rank, rank_number(rank).into())
         .filter(users::Column::Id.eq(user.uuid()))
         .build(transaction.backend());
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 const fn rank_number(rank: Rank) -> i16 {

@@ -153,7 +153,7 @@ pub async fn insert(transaction: &mut Transaction, rooms: &[RoomRecord]) -> Resu
     });
     let text = "insert into rooms (id, key, name, topic, everyone, created_at) values ";
     let statement = Sql::new(transaction.backend(), text).rows(rows).build();
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 /// Gives rooms other names and topics.
@@ -171,7 +171,7 @@ pub async fn configure(
         .rows(rows)
         .text(") update rooms set name = v.name, topic = v.topic from v where rooms.id = v.id")
         .build();
-    transaction.execute(statement).await.map(drop)
+    transaction.execute(statement).await
 }
 
 fn record(row: &QueryResult) -> Result<RoomRecord, Fault> {

@@ -41,14 +41,14 @@ async fn a_transaction_with_a_failed_statement_cannot_be_committed() {
     let (_folder, db) = open().await;
     let mut transaction = db.write().await.unwrap();
     logs::insert(&mut transaction, &[log(1)]).await.unwrap();
-    let twice = logs::insert(&mut transaction, &[log(1)]).await;
-    assert!(matches!(twice, Err(Fault::Collision(_))), "{twice:?}");
-    assert!(transaction.unbroken().is_err());
+    logs::insert(&mut transaction, &[log(1)]).await.unwrap();
+    let twice = transaction.unbroken().await.err();
+    assert!(matches!(twice, Some(Fault::Collision(_))), "{twice:?}");
     assert!(!stored(&db, 1).await, "half a batch is not stored");
 
     let mut transaction = db.write().await.unwrap();
     logs::insert(&mut transaction, &[log(1)]).await.unwrap();
-    transaction.unbroken().unwrap().commit().await.unwrap();
+    transaction.unbroken().await.unwrap().commit().await.unwrap();
     assert!(stored(&db, 1).await);
 }
 
@@ -69,13 +69,13 @@ async fn a_full_disk_is_named_and_the_writer_comes_back_on_a_new_connection() {
     let pages: i64 = limit.get(0);
     let logs: Vec<LogRecord> = (0..2_000).map(log).collect();
     let mut transaction = db.write().await.unwrap();
-    let full = logs::insert(&mut transaction, &logs).await;
-    assert_eq!(full, Err(Fault::DiskFull), "{pages} pages");
-    drop(transaction);
+    logs::insert(&mut transaction, &logs).await.unwrap();
+    let full = transaction.unbroken().await.err();
+    assert_eq!(full, Some(Fault::DiskFull), "{pages} pages");
 
     let mut transaction = db.write().await.unwrap();
     logs::insert(&mut transaction, &logs).await.unwrap();
-    transaction.unbroken().unwrap().commit().await.unwrap();
+    transaction.unbroken().await.unwrap().commit().await.unwrap();
     assert!(stored(&db, 1_999).await);
 }
 
@@ -89,7 +89,7 @@ async fn a_connection_that_is_left_inside_a_transaction_is_not_written_on() {
 
     let transaction = db.write().await.unwrap();
     assert!(begin_past(&db).await.is_err(), "whoever writes holds the lock from the start");
-    transaction.unbroken().unwrap().commit().await.unwrap();
+    transaction.unbroken().await.unwrap().commit().await.unwrap();
     assert!(begin_past(&db).await.is_ok());
 }
 
@@ -124,7 +124,7 @@ async fn a_number_outside_of_what_was_judged_breaks_the_batch() {
     logs::insert(&mut transaction, &[log(1)]).await.unwrap();
     let raised = logs::raise(&mut transaction, [(log(1).log, 1, 2)].into_iter()).await;
     assert!(matches!(raised, Err(Fault::Damaged(_))), "{raised:?}");
-    assert!(transaction.unbroken().is_err());
+    assert!(transaction.unbroken().await.is_err());
 }
 
 /// Every read and update that a batch or a reader asks for, with several rows where it takes them.

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, QueryResult, Statement,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, QueryResult,
+    Statement, Values,
 };
 
 use super::fault::{CommitFault, Fault};
@@ -46,6 +47,8 @@ pub struct Transaction {
     inner: DatabaseTransaction,
     broken: Option<Fault>,
     spoilt: Spoilt,
+    /// What is to be run before the next query, or at the end.
+    waiting: Option<Statement>,
     /// What was run, so that a test can ask for its plan.
     #[cfg(test)]
     pub(super) ran: Vec<Statement>,
@@ -70,13 +73,17 @@ impl Transaction {
             inner,
             broken: None,
             spoilt,
+            waiting: None,
             #[cfg(test)]
             ran: Vec::new(),
         })
     }
 
-    /// The proof that it may be committed, or why it may not.
-    pub fn unbroken(self) -> Result<Unbroken, Fault> {
+    /// The proof that it may be committed, or why it may not; what still waits is run before.
+    pub async fn unbroken(mut self) -> Result<Unbroken, Fault> {
+        if let Some(waiting) = self.waiting.take().filter(|_| self.broken.is_none()) {
+            self.run(waiting).await?;
+        }
         match self.broken {
             None => Ok(Unbroken { inner: self.inner, spoilt: self.spoilt }),
             Some(fault) => Err(fault),
@@ -87,22 +94,33 @@ impl Transaction {
         self.inner.get_database_backend()
     }
 
-    /// Runs a statement and gives the number of rows it changed.
-    pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, Fault> {
+    /// Runs a statement that gives no rows. Over SQLite it waits for the next query, or for the end,
+    /// and goes with it: each trip to the connection's thread costs as much as a dozen rows. So does
+    /// its fault.
+    pub(super) async fn execute(&mut self, statement: Statement) -> Result<(), Fault> {
         #[cfg(test)]
         self.ran.push(statement.clone());
-        let run = self.inner.execute_raw(statement);
-        let result = in_time(STATEMENT_FOR_MAX, "a statement", run).await;
-        self.checked(result).map(|done| done.rows_affected())
+        if self.backend() == DbBackend::Sqlite {
+            self.waiting = Some(joined(self.waiting.take(), statement));
+            return Ok(());
+        }
+        self.run(statement).await
     }
 
     /// Runs a statement and gives its rows.
     pub(super) async fn rows(&mut self, statement: Statement) -> Result<Vec<QueryResult>, Fault> {
         #[cfg(test)]
         self.ran.push(statement.clone());
+        let statement = joined(self.waiting.take(), statement);
         let run = self.inner.query_all_raw(statement);
         let result = in_time(STATEMENT_FOR_MAX, "a query", run).await;
         self.checked(result)
+    }
+
+    async fn run(&mut self, statement: Statement) -> Result<(), Fault> {
+        let run = self.inner.execute_raw(statement);
+        let result = in_time(STATEMENT_FOR_MAX, "a statement", run).await;
+        self.checked(result).map(drop)
     }
 
     /// Runs a statement and gives its rows as models.
@@ -143,6 +161,16 @@ impl Unbroken {
         };
         done.inspect_err(|fault| self.spoilt.by(fault.cause(), backend))
     }
+}
+
+/// Both statements as one text; SQLite takes the values in the order of their places.
+fn joined(before: Option<Statement>, statement: Statement) -> Statement {
+    let Some(mut all) = before else { return statement };
+    all.sql.push_str("; ");
+    all.sql.push_str(&statement.sql);
+    let values = statement.values.into_iter().flatten();
+    all.values.get_or_insert_with(|| Values(Vec::new())).0.extend(values);
+    all
 }
 
 async fn in_time<T>(

@@ -133,7 +133,7 @@ async fn refuse(db: &Db, pending: &Pending, now_ms: i64) -> bool {
     let stored = async {
         let mut transaction = db.write().await?;
         ops::insert(&mut transaction, std::slice::from_ref(&refusal)).await?;
-        Ok(transaction.unbroken()?.commit().await?)
+        Ok(transaction.unbroken().await?.commit().await?)
     };
     let stored: Result<(), Failure> = stored.await;
     tracing::error!(op = ?pending.op.op_id, refused = stored.is_ok(), "the store does not take an op");
@@ -251,7 +251,7 @@ async fn store(mut transaction: Transaction, effects: &Effects) -> Result<(), Fa
         return Ok(());
     }
     write(&mut transaction, effects).await?;
-    Ok(transaction.unbroken()?.commit().await?)
+    Ok(transaction.unbroken().await?.commit().await?)
 }
 
 async fn write(transaction: &mut Transaction, effects: &Effects) -> Result<(), Fault> {
