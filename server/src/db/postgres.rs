@@ -22,8 +22,9 @@ pub(super) const WRITES_AT_ONCE: usize = 8;
 const WRITERS: u32 = 9;
 /// Connections that read at once.
 const READERS: u32 = 8;
-/// Longest wait for a connection.
-const ACQUIRE_FOR_MAX: Duration = Duration::from_secs(3);
+/// Longest wait for a connection; shorter than for an answer, since a pool that has none to give is
+/// not one whose connections are lost.
+const ACQUIRE_FOR_MAX: Duration = Duration::from_secs(2);
 /// How long a connection is believed to live without being asked.
 const BELIEVED_FOR: Duration = Duration::from_secs(1);
 /// How long the lock of a process that has just ended may still be held.
@@ -177,7 +178,7 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
         assert_settings(&mut connection).await?;
         Ok(connection)
     };
-    let late = |_| Error::Configuration("no answer in three seconds".into());
+    let late = |_| Error::Configuration("no answer in two seconds".into());
     tokio::time::timeout(ACQUIRE_FOR_MAX, connecting).await.map_err(late)?
 }
 
