@@ -226,15 +226,17 @@ impl Store {
                 self.look_up_read();
             }
             Told::Gone { room, reason } if reason != GoneReason::Asked => self.gone(room),
-            Told::Older { room, messages, older } => {
+            Told::Older { room, before, messages, older } => {
                 let (me, zone) = (self.me(), self.zone());
-                self.in_room(room.log(), |room| room.prepend(&messages, older, me, zone));
+                self.in_room(room.log(), |room| {
+                    if room.begins_at(before) {
+                        room.prepend(&messages, older, me, zone);
+                    } else {
+                        room.lose_older();
+                    }
+                });
             }
-            Told::OlderLost(room) => self.in_room(room.log(), |room| {
-                if room.older.get_untracked() == OlderState::Loading {
-                    room.older.set(OlderState::More);
-                }
-            }),
+            Told::OlderLost(room) => self.in_room(room.log(), Room::lose_older),
             Told::Typists { room, names } => {
                 self.in_room(room.log(), |room| set(&room.typists, names));
             }
