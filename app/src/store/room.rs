@@ -281,6 +281,11 @@ impl Room {
         set(&self.older, OlderState::known(older));
     }
 
+    /// What was stored behind this number is not there any more.
+    pub(super) fn forget_behind(&self, seq: u64) {
+        self.rows.update(|rows| rows.retain(|row| row.seq().is_none_or(|stored| stored <= seq)));
+    }
+
     /// It may not be read any more.
     pub(super) fn close(&self) {
         set(&self.membership, Membership::Outside);

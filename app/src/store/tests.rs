@@ -238,6 +238,26 @@ fn an_own_message_that_is_older_than_what_is_shown_comes_with_its_neighbours() {
 }
 
 #[test]
+fn a_history_that_was_put_back_leaves_nothing_of_the_other_one() {
+    let store = store(vec![message(1, None), message(2, None)]);
+    store.post(op(7));
+    store.post(op(8));
+    store.accepted(op(8), 3);
+    store.read(&store.lobby());
+    let snapshot = Snapshot {
+        room: entry(LOBBY, "lobby"),
+        member_count: 2,
+        messages: List::cut([message(1, None)]),
+        older: false,
+    };
+    let (log, cursor) = (LOBBY.log(), Cursor { epoch: 1, seq: 1, tag: 0 });
+    let reason = ResetReason::Diverged;
+    store.tell(Told::Reset { log, reason, cursor, snapshot: Some(snapshot) });
+    assert_eq!(store.seqs(), [Some(1), None], "what waits goes on waiting");
+    assert_eq!(store.lobby().read_to.get_untracked(), Some(1), "what comes now is new");
+}
+
+#[test]
 fn rooms_come_and_go_by_the_users_log_and_keep_their_rows() {
     let store = store(vec![message(1, None)]);
     let change = |change: Change| Told::Logged {
