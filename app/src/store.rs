@@ -230,7 +230,9 @@ impl Store {
                 });
                 self.look_up_read();
             }
-            Told::Gone { room, reason } if reason != GoneReason::Asked => self.gone(room),
+            Told::Gone { room, reason: GoneReason::NotMember | GoneReason::Ended } => {
+                self.gone(room);
+            }
             Told::Older { room, before, messages, older } => {
                 let (me, zone) = (self.me(), self.zone());
                 self.in_room(room.log(), |room| {

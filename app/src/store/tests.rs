@@ -258,6 +258,14 @@ fn a_history_that_was_put_back_leaves_nothing_of_the_other_one() {
 }
 
 #[test]
+fn a_room_that_one_connection_too_many_asks_for_is_still_his() {
+    let store = store(vec![message(1, None)]);
+    let reason = GoneReason::TooManyRooms { rooms_max: 1 };
+    store.tell(Told::Gone { room: LOBBY, reason });
+    assert_eq!(store.lobby().membership.get_untracked(), Membership::Member);
+}
+
+#[test]
 fn rooms_come_and_go_by_the_users_log_and_keep_their_rows() {
     let store = store(vec![message(1, None)]);
     let change = |change: Change| Told::Logged {
