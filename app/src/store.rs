@@ -21,7 +21,7 @@ use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUnt
 use protocol::act::{Op, Post};
 use protocol::change::Envelope;
 use protocol::client::exchange::Told;
-use protocol::event::GoneReason;
+use protocol::event::{GoneReason, ResetReason};
 use protocol::frame::{Act, Change};
 use protocol::ids::{LogId, OpId, RoomId, UserId};
 use protocol::model::{Me, Rank, Role, RoomEntry};
@@ -221,25 +221,44 @@ impl Store {
                 self.put_off(Delay { log, reason, until, long: until - now > 60_000 }, now);
             }
             Told::Logged { envelope, change } => self.logged(&envelope, change),
-            Told::Reset { log, cursor, snapshot: Some(snapshot), .. } => {
-                self.in_room(log, |room| room.reset(&snapshot, cursor.seq, self.me(), self.zone()));
+            Told::Reset { log, reason, cursor, snapshot: Some(snapshot) } => {
+                self.in_room(log, |room| {
+                    if reason == ResetReason::Diverged {
+                        self.undo_behind(room, cursor.seq);
+                    }
+                    room.reset(&snapshot, cursor.seq, self.me(), self.zone());
+                });
                 self.look_up_read();
             }
-            Told::Gone { room, reason } if reason != GoneReason::Asked => self.gone(room),
-            Told::Older { room, messages, older } => {
-                let (me, zone) = (self.me(), self.zone());
-                self.in_room(room.log(), |room| room.prepend(&messages, older, me, zone));
+            Told::Gone { room, reason: GoneReason::NotMember | GoneReason::Ended } => {
+                self.gone(room);
             }
-            Told::OlderLost(room) => self.in_room(room.log(), |room| {
-                if room.older.get_untracked() == OlderState::Loading {
-                    room.older.set(OlderState::More);
-                }
-            }),
+            Told::Older { room, before, messages, older } => {
+                let (me, zone) = (self.me(), self.zone());
+                self.in_room(room.log(), |room| {
+                    if room.begins_at(before) {
+                        room.prepend(&messages, older, me, zone);
+                    } else {
+                        room.lose_older();
+                    }
+                });
+            }
+            Told::OlderLost(room) => self.in_room(room.log(), Room::lose_older),
             Told::Typists { room, names } => {
                 self.in_room(room.log(), |room| set(&room.typists, names));
             }
             Told::Kept(acts) => self.kept.update(|kept| kept.extend(acts)),
             Told::Reset { .. } | Told::Gone { .. } => {}
+        }
+    }
+
+    /// Another history took the place of this room's, which ends here: what was stored and read behind
+    /// its end is not there any more.
+    fn undo_behind(&self, room: &Room, seq: u64) {
+        room.forget_behind(seq);
+        if room.read_to.get_untracked() > Some(seq) {
+            room.read_to.set(Some(seq));
+            self.keeper.keep_read_to(room.id, seq);
         }
     }
 

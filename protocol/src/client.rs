@@ -79,6 +79,7 @@ pub struct Client {
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
     room: RoomId,
+    before: u64,
     until: i64,
 }
 

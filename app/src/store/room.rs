@@ -165,8 +165,14 @@ impl Room {
 
     /// An own message is stored.
     pub(super) fn accept(&self, op_id: OpId, seq: u64, at: i64, zone: Zone) {
-        if let Some(row) = self.own_row(op_id) {
-            row.store(seq, at);
+        let Some(row) = self.own_row(op_id) else { return };
+        row.store(seq, at);
+        if self.begins_behind(seq) {
+            self.rows.update(|rows| {
+                rows.retain(|other| other.number != row.number);
+                regroup(rows, zone);
+            });
+        } else {
             self.place(row, zone);
         }
     }
@@ -238,7 +244,28 @@ impl Room {
         });
     }
 
-    /// Older messages came.
+    /// Whether this is the number of the first message: what was asked for before it belongs above,
+    /// unless rows came or went there meanwhile.
+    pub(super) fn begins_at(&self, seq: u64) -> bool {
+        self.rows.with_untracked(|rows| rows.iter().find_map(Row::seq)) == Some(seq)
+    }
+
+    /// Whether the message of this number stands among older ones that are not here: on top it would
+    /// hide that they are missing, so it comes with them.
+    fn begins_behind(&self, seq: u64) -> bool {
+        let is_known = matches!(self.older.get_untracked(), OlderState::More | OlderState::Loading);
+        let others = |rows: &Vec<Row>| rows.iter().filter_map(Row::seq).find(|other| *other != seq);
+        is_known && self.rows.with_untracked(others).is_some_and(|first| seq < first)
+    }
+
+    /// What was asked for will not come: it may be asked for again.
+    pub(super) fn lose_older(&self) {
+        if self.older.get_untracked() == OlderState::Loading {
+            self.older.set(OlderState::More);
+        }
+    }
+
+    /// The messages just before the first one came.
     pub(super) fn prepend(
         &self,
         messages: &[Message],
@@ -246,14 +273,17 @@ impl Room {
         me: Option<UserId>,
         zone: Zone,
     ) {
-        let first = self.rows.with_untracked(|rows| rows.iter().find_map(Row::seq));
-        let new = messages.iter().filter(|message| first.is_none_or(|first| message.seq < first));
-        let new: Vec<Row> = new.map(|message| self.new_row(message, me)).collect();
+        let new: Vec<Row> = messages.iter().map(|message| self.new_row(message, me)).collect();
         self.rows.update(|rows| {
             rows.splice(0..0, new);
             regroup(rows, zone);
         });
         set(&self.older, OlderState::known(older));
+    }
+
+    /// What was stored behind this number is not there any more.
+    pub(super) fn forget_behind(&self, seq: u64) {
+        self.rows.update(|rows| rows.retain(|row| row.seq().is_none_or(|stored| stored <= seq)));
     }
 
     /// It may not be read any more.

@@ -209,11 +209,60 @@ fn a_reset_keeps_the_elements_of_what_is_still_there_and_what_waits() {
 fn older_messages_stand_above_once() {
     let store = store(vec![message(5, None)]);
     let messages = List::cut([message(3, None), message(4, None)]);
-    let told = Told::Older { room: LOBBY, messages, older: false };
+    let told = Told::Older { room: LOBBY, before: 5, messages, older: false };
     store.tell(told.clone());
     store.tell(told);
     assert_eq!(store.seqs(), [Some(3), Some(4), Some(5)]);
     assert_eq!(store.lobby().older.get_untracked(), OlderState::Start);
+}
+
+#[test]
+fn older_messages_that_were_asked_for_before_a_reset_leave_no_hole() {
+    let store = store(vec![message(5, None), message(6, None)]);
+    store.reset(vec![message(50, None), message(51, None)], 51);
+    let messages = List::cut([message(3, None), message(4, None)]);
+    store.tell(Told::Older { room: LOBBY, before: 5, messages, older: false });
+    assert_eq!(store.seqs(), [Some(50), Some(51)]);
+}
+
+#[test]
+fn an_own_message_that_is_older_than_what_is_shown_comes_with_its_neighbours() {
+    let store = store(vec![message(50, None), message(51, None)]);
+    store.lobby().older.set(OlderState::More);
+    store.post(op(7));
+    store.accepted(op(7), 4);
+    assert_eq!(store.seqs(), [Some(50), Some(51)], "on top it would hide a hole");
+    let messages = List::cut([message(4, Some(op(7))), message(5, None)]);
+    store.tell(Told::Older { room: LOBBY, before: 50, messages, older: false });
+    assert_eq!(store.seqs(), [Some(4), Some(5), Some(50), Some(51)]);
+}
+
+#[test]
+fn a_history_that_was_put_back_leaves_nothing_of_the_other_one() {
+    let store = store(vec![message(1, None), message(2, None)]);
+    store.post(op(7));
+    store.post(op(8));
+    store.accepted(op(8), 3);
+    store.read(&store.lobby());
+    let snapshot = Snapshot {
+        room: entry(LOBBY, "lobby"),
+        member_count: 2,
+        messages: List::cut([message(1, None)]),
+        older: false,
+    };
+    let (log, cursor) = (LOBBY.log(), Cursor { epoch: 1, seq: 1, tag: 0 });
+    let reason = ResetReason::Diverged;
+    store.tell(Told::Reset { log, reason, cursor, snapshot: Some(snapshot) });
+    assert_eq!(store.seqs(), [Some(1), None], "what waits goes on waiting");
+    assert_eq!(store.lobby().read_to.get_untracked(), Some(1), "what comes now is new");
+}
+
+#[test]
+fn a_room_that_one_connection_too_many_asks_for_is_still_his() {
+    let store = store(vec![message(1, None)]);
+    let reason = GoneReason::TooManyRooms { rooms_max: 1 };
+    store.tell(Told::Gone { room: LOBBY, reason });
+    assert_eq!(store.lobby().membership.get_untracked(), Membership::Member);
 }
 
 #[test]
@@ -329,8 +378,13 @@ fn a_long_room_lets_its_oldest_rows_go_while_its_reader_is_at_the_newest() {
     lobby.away.set(true);
     store.log(&said(261));
     assert_eq!(store.seqs()[0], Some(11), "nothing goes while somebody reads above");
-    let older = Told::Older { room: LOBBY, messages: List::cut((1..=10).map(said)), older: false };
-    store.tell(older);
+    let older = |before, from| {
+        let messages = List::cut((from..before).map(said));
+        store.tell(Told::Older { room: LOBBY, before, messages, older: false });
+    };
+    older(6, 1);
+    assert_eq!(store.seqs()[0], Some(11), "what was let go meanwhile would be a hole");
+    older(11, 1);
     assert_eq!((store.seqs().len(), store.seqs()[0]), (261, Some(1)));
 }
 

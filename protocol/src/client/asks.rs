@@ -84,7 +84,7 @@ impl Client {
         }
         self.older_count = self.older_count.wrapping_add(1);
         let number = self.older_count;
-        self.older.insert(number, Wanted { room, until: turn.now + OLDER_MS_MAX });
+        self.older.insert(number, Wanted { room, before, until: turn.now + OLDER_MS_MAX });
         self.say(&Command::History(History { number, room, before, count: OLDER_COUNT }), turn);
     }
 

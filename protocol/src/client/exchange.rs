@@ -186,11 +186,14 @@ pub enum Told {
         /// Why.
         reason: GoneReason,
     },
-    /// Older messages.
+    /// Older messages, for a screen that still begins where it was when it asked: else there would
+    /// be a hole behind them.
     Older {
         /// The room.
         room: RoomId,
-        /// The messages just before those on the screen, oldest first.
+        /// The number that was asked with.
+        before: u64,
+        /// The messages just before that number, oldest first.
         messages: Messages,
         /// Whether there are still older ones.
         older: bool,

@@ -7,7 +7,7 @@
 use super::connection::Phase;
 use super::exchange::Told;
 use super::logs::Place;
-use super::{Client, Turn};
+use super::{Client, Turn, Wanted};
 use crate::change::{Envelope, FLAG_ERASED};
 use crate::close::CloseCode;
 use crate::codec::decode_event;
@@ -213,12 +213,10 @@ impl Client {
     }
 
     fn older(&mut self, older: Older, turn: &mut Turn<'_>) {
-        if self.older.remove(&older.number).is_none() {
-            return;
-        }
+        let Some(Wanted { before, .. }) = self.older.remove(&older.number) else { return };
         self.confirm_messages(older.room.log(), &older.messages, turn);
         let Older { room, messages, older, .. } = older;
-        turn.tell(Told::Older { room, messages, older });
+        turn.tell(Told::Older { room, before, messages, older });
     }
 
     /// Own messages that stand in a room are stored, whether or not their answer came.

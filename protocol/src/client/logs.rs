@@ -114,11 +114,12 @@ impl Logs {
         found.map(|(id, _)| *id)
     }
 
-    /// The cursor was good. `false` if it is not of this life of the log, which no server says.
+    /// The cursor was good. `false` if it is not of this life of the log, which no server says. A log
+    /// that was forgotten since it was asked for has none: its end, or its asking anew, is on its way.
     pub(super) fn began(&mut self, log: LogId, sub: u32, epoch: u64, head: u64) -> bool {
         let Some(log) = self.known.get_mut(&log) else { return true };
         log.feed = Feed::Told { sub, head };
-        log.cursor.is_some_and(|cursor| cursor.epoch == epoch)
+        log.cursor.is_none_or(|cursor| cursor.epoch == epoch)
     }
 
     /// The log begins anew at this cursor.
@@ -175,7 +176,7 @@ impl Logs {
         self.known.values().all(|log| match log.feed {
             Feed::Away => true,
             Feed::Asked { .. } => false,
-            Feed::Told { head, .. } => log.cursor.is_some_and(|cursor| cursor.seq >= head),
+            Feed::Told { head, .. } => log.cursor.is_none_or(|cursor| cursor.seq >= head),
         })
     }
 

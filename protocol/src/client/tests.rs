@@ -108,6 +108,29 @@ fn what_was_known_of_a_room_is_void_once_its_membership_is_over() {
     let mut bench = Bench::live();
     bench.hear(logged(1));
     bench.ask(Ask::Hide(ROOM));
+    bench.hear(removed());
+    bench.ask(Ask::Show { room: ROOM, cursor: None });
+    assert_eq!(asked_with(&bench), None);
+}
+
+#[test]
+fn a_membership_that_ends_while_its_room_is_asked_for_costs_no_connection() {
+    let mut bench = Bench::live();
+    bench.hear(logged(1));
+    bench.close(CloseCode::SILENT);
+    bench.pass(0);
+    bench.greet(ME);
+    let sub = bench.last_sub();
+    bench.hear(removed());
+    bench.catch_up(1);
+    assert_eq!(bench.client.told_standing, Standing::Live);
+    assert_eq!(bench.others, [], "the server was right to take its cursor for good");
+    bench.hear(Event::Gone(Gone { sub, room: ROOM, reason: GoneReason::Ended }));
+    assert_eq!(bench.client.told_standing, Standing::Live);
+}
+
+/// The user's own log says that his membership of the room is over.
+fn removed() -> Event {
     let removed = Change::RoomRemoved(RoomRemoved { room: ROOM });
     let envelope = Envelope {
         log: ME.log(),
@@ -115,9 +138,7 @@ fn what_was_known_of_a_room_is_void_once_its_membership_is_over() {
         body: Blob::new(removed.encode().unwrap()).unwrap(),
         ..posted(1, ME, OpId::NIL)
     };
-    bench.hear(Event::Logged(Logged { envelope }));
-    bench.ask(Ask::Show { room: ROOM, cursor: None });
-    assert_eq!(asked_with(&bench), None);
+    Event::Logged(Logged { envelope })
 }
 
 #[test]

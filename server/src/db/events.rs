@@ -6,11 +6,12 @@
 use protocol::bounded::Blob;
 use protocol::change::Envelope;
 use protocol::ids::{DeviceId, EventId, LogId, OpId, UserId};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Value};
+use protocol::limits::EVENT_BYTES_MAX;
+use sea_orm::Value;
 
-use super::entity::events::{Column, Entity, Model};
+use super::entity::events::Model;
 use super::fault::Fault;
-use super::statement::{Named, Sql, signed, unsigned};
+use super::statement::{Named, Sql, count, signed, unsigned};
 use super::transaction::Transaction;
 
 /// An event as it is stored: the envelope, and what is never sent.
@@ -49,19 +50,33 @@ pub async fn insert(transaction: &mut Transaction, events: &[EventRecord]) -> Re
     transaction.execute(statement).await
 }
 
-/// The events behind number `after`, in order.
+/// The events behind number `after`, in order: as many as were asked for, or up to the first that no
+/// frame has a place for.
 pub async fn page(
     transaction: &mut Transaction,
     log: LogId,
     after: u64,
     count_max: usize,
 ) -> Result<Vec<Envelope>, Fault> {
-    let statement = Entity::find()
-        .filter(Column::LogId.eq(log.uuid()))
-        .filter(Column::Seq.gt(signed(after)))
-        .order_by_asc(Column::Seq)
-        .limit(u64::try_from(count_max).unwrap_or(u64::MAX))
-        .build(transaction.backend());
+    let (id, after) = (log.uuid(), signed(after));
+    let statement =
+        Sql::new(transaction.backend(), "select log_id, seq, id, kind, author, device,")
+            .text(" op_id, flags, body, at from events where log_id = ")
+            .value(id)
+            .text(" and seq > ")
+            .value(after)
+            .text(" and seq <= (select max(seq) from (select seq, bytes,")
+            .text(" sum(bytes) over (order by seq) as total from (select seq,")
+            .text(" octet_length(body) as bytes from events where log_id = ")
+            .value(id)
+            .text(" and seq > ")
+            .value(after)
+            .text(" order by seq limit ")
+            .value(count(count_max))
+            .text(") as near) as summed where total - bytes <= ")
+            .value(count(EVENT_BYTES_MAX))
+            .text(") order by seq")
+            .build();
     let models: Vec<Model> = transaction.models(statement).await?;
     models.into_iter().map(|model| envelope(log, model)).collect()
 }

@@ -4,12 +4,13 @@
 //! its first event, and pages go by that number, never by a time.
 
 use protocol::ids::{EventId, OpId, RoomId, UserId};
+use protocol::limits::SNAPSHOT_BYTES_MAX;
 use protocol::model::{DisplayName, Message, MessageText};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Value};
+use sea_orm::Value;
 
-use super::entity::messages::{Column, Entity, Model};
+use super::entity::messages::Model;
 use super::fault::Fault;
-use super::statement::{Named, Sql, signed, unsigned};
+use super::statement::{Named, Sql, count, signed, unsigned};
 use super::transaction::Transaction;
 
 /// A message and its room.
@@ -21,19 +22,35 @@ pub struct MessageRecord {
     pub message: Message,
 }
 
-/// The last messages of a room before number `before`, the newest first.
+/// The last messages of a room before number `before`, the newest first: as many as were asked for,
+/// or up to the first that no frame has a place for. So a small question never reads megabytes.
 pub async fn newest(
     transaction: &mut Transaction,
     room: RoomId,
     before: u64,
     count_max: usize,
 ) -> Result<Vec<Message>, Fault> {
-    let statement = Entity::find()
-        .filter(Column::RoomId.eq(room.uuid()))
-        .filter(Column::Seq.lt(signed(before)))
-        .order_by_desc(Column::Seq)
-        .limit(u64::try_from(count_max).unwrap_or(u64::MAX))
-        .build(transaction.backend());
+    let (room, before) = (room.uuid(), signed(before));
+    let statement =
+        Sql::new(transaction.backend(), "select room_id, seq, id, author, name, op_id,")
+            .text(" text, at from messages where room_id = ")
+            .value(room)
+            .text(" and seq < ")
+            .value(before)
+            .text(" and seq >= (select min(seq) from (select seq, bytes,")
+            .text(" sum(bytes) over (order by seq desc) as total from (select seq,")
+            .text(
+                " octet_length(name) + octet_length(text) as bytes from messages where room_id = ",
+            )
+            .value(room)
+            .text(" and seq < ")
+            .value(before)
+            .text(" order by seq desc limit ")
+            .value(count(count_max))
+            .text(") as near) as summed where total - bytes <= ")
+            .value(count(SNAPSHOT_BYTES_MAX))
+            .text(") order by seq desc")
+            .build();
     let models: Vec<Model> = transaction.models(statement).await?;
     models.into_iter().map(message).collect()
 }

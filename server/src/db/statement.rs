@@ -112,7 +112,12 @@ pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The same read back.
+/// How many rows or bytes are asked for.
+pub(super) fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number read back.
 pub(super) fn unsigned(number: i64) -> Result<u64, Fault> {
     u64::try_from(number).map_err(Fault::damaged)
 }

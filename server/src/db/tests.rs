@@ -2,13 +2,19 @@
 //!
 //! Each story has its own folder.
 
-use protocol::ids::{OpId, RoomId, UserId};
-use protocol::model::{DisplayName, RoomKey, RoomName, Topic};
+use protocol::bounded::Blob;
+use protocol::change::Envelope;
+use protocol::ids::{DeviceId, EventId, OpId, RoomId, UserId};
+use protocol::limits::{CHANGE_BYTES_MAX, TEXT_BYTES_MAX};
+use protocol::model::{DisplayName, Message, MessageText, RoomKey, RoomName, Topic};
 use sea_orm::Statement;
 use sqlx::{Connection, Row};
 
+use super::events::EventRecord;
 use super::logs::{self, LogRecord};
+use super::messages::MessageRecord;
 use super::people::SignInHash;
+use super::rooms::RoomRecord;
 use super::sqlite::READERS;
 use super::*;
 
@@ -125,6 +131,39 @@ async fn a_number_outside_of_what_was_judged_breaks_the_batch() {
     let raised = logs::raise(&mut transaction, [(log(1).log, 1, 2)].into_iter()).await;
     assert!(matches!(raised, Err(Fault::Damaged(_))), "{raised:?}");
     assert!(transaction.unbroken().await.is_err());
+}
+
+#[tokio::test]
+async fn a_page_of_the_longest_messages_reads_no_more_than_a_frame_holds() {
+    let (_folder, db) = open().await;
+    let room = log(1).log.room().unwrap();
+    let name = DisplayName::default();
+    let text = MessageText::new("a".repeat(TEXT_BYTES_MAX)).unwrap();
+    let body = Blob::new(vec![7; CHANGE_BYTES_MAX]).unwrap();
+    let mut transaction = db.write().await.unwrap();
+    logs::insert(&mut transaction, &[log(1)]).await.unwrap();
+    let (key, topic) = (RoomKey::new("a").unwrap(), Topic::default());
+    let (made, everyone) = (RoomName::new("a").unwrap(), false);
+    let record = RoomRecord { id: room, key, name: made, topic, everyone, created_at: 0 };
+    rooms::insert(&mut transaction, &[record]).await.unwrap();
+    for seq in 1..=20 {
+        let (id, author, op_id, at) = (EventId::NIL, UserId::NIL, OpId::NIL, 0);
+        let (name, text, body) = (name.clone(), text.clone(), body.clone());
+        let message = Message { seq, id, at, author, name, op_id, text };
+        messages::insert(&mut transaction, &[MessageRecord { room, message }]).await.unwrap();
+        let (log, flags, kind) = (room.log(), 0, 131);
+        let envelope = Envelope { log, seq, id, at, author, op_id, flags, kind, body };
+        let device = DeviceId::NIL;
+        events::insert(&mut transaction, &[EventRecord { envelope, device }]).await.unwrap();
+    }
+    let newest = messages::newest(&mut transaction, room, 20, 101).await.unwrap();
+    let seqs: Vec<u64> = newest.iter().map(|message| message.seq).collect();
+    assert_eq!(seqs, [19, 18, 17], "the one that does not fit tells that there are more");
+    let page = events::page(&mut transaction, room.log(), 2, 100).await.unwrap();
+    let seqs: Vec<u64> = page.iter().map(|event| event.seq).collect();
+    assert_eq!(seqs, [3, 4, 5]);
+    let few = messages::newest(&mut transaction, room, u64::MAX, 1).await.unwrap();
+    assert_eq!(few.len(), 1, "no more than were asked for");
 }
 
 /// Every read and update that a batch or a reader asks for, with several rows where it takes them.

@@ -63,11 +63,23 @@ fn within(text: &str, chars_max: u32) -> Result<(), Refusal> {
 fn shows_something(text: &str) -> bool {
     text.chars().any(|character| {
         !character.is_whitespace()
+            && !is_blank(character)
             && !matches!(
                 character.general_category(),
                 GeneralCategory::Control | GeneralCategory::Format
             )
     })
+}
+
+/// Letters, signs and marks that Unicode gives no shape: fillers of Hangul, the empty Braille cell,
+/// joiners and selectors of a shape that stands before them (`Default_Ignorable_Code_Point`).
+const fn is_blank(character: char) -> bool {
+    matches!(
+        character,
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}'
+            | '\u{e0100}'..='\u{e01ef}'
+    )
 }
 
 /// Controls and line ends break the line a name stands in; directional embeddings, overrides and
@@ -91,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_message_of_blanks_is_empty() {
-        for text in ["", " \n\t", "\u{200b}\u{2060}", "\u{3000}"] {
+        for text in ["", " \n\t", "\u{200b}\u{2060}", "\u{3000}", "\u{3164}", "\u{2800}\u{fe0f}"] {
             assert_eq!(message(text), Err(Refusal::Empty), "{text:?}");
         }
     }

@@ -73,9 +73,9 @@ impl Screen {
                 }
                 self.logs.insert(*log, view);
             }
-            Told::Older { room, messages, older } => {
+            Told::Older { room, before, messages, older } => {
                 if let Some(view) = self.logs.get_mut(&room.log()) {
-                    view.add_older(messages, *older, ledger);
+                    view.add_older(messages, (*before, *older), ledger);
                 }
             }
             _ => {}
@@ -184,11 +184,9 @@ impl Screen {
 }
 
 impl View {
-    /// Puts a page of older messages above those that are shown, if it ends where they begin.
-    fn add_older(&mut self, messages: &Messages, older: bool, ledger: &Ledger) {
-        let first = self.messages.keys().next().copied();
-        let meets = messages.last().is_some_and(|last| first.is_some_and(|first| last.seq < first));
-        if !meets {
+    /// Puts a page of older messages above those that are shown, if these begin where it was asked.
+    fn add_older(&mut self, messages: &Messages, (before, older): (u64, bool), ledger: &Ledger) {
+        if self.messages.keys().next() != Some(&before) {
             return;
         }
         self.older = older;
