@@ -146,6 +146,9 @@ limits! {
         /// Sockets of one address
         sockets_per_address = 1_000 in 1..,
             "limits-sockets-per-address", "WASMCHANNEL_LIMITS_SOCKETS_PER_ADDRESS";
+        /// Connections of one address that speak HTTP; those of trusted proxies are not counted
+        connections_per_address = 512 in 1..,
+            "limits-connections-per-address", "WASMCHANNEL_LIMITS_CONNECTIONS_PER_ADDRESS";
         /// Sockets of this server
         sockets = 10_000 in 1.., "limits-sockets", "WASMCHANNEL_LIMITS_SOCKETS";
         /// Rooms that one socket may be told of
@@ -156,7 +159,8 @@ limits! {
             "limits-history-messages", "WASMCHANNEL_LIMITS_HISTORY_MESSAGES";
         /// Bytes of a request's body
         body_bytes = 65_536 in 1_024.., "limits-body-bytes", "WASMCHANNEL_LIMITS_BODY_BYTES";
-        /// Milliseconds in which a request's head, and then its body, must have come
+        /// Milliseconds in which a request's head, and then its body, must have come, and in which a
+        /// client takes a byte of its answer
         request_ms = 10_000 in 100.., "limits-request-ms", "WASMCHANNEL_LIMITS_REQUEST_MS";
     }
     rates {

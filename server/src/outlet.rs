@@ -111,6 +111,7 @@ impl Outlet {
             Input::Whisper { log, frame } => self.whisper(log, frame, now, sink, out),
             Input::Ping(number) => self.ping(number, now, sink, out),
             Input::Close(code) => self.close(code, now, out),
+            Input::Echo(code) => self.end(code, CloseCode::NORMAL, now, out),
         }
     }
 
@@ -294,14 +295,18 @@ impl Outlet {
         }
     }
 
-    /// Drops everything but the message that is begun; the rest goes on by `Writable`.
     fn close(&mut self, code: CloseCode, now: i64, out: &mut Vec<Output>) {
+        self.end(code, code, now, out);
+    }
+
+    /// Drops everything but the message that is begun; the rest goes on by `Writable`.
+    fn end(&mut self, said: CloseCode, counted: CloseCode, now: i64, out: &mut Vec<Output>) {
         self.slots.clear();
         self.answers.clear();
         self.answer_bytes = 0;
         self.flow =
-            Flow::Closing { last: Some(Frame::close(code)), until: now.saturating_add(LINGER_MS) };
-        out.push(Output::Closing(code));
+            Flow::Closing { last: Some(Frame::close(said)), until: now.saturating_add(LINGER_MS) };
+        out.push(Output::Closing(counted));
         out.push(Output::Wake);
     }
 

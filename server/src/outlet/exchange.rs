@@ -65,6 +65,8 @@ pub enum Input<'a> {
     Tick,
     /// End the connection with this code.
     Close(CloseCode),
+    /// The client has ended the connection with this code, which is its answer, too.
+    Echo(CloseCode),
 }
 
 /// A subscription as it begins.
@@ -103,7 +105,7 @@ pub enum Output {
     Wake,
     /// Read this for a slot, and step with `Fetched`.
     Fetch(Order),
-    /// The connection is being closed with this code.
+    /// The connection is being closed with this code; `NORMAL` where the client closed it.
     Closing(CloseCode),
     /// A rule of delivery was broken: a bug, to be logged and counted.
     Alarm(Alarm),

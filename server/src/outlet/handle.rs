@@ -1,14 +1,16 @@
-//! An outlet under its lock, with its sink and the bell of the task that drains it.
+//! An outlet under its lock, with its sink and the waker of the task that drains it.
 //!
 //! Held by the connection's task, by the log tasks whose lists it is on, and by the hub. Its law:
 //! nobody waits while holding the lock, and whoever holds it takes at most a tail's lock besides;
-//! an outlet whose step panicked is dead to everybody, so no room dies of one connection's bug.
+//! the connection's task is woken only when it has something to do; an outlet whose step panicked
+//! is dead to everybody, so no room dies of one connection's bug.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 
 use protocol::close::CloseCode;
 use protocol::ids::LogId;
-use tokio::sync::Notify;
 
 use super::chunk::{Chunk, Frame};
 use super::{Input, Order, Outlet, Output, Sink, SocketId};
@@ -19,38 +21,59 @@ pub struct OutletHandle(Arc<Shared>);
 
 struct Shared {
     socket: SocketId,
+    /// Acts of the connection that wait for their answer.
+    unanswered: AtomicUsize,
     wired: Mutex<Wired>,
-    /// Rung when something waits to be written.
-    bell: Notify,
-    /// Rung when something is to be read for a slot, or the connection is being closed.
-    errand: Notify,
 }
 
 struct Wired {
     outlet: Outlet,
     sink: Box<dyn Sink + Send>,
-    out: Vec<Output>,
     orders: Vec<Order>,
     closing: Option<CloseCode>,
+    /// The task that drains.
+    waker: Option<Waker>,
+}
+
+/// What an outlet wants of the task around it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wants {
+    /// Something is to be written: step with `Writable` when the sink can take it.
+    pub writing: bool,
+    /// Something is to be read for a slot.
+    pub reading: bool,
+    /// When `Tick` is due at the latest.
+    pub tick_at: Option<i64>,
+    /// The connection is being closed.
+    pub closing: bool,
+    /// The last byte was written, or given up.
+    pub dead: bool,
 }
 
 impl OutletHandle {
-    /// An outlet that writes to `sink`.
+    /// This outlet, which writes to `sink`.
     #[must_use]
     pub fn new(socket: SocketId, outlet: Outlet, sink: Box<dyn Sink + Send>) -> Self {
-        let wired = Wired { outlet, sink, out: Vec::new(), orders: Vec::new(), closing: None };
-        Self(Arc::new(Shared {
-            socket,
-            wired: Mutex::new(wired),
-            bell: Notify::new(),
-            errand: Notify::new(),
-        }))
+        let wired = Wired { outlet, sink, orders: Vec::new(), closing: None, waker: None };
+        Self(Arc::new(Shared { socket, unanswered: AtomicUsize::new(0), wired: Mutex::new(wired) }))
     }
 
     /// The connection it belongs to.
     #[must_use]
     pub fn socket(&self) -> SocketId {
         self.0.socket
+    }
+
+    /// Tells how many acts of the connection wait for their answer; a drain of the server waits for
+    /// them.
+    pub fn set_unanswered(&self, unanswered: usize) {
+        self.0.unanswered.store(unanswered, Ordering::Relaxed);
+    }
+
+    /// How many acts of the connection wait for their answer.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        self.0.unanswered.load(Ordering::Relaxed)
     }
 
     /// Tells it that a log has spoken.
@@ -68,37 +91,47 @@ impl OutletHandle {
         self.step(Input::Close(code), now);
     }
 
-    /// Steps the machine and rings for its task if there is something to do.
+    /// Steps the machine and wakes its task if there is something to do.
     pub fn step(&self, input: Input<'_>, now: i64) {
         let Ok(mut wired) = self.0.wired.lock() else { return };
         let wired = &mut *wired;
-        wired.outlet.step(input, now, &mut *wired.sink, &mut wired.out);
-        for output in wired.out.drain(..) {
+        let mut out = Vec::new();
+        wired.outlet.step(input, now, &mut *wired.sink, &mut out);
+        for output in out {
             match output {
-                Output::Wake => self.0.bell.notify_one(),
-                Output::Fetch(order) => {
-                    wired.orders.push(order);
-                    self.0.errand.notify_one();
-                }
-                Output::Closing(code) => {
-                    wired.closing = Some(code);
-                    self.0.errand.notify_one();
-                }
+                Output::Wake => {}
+                Output::Fetch(order) => wired.orders.push(order),
+                Output::Closing(code) => wired.closing = Some(code),
                 Output::Alarm(alarm) => {
                     tracing::error!(socket = self.0.socket.0, ?alarm, "a rule of delivery broke");
+                    continue;
                 }
             }
+            wired.waker.iter().for_each(Waker::wake_by_ref);
         }
     }
 
-    /// Waits until something is to be written. One task waits here.
-    pub async fn rung(&self) {
-        self.0.bell.notified().await;
+    /// Wakes the connection's task, so that it looks around.
+    pub fn nudge(&self) {
+        self.look(|wired| wired.waker.iter().for_each(Waker::wake_by_ref));
     }
 
-    /// Waits until something is to be read, or the connection is being closed. One task waits here.
-    pub async fn sent_out(&self) {
-        self.0.errand.notified().await;
+    /// What is to be done for it; from now on this waker's task is woken for the next. Nothing where
+    /// the outlet is dead of a bug.
+    pub fn wants(&self, waker: &Waker) -> Option<Wants> {
+        self.look(|wired| {
+            if !wired.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+                wired.waker = Some(waker.clone());
+            }
+            let dead = wired.outlet.is_dead();
+            Wants {
+                writing: !dead && !wired.outlet.is_free(),
+                reading: !wired.orders.is_empty(),
+                tick_at: wired.outlet.wakes_at(),
+                closing: wired.closing.is_some(),
+                dead,
+            }
+        })
     }
 
     /// The reads that were ordered since the last call.
