@@ -182,7 +182,11 @@ impl Outlet {
             Some(older) => *older = slot,
             // A client that asks on and on and reads no answer.
             None if over >= OVER_MAX => return self.close(CloseCode::SLOW, now, out),
-            None => self.slots.push(slot),
+            None => {
+                // Most connections have two, and for long.
+                self.slots.reserve_exact(1);
+                self.slots.push(slot);
+            }
         }
         self.start_draining(now, out);
         self.order_reads(out);
@@ -221,12 +225,12 @@ impl Outlet {
                 out.push(Output::Alarm(Alarm::Gap(chunk.log())));
                 self.close(CloseCode::POSITION_LOST, now, out);
             }
-            Heard::Write(piece) => {
-                let taken = sink.write(std::slice::from_ref(&piece.bytes));
+            Heard::Write(bytes) => {
+                let taken = sink.write(std::slice::from_ref(&bytes));
                 if taken > 0 {
-                    self.rest = slot.begun(&piece, taken, self.user).0;
+                    self.rest = slot.begun_run(chunk, taken, self.user);
                 }
-                if taken < piece.bytes.len() {
+                if taken < bytes.len() {
                     slot.falls_behind();
                 }
                 if slot.has_work() {
@@ -408,6 +412,10 @@ impl Outlet {
             let of_this = left.min(frame.bytes().len());
             self.rest = frame.bytes().slice(of_this..);
             left -= of_this;
+        }
+        if self.answers.is_empty() {
+            // What is idle holds no memory for what it said once.
+            self.answers = VecDeque::new();
         }
         Progress { taken, blocked: taken < planned }
     }

@@ -404,7 +404,7 @@ fn at_most_two_fetched_pieces_wait_to_be_written() {
 /// Subscribes another room.
 fn subscribe_room(world: &mut World, room: u8) {
     let log = RoomId::from_bytes([room; 16]).log();
-    let ring = Arc::new(SharedTail::new(Tail::new(0)));
+    let ring = SharedTail::new(Tail::new(0)).ring();
     let begin = Begin::Events { next: 1, first: sub_ok() };
     let seat = Box::new(());
     world.step(Input::Subscribe(Subscription {

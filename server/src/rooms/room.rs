@@ -356,6 +356,10 @@ impl<R, S> Log<R, S> {
         // What his membership was read with is committed, whether or not this log heard of it.
         self.known = self.known.max(subscriber.born);
         self.leave(subscriber.socket, subscriber.sub);
+        // Most logs are one user's own, and have one.
+        if self.subscribers.is_empty() {
+            self.subscribers.reserve_exact(1);
+        }
         self.subscribers.push(subscriber);
     }
 

@@ -44,7 +44,6 @@ pub(super) struct Connection {
     pub(super) engine: Arc<Engine>,
     pub(super) outlet: OutletHandle,
     pub(super) wire: Wire,
-    caller: Caller,
     session: Session,
     reading: Reading,
     place: Registration,
@@ -91,7 +90,6 @@ impl Connection {
             engine,
             outlet,
             wire,
-            caller,
             session,
             reading,
             place,
@@ -114,7 +112,11 @@ impl Connection {
         };
         if wants.reading {
             for order in self.outlet.take_orders() {
-                self.fetches.push(Box::pin(fetch(Arc::clone(&self.engine), self.caller, order)));
+                self.fetches.push(Box::pin(fetch(
+                    Arc::clone(&self.engine),
+                    self.session.caller(),
+                    order,
+                )));
             }
         }
         if let Some((order, fetched)) = ready(&mut self.fetches, context) {
@@ -199,7 +201,7 @@ impl Connection {
                 return self.arrive(cursor).await;
             }
             Output::SubscribeOwn { admission, cursor } => {
-                self.attach((self.caller.user.log(), USER_SUB), &admission, cursor).await;
+                self.attach((self.session.caller().user.log(), USER_SUB), &admission, cursor).await;
             }
             Output::Subscribe { sub, room, cursor } => self.subscribe(sub, room, cursor).await,
             Output::Unsubscribe(sub) => self.say(Said::Unsubscribe(sub)),
@@ -213,7 +215,11 @@ impl Connection {
             Output::Older(asked) => self.older(&asked).await,
             Output::Typing { room, name, active } => {
                 if self.outlet.ask(|outlet| outlet.is_live(room.log())).unwrap_or(false) {
-                    self.engine.rooms.log(room.log()).typing(self.caller.user, name, active);
+                    self.engine.rooms.log(room.log()).typing(
+                        self.session.caller().user,
+                        name,
+                        active,
+                    );
                 }
             }
             Output::NoteUse => self.note_use().await,
@@ -224,7 +230,7 @@ impl Connection {
     }
 
     async fn arrive(&mut self, cursor: Option<Cursor>) -> Option<Input> {
-        match patiently(self.engine.history.arrival(self.caller.user, cursor)).await {
+        match patiently(self.engine.history.arrival(self.session.caller().user, cursor)).await {
             Ok(arrival) => {
                 let (arrival, server_time) = (arrival.map(Box::new), self.engine.clock.unix_ms());
                 Some(Input::Arrived { arrival, server_time })
@@ -238,7 +244,7 @@ impl Connection {
 
     async fn note_use(&mut self) {
         let now = self.engine.clock.unix_ms();
-        match patiently(self.engine.history.note_use(self.caller.sign_in, now)).await {
+        match patiently(self.engine.history.note_use(self.session.caller().sign_in, now)).await {
             Ok(true) => {}
             Ok(false) => self.close(CloseCode::SIGNED_OUT),
             // A full disk takes no note, and still everybody reads on.
@@ -248,7 +254,9 @@ impl Connection {
 
     async fn subscribe(&mut self, sub: u32, room: RoomId, cursor: Option<Cursor>) {
         let log = room.log();
-        match patiently(self.engine.history.admission(self.caller.user, log, cursor)).await {
+        match patiently(self.engine.history.admission(self.session.caller().user, log, cursor))
+            .await
+        {
             Ok(Some(admission)) => self.attach((log, sub), &admission, cursor).await,
             Ok(None) => self.say(Said::Refuse { log, sub }),
             Err(fault) => self.unavailable(&fault),
@@ -267,7 +275,8 @@ impl Connection {
         };
         let handle = self.engine.rooms.log(log);
         let born = admission.head.seq;
-        let (socket, user, outlet) = (self.outlet.socket(), self.caller.user, self.outlet.clone());
+        let (socket, user, outlet) =
+            (self.outlet.socket(), self.session.caller().user, self.outlet.clone());
         let joining = handle.join(Subscriber { socket, sub, user, born, outlet });
         let Ok(Some(seat)) = timeout(STORE_PATIENCE, joining).await else {
             return self.close(CloseCode::TRY_LATER);
@@ -277,7 +286,7 @@ impl Connection {
     }
 
     async fn older(&mut self, asked: &HistoryAsked) {
-        let reader = Some(self.caller.user);
+        let reader = Some(self.session.caller().user);
         let count = u32::from(asked.count).clamp(1, self.engine.limits.history_messages);
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         match patiently(self.engine.history.older(reader, asked.room, asked.before, count)).await {

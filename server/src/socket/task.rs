@@ -1,13 +1,12 @@
 //! The task of one connection: it waits, does what it was woken for, and lingers at the end.
 //!
-//! Started by `socket::upgrade` once the stream is its own. Its law: while it waits it is a few
-//! words of memory, and what is done rarely is a future of its own; while it does something the
-//! outlet still writes; it is over when the last byte is out, the client is gone, or a write failed.
+//! Started by `socket::upgrade` once the stream is its own. Its law: while it does something
+//! its outlet still writes; it is over when the last byte is out, the client is gone, or a write failed.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use protocol::close::CloseCode;
 use tokio::task::consume_budget;
@@ -19,6 +18,7 @@ use super::wire::{LINGER, Reading, Wire};
 use super::{Engine, Held};
 use crate::outlet::Outlet;
 use crate::outlet::handle::OutletHandle;
+use crate::resting::{Life, Resting, Work};
 use crate::session::Caller;
 
 /// Lets one upgraded socket live in a task of its own.
@@ -36,7 +36,7 @@ pub(super) fn start(engine: &Arc<Engine>, caller: Caller, held: Held, upgraded: 
             let both = (wire.clone(), Reading::new(wire, unread));
             let counted = (place, held);
             let connection = Connection::new(Arc::clone(engine), caller, counted, outlet, both);
-            tokio::spawn(run(Box::new(connection)));
+            tokio::spawn(Life::AtRest(Box::new(connection)));
         }
     }
 }
@@ -49,35 +49,42 @@ pub(super) fn turn_away(wire: Wire, held: Held, code: CloseCode) {
     });
 }
 
-async fn run(mut connection: Box<Connection>) {
-    while let Some(woken) = poll_fn(|context| connection.poll_woken(context)).await {
-        alongside(&mut connection, woken).await;
-        // Who sends without end is not served without end.
-        consume_budget().await;
+impl Resting for Connection {
+    type Woken = Option<Woken>;
+
+    fn poll_woken(&mut self, context: &mut Context<'_>) -> Poll<Option<Woken>> {
+        Self::poll_woken(self, context)
     }
-    connection.log_end();
-    Box::pin(linger(connection)).await;
+
+    fn take_up(mut self: Box<Self>, woken: Option<Woken>) -> Work<Self> {
+        Box::pin(async move {
+            let Some(woken) = woken else {
+                self.log_end();
+                linger(self).await;
+                return None;
+            };
+            alongside(&mut self, woken).await;
+            // Who sends without end is not served without end.
+            consume_budget().await;
+            Some(self)
+        })
+    }
 }
 
 /// Does what the connection was woken for, while its outlet goes on writing.
-fn alongside(
-    connection: &mut Connection,
-    woken: Woken,
-) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+async fn alongside(connection: &mut Connection, woken: Woken) {
     let (outlet, wire) = (connection.outlet.clone(), connection.wire.clone());
     let engine = Arc::clone(&connection.engine);
-    Box::pin(async move {
-        let mut work = pin!(connection.take_up(woken));
-        poll_fn(|context| {
-            let done = work.as_mut().poll(context);
-            if done.is_pending() {
-                // What else it wants is looked at when the work is done.
-                let _ = drain(&outlet, &wire, &*engine.clock, context);
-            }
-            done
-        })
-        .await;
+    let mut work = pin!(connection.take_up(woken));
+    poll_fn(|context| {
+        let done = work.as_mut().poll(context);
+        if done.is_pending() {
+            // What else it wants is looked at when the work is done.
+            let _ = drain(&outlet, &wire, &*engine.clock, context);
+        }
+        done
     })
+    .await;
 }
 
 /// Ends a socket so that the client can read why: the last bytes go out, then it is read until the
@@ -93,5 +100,20 @@ async fn linger(connection: Box<Connection>) {
         });
     if timeout(LINGER, last_bytes).await.is_ok() {
         wire.linger().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outlet::Outlet;
+
+    /// What one idle connection holds beside its slots; `make measure` weighs all of it.
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection>() <= 632, "{}", size_of::<Connection>());
+        assert!(size_of::<Outlet>() <= 192, "{}", size_of::<Outlet>());
+        // A task's cell has 128 bytes with a future of at most 24.
+        assert!(size_of::<Life<Connection>>() <= 24, "{}", size_of::<Life<Connection>>());
     }
 }
