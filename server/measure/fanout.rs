@@ -37,7 +37,7 @@ struct Run {
 /// Prints the ratio, and fails where it is above what is allowed.
 pub(crate) fn measure(subscribers: u32, pairs: usize, messages: u32, at_most: Option<f64>) {
     let (house, floor) = (House::open(subscribers), Floor::open(subscribers));
-    let readers = Readers::start(house.addr, Some(floor.addr), subscribers);
+    let readers = Readers::start(house.addr, Some(floor.addr), 0..subscribers);
     floor.wait();
     let frame = frame(&house);
     let mut run = Run { house, floor, readers, subscribers, number: 0, frame };

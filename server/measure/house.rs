@@ -87,7 +87,7 @@ impl House {
         let rooms = self.engine.rooms.clone();
         let acted = self.runtime.spawn(async move { rooms.act(pending).await });
         let verdict = self.runtime.block_on(acted).unwrap();
-        assert!(matches!(verdict, Verdict::Accepted(_)), "{verdict:?}");
+        assert!(matches!(verdict, Ok(Verdict::Accepted(_))), "{verdict:?}");
     }
 
     /// Nanoseconds of CPU that the house's thread has used.

@@ -67,6 +67,9 @@ enum What {
         /// How many of each
         #[arg(long)]
         count: u32,
+        /// The number of the first user
+        #[arg(long)]
+        first: u32,
     },
 }
 
@@ -76,6 +79,8 @@ fn main() {
             fanout::measure(subscribers, pairs, messages, at_most);
         }
         What::Idle { sockets, at_most } => idle::measure(sockets, at_most),
-        What::Readers { house, floor, count } => readers::run(house, floor, count),
+        What::Readers { house, floor, count, first } => {
+            readers::run(house, floor, first..first + count);
+        }
     }
 }

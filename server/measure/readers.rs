@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,12 +30,13 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// Starts them, on another core than ours where there is one, and waits until they have joined.
-    pub(crate) fn start(house: SocketAddr, floor: Option<SocketAddr>, count: u32) -> Self {
+    pub(crate) fn start(house: SocketAddr, floor: Option<SocketAddr>, users: Range<u32>) -> Self {
         let own = std::env::current_exe().unwrap();
         let mut command = Command::new("sh");
         let elsewhere = "taskset -cp 1 $$ >/dev/null 2>&1; exec \"$@\"";
         command.args(["-c", elsewhere, "sh"]).arg(own).arg("readers");
-        command.args(["--house", &house.to_string(), "--count", &count.to_string()]);
+        command.args(["--house", &house.to_string(), "--count", &users.len().to_string()]);
+        command.args(["--first", &users.start.to_string()]);
         if let Some(floor) = floor {
             command.args(["--floor", &floor.to_string()]);
         }
@@ -77,7 +79,7 @@ thread_local! {
 }
 
 /// The child's whole life.
-pub(crate) fn run(house: SocketAddr, floor: Option<SocketAddr>, count: u32) {
+pub(crate) fn run(house: SocketAddr, floor: Option<SocketAddr>, users: Range<u32>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (at_house, at_floor) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let counts = [Arc::clone(&at_house), Arc::clone(&at_floor)];
@@ -107,7 +109,7 @@ pub(crate) fn run(house: SocketAddr, floor: Option<SocketAddr>, count: u32) {
         std::process::exit(0);
     });
     runtime.block_on(async move {
-        for number in 0..count {
+        for number in users {
             let stream = Arc::new(joined_lobby(house, number).await);
             joining.lock().unwrap().push(Arc::clone(&stream));
             tokio::spawn(read(stream, Arc::clone(&at_house)));

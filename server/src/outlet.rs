@@ -22,7 +22,7 @@ pub mod handle;
 mod slot;
 
 use chunk::{CHUNK_BYTES_MAX, Chunk, Frame};
-pub use exchange::{Alarm, Begin, Input, Order, Output, Sink, Subscription};
+pub use exchange::{Alarm, Begin, Input, Order, Output, SharedSink, Sink, Subscription};
 pub use slot::{Edges, Fetched, Ring, Seat, What};
 use slot::{Heard, Slot, Turn};
 

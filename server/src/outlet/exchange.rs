@@ -20,6 +20,18 @@ pub trait Sink {
     fn write(&mut self, parts: &[Bytes]) -> usize;
 }
 
+/// What takes the bytes of an outlet that several tasks step.
+pub trait SharedSink: Send + Sync {
+    /// As `Sink::write`, by whoever has the outlet's lock.
+    fn write(&self, parts: &[Bytes]) -> usize;
+}
+
+impl Sink for Arc<dyn SharedSink> {
+    fn write(&mut self, parts: &[Bytes]) -> usize {
+        SharedSink::write(&**self, parts)
+    }
+}
+
 /// What happens to an outlet.
 pub enum Input<'a> {
     /// The frames that come before every slot: `Welcome` and `Rooms`.

@@ -13,7 +13,7 @@ use protocol::close::CloseCode;
 use protocol::ids::LogId;
 
 use super::chunk::{Chunk, Frame};
-use super::{Input, Order, Outlet, Output, Sink, SocketId};
+use super::{Input, Order, Outlet, Output, SharedSink, SocketId};
 
 /// A connection's outlet, shared. Cheap to clone.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ struct Shared {
 
 struct Wired {
     outlet: Outlet,
-    sink: Box<dyn Sink + Send>,
+    sink: Arc<dyn SharedSink>,
     orders: Vec<Order>,
     closing: Option<CloseCode>,
     /// The task that drains.
@@ -53,7 +53,7 @@ pub struct Wants {
 impl OutletHandle {
     /// This outlet, which writes to `sink`.
     #[must_use]
-    pub fn new(socket: SocketId, outlet: Outlet, sink: Box<dyn Sink + Send>) -> Self {
+    pub fn new(socket: SocketId, outlet: Outlet, sink: Arc<dyn SharedSink>) -> Self {
         let wired = Wired { outlet, sink, orders: Vec::new(), closing: None, waker: None };
         Self(Arc::new(Shared { socket, unanswered: AtomicUsize::new(0), wired: Mutex::new(wired) }))
     }
@@ -96,7 +96,7 @@ impl OutletHandle {
         let Ok(mut wired) = self.0.wired.lock() else { return };
         let wired = &mut *wired;
         let mut out = Vec::new();
-        wired.outlet.step(input, now, &mut *wired.sink, &mut out);
+        wired.outlet.step(input, now, &mut wired.sink, &mut out);
         for output in out {
             match output {
                 Output::Wake => {}
@@ -153,5 +153,75 @@ impl OutletHandle {
 
     fn look<T>(&self, look: impl FnOnce(&mut Wired) -> T) -> Option<T> {
         self.0.wired.lock().ok().map(|mut wired| look(&mut wired))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use bytes::Bytes;
+    use protocol::event::{Event, SubOk};
+    use protocol::ids::{RoomId, UserId};
+
+    use super::super::chunk::tests::posted;
+    use super::super::{Begin, Subscription};
+    use super::*;
+    use crate::rooms::tail::{SharedTail, Tail};
+
+    /// Takes so many bytes of each write.
+    struct Socket(AtomicUsize);
+
+    impl SharedSink for Socket {
+        fn write(&self, parts: &[Bytes]) -> usize {
+            parts.iter().map(Bytes::len).sum::<usize>().min(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_is_at_the_head_is_told_and_not_woken() {
+        let (socket, bell) =
+            (Arc::new(Socket(AtomicUsize::new(usize::MAX))), Arc::<Bell>::default());
+        let outlet = Outlet::new(UserId::from_bytes([5; 16]), 200);
+        let outlet = OutletHandle::new(SocketId(1), outlet, socket.clone());
+        let waker = Waker::from(Arc::clone(&bell));
+        let tail = SharedTail::new(Tail::new(0));
+        let first = Frame::event(&Event::SubOk(SubOk { sub: 1, epoch: 1, head: 0 })).unwrap();
+        outlet.wants(&waker).unwrap();
+        outlet.step(
+            Input::Subscribe(Subscription {
+                log: RoomId::from_bytes([1; 16]).log(),
+                sub: 1,
+                born: 0,
+                begin: Begin::Events { next: 1, first },
+                ring: tail.ring(),
+                seat: Box::new(()),
+            }),
+            0,
+        );
+        assert!(bell.0.swap(0, Ordering::Relaxed) > 0, "a new slot has its first frame to write");
+        outlet.step(Input::Writable, 0);
+        for text in ["a", "b", "c"] {
+            let seq = tail.change(|tail| tail.head()) + 1;
+            let chunk = Chunk::cut(&[posted(seq, text)]).unwrap().remove(0);
+            tail.change(|tail| tail.push(chunk.clone())).unwrap();
+            if text == "c" {
+                socket.0.store(5, Ordering::Relaxed);
+            }
+            outlet.offer(&chunk, 0);
+            let woken = bell.0.load(Ordering::Relaxed);
+            assert_eq!(woken, usize::from(text == "c"), "only who takes a part has to be drained");
+        }
+        assert!(outlet.wants(&waker).unwrap().writing);
     }
 }

@@ -37,6 +37,9 @@ use crate::session::{Caller, Input, Output, Session, Terms, Ticket, reading};
 /// How long a client waits for the store before it is sent away to come back.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// A list that is empty most of the time, and then costs nothing.
+type Rare<T> = Option<Box<Vec<T>>>;
+
 /// What a read for a slot came to.
 type FetchedFor = (Order, Result<Fetched, CloseCode>);
 
@@ -52,9 +55,9 @@ pub(super) struct Connection {
     /// Whether the session was told that the server stops.
     is_stopping: bool,
     /// Ops whose answer is awaited; at most the window.
-    answers: Vec<(Ticket, oneshot::Receiver<Reply>)>,
+    answers: Rare<(Ticket, oneshot::Receiver<Reply>)>,
     /// Reads for the outlet's slots; it orders at most two at a time.
-    fetches: Vec<Later<'static, FetchedFor>>,
+    fetches: Rare<Later<'static, FetchedFor>>,
 }
 
 /// What woke a connection.
@@ -85,7 +88,7 @@ impl Connection {
         };
         let session = Session::new(terms, engine.clock.ticks_ms());
         let timer = Timer::new(engine.timers.clone(), outlet.socket());
-        let (answers, fetches, is_stopping) = (Vec::new(), Vec::new(), false);
+        let (answers, fetches, is_stopping) = (None, None, false);
         Self {
             engine,
             outlet,
@@ -112,11 +115,8 @@ impl Connection {
         };
         if wants.reading {
             for order in self.outlet.take_orders() {
-                self.fetches.push(Box::pin(fetch(
-                    Arc::clone(&self.engine),
-                    self.session.caller(),
-                    order,
-                )));
+                let fetch = fetch(Arc::clone(&self.engine), self.session.caller(), order);
+                self.fetches.get_or_insert_default().push(Box::pin(fetch));
             }
         }
         if let Some((order, fetched)) = ready(&mut self.fetches, context) {
@@ -208,7 +208,7 @@ impl Connection {
             Output::PageAck(sub) => self.say(Said::PageAck(sub)),
             Output::Act(ticket, pending) => {
                 match self.engine.rooms.take_in(pending, Some(ticket.mark())).await {
-                    Ok(answer) => self.answers.push((ticket, answer)),
+                    Ok(answer) => self.answers.get_or_insert_default().push((ticket, answer)),
                     Err(away) => return Some(Input::TurnedAway(ticket, away)),
                 }
             }
@@ -380,7 +380,7 @@ pub(super) fn drain(
 
 /// The first of these answers that is there. A log that died of a bug leaves an outcome unknown.
 fn answered(
-    answers: &mut Vec<(Ticket, oneshot::Receiver<Reply>)>,
+    answers: &mut Rare<(Ticket, oneshot::Receiver<Reply>)>,
     context: &mut Context<'_>,
 ) -> Option<(Ticket, Reply)> {
     let is_there =
@@ -392,30 +392,25 @@ fn answered(
             Poll::Ready(reply) => Some((index, reply.unwrap_or(Reply::Unknown))),
             Poll::Pending => None,
         };
-    let (index, reply) = answers.iter_mut().enumerate().find_map(is_there)?;
-    let (ticket, _) = answers.swap_remove(index);
-    give_back(answers);
+    let list = answers.as_mut()?;
+    let (index, reply) = list.iter_mut().enumerate().find_map(is_there)?;
+    let (ticket, _) = list.swap_remove(index);
+    answers.take_if(|list| list.is_empty());
     Some((ticket, reply))
 }
 
 /// The first of these that is done.
-fn ready<T>(under_way: &mut Vec<Later<'static, T>>, context: &mut Context<'_>) -> Option<T> {
+fn ready<T>(under_way: &mut Rare<Later<'static, T>>, context: &mut Context<'_>) -> Option<T> {
     let is_done =
         |(index, later): (usize, &mut Later<'static, T>)| match later.as_mut().poll(context) {
             Poll::Ready(done) => Some((index, done)),
             Poll::Pending => None,
         };
-    let (index, done) = under_way.iter_mut().enumerate().find_map(is_done)?;
-    drop(under_way.swap_remove(index));
-    give_back(under_way);
+    let list = under_way.as_mut()?;
+    let (index, done) = list.iter_mut().enumerate().find_map(is_done)?;
+    drop(list.swap_remove(index));
+    under_way.take_if(|list| list.is_empty());
     Some(done)
-}
-
-/// What is idle holds no memory for what it did once.
-fn give_back<T>(list: &mut Vec<T>) {
-    if list.is_empty() {
-        *list = Vec::new();
-    }
 }
 
 /// What a read gives, if it gives it in time.

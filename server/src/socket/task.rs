@@ -28,7 +28,7 @@ pub(super) fn start(engine: &Arc<Engine>, caller: Caller, held: Held, upgraded: 
         return turn_away(wire, held, CloseCode::VERSION);
     }
     let outlet = Outlet::new(caller.user, engine.limits.rooms_per_socket);
-    let outlet = OutletHandle::new(engine.hub.name_socket(), outlet, Box::new(wire.clone()));
+    let outlet = OutletHandle::new(engine.hub.name_socket(), outlet, wire.sink());
     let sockets_max = usize::try_from(engine.limits.sockets_per_user).unwrap_or(usize::MAX);
     match engine.hub.enter(caller.user, outlet.clone(), sockets_max) {
         Err(_) => turn_away(wire, held, CloseCode::TOO_MANY_SOCKETS),
@@ -111,7 +111,7 @@ mod tests {
     /// What one idle connection holds beside its slots; `make measure` weighs all of it.
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection>() <= 632, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 576, "{}", size_of::<Connection>());
         assert!(size_of::<Outlet>() <= 192, "{}", size_of::<Outlet>());
         // A task's cell has 128 bytes with a future of at most 24.
         assert!(size_of::<Life<Connection>>() <= 24, "{}", size_of::<Life<Connection>>());

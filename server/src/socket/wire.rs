@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use super::reader::{Heard, Reader};
 use crate::outlet::chunk::Frame;
-use crate::outlet::{LINGER_MS, Sink};
+use crate::outlet::{LINGER_MS, SharedSink};
 
 /// Bytes that one read takes at most; each thread has one buffer of this size.
 const READ_BYTES: usize = 64 * 1024;
@@ -52,6 +52,11 @@ impl Wire {
         Self(Arc::new(Shared { stream, is_broken: AtomicBool::new(false) }))
     }
 
+    /// The stream as its outlet writes to it.
+    pub(super) fn sink(&self) -> Arc<dyn SharedSink> {
+        self.0.clone()
+    }
+
     pub(super) fn is_broken(&self) -> bool {
         self.0.is_broken.load(Ordering::Relaxed)
     }
@@ -66,8 +71,7 @@ impl Wire {
 
     /// Says why and ends, without an outlet: nothing was said on this socket before.
     pub(super) async fn turn_away(self, code: CloseCode) {
-        let mut pipe = self.clone();
-        pipe.write(std::slice::from_ref(Frame::close(code).bytes()));
+        self.0.write(std::slice::from_ref(Frame::close(code).bytes()));
         self.linger().await;
     }
 
@@ -97,9 +101,9 @@ impl Wire {
     }
 }
 
-impl Sink for Wire {
-    fn write(&mut self, parts: &[Bytes]) -> usize {
-        let stream = &self.0.stream;
+impl SharedSink for Shared {
+    fn write(&self, parts: &[Bytes]) -> usize {
+        let stream = &self.stream;
         let written = match parts {
             [] => return 0,
             [one] => stream.try_write(one),
@@ -112,7 +116,7 @@ impl Sink for Wire {
         };
         written.unwrap_or_else(|fault| {
             if fault.kind() != io::ErrorKind::WouldBlock {
-                self.0.is_broken.store(true, Ordering::Relaxed);
+                self.is_broken.store(true, Ordering::Relaxed);
             }
             0
         })
@@ -124,25 +128,27 @@ pub(super) struct Reading {
     wire: Wire,
     reader: Reader,
     /// What was read and not yet understood, while the connection does what came before it.
-    unread: Bytes,
+    unread: Option<Box<Bytes>>,
 }
 
 impl Reading {
     /// Reads this stream, beginning with what was read of it before.
-    pub(super) const fn new(wire: Wire, unread: Bytes) -> Self {
-        Self { wire, reader: Reader::new(), unread }
+    pub(super) fn new(wire: Wire, unread: Bytes) -> Self {
+        Self { wire, reader: Reader::new(), unread: Some(Box::new(unread)) }
     }
 
     /// What comes next; nothing where the client is gone.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Heard>> {
         loop {
-            if !self.unread.is_empty() {
-                let (taken, heard) = self.reader.feed(&self.unread);
-                self.unread.advance(taken);
+            if let Some(unread) = &mut self.unread {
+                let (taken, heard) = self.reader.feed(unread);
+                unread.advance(taken);
+                if unread.is_empty() {
+                    self.unread = None;
+                }
                 if heard.is_some() {
                     return Poll::Ready(heard);
                 }
-                self.unread = Bytes::new();
             }
             if ready!(self.wire.0.stream.poll_read_ready(context)).is_err() {
                 return Poll::Ready(None);
@@ -163,7 +169,8 @@ impl Reading {
         }
         let read = buffer.get(..count).unwrap_or_default();
         let (taken, heard) = self.reader.feed(read);
-        self.unread = Bytes::copy_from_slice(read.get(taken..).unwrap_or_default());
+        let rest = read.get(taken..).filter(|rest| !rest.is_empty());
+        self.unread = rest.map(|rest| Box::new(Bytes::copy_from_slice(rest)));
         Ok(heard)
     }
 }
