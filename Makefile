@@ -2,7 +2,7 @@
 # Each target is a script in tools/; CARGO_TARGET_DIR is respected everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test dev dist sizes readme lint audit tools
+.PHONY: help run test dev dist sizes measure readme lint audit tools
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ dev: ## Serve a debug build that rebuilds and reloads the page at each save
 
 dist: ## Build dist/wasmchannel, the one file that is the whole product
 	@tools/dist
+
+measure: ## Print what a delivery costs in CPU, and an idle connection in memory
+	@tools/measure
 
 sizes: ## Build for browser and server, dev and release, and print what they weigh
 	@tools/sizes

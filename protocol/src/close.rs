@@ -66,6 +66,8 @@ codes! {
     PROTOCOL = 1002, Fate::Backoff, "protocol error";
     /// A text message on the binary sub-protocol.
     NOT_BINARY = 1003, Fate::Backoff, "binary messages only";
+    /// The reason of a close frame was not UTF-8.
+    NOT_UTF8 = 1007, Fate::Backoff, "not UTF-8";
     /// A message of more than 64 KiB.
     TOO_BIG = 1009, Fate::Backoff, "message too big";
     /// A bug of the server.

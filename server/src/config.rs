@@ -158,6 +158,9 @@ limits! {
         /// Sockets of one address
         sockets_per_address = 1_000 in 1..,
             "limits-sockets-per-address", "WASMCHANNEL_LIMITS_SOCKETS_PER_ADDRESS";
+        /// Connections of one address that speak HTTP; those of trusted proxies are not counted
+        connections_per_address = 512 in 1..,
+            "limits-connections-per-address", "WASMCHANNEL_LIMITS_CONNECTIONS_PER_ADDRESS";
         /// Sockets of this server
         sockets = 10_000 in 1.., "limits-sockets", "WASMCHANNEL_LIMITS_SOCKETS";
         /// Rooms that one socket may be told of
@@ -172,7 +175,8 @@ limits! {
         /// of a small disk is enough
         disk_free_bytes_min = 67_108_864 in 1_048_576..,
             "limits-disk-free-bytes-min", "WASMCHANNEL_LIMITS_DISK_FREE_BYTES_MIN";
-        /// Milliseconds in which a request's head, and then its body, must have come
+        /// Milliseconds in which a request's head, and then its body, must have come, and in which a
+        /// client takes a byte of its answer
         request_ms = 10_000 in 100.., "limits-request-ms", "WASMCHANNEL_LIMITS_REQUEST_MS";
     }
     rates {

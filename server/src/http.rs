@@ -50,7 +50,7 @@ pub struct Door {
     /// Who somebody is.
     pub accounts: Accounts,
     /// The rooms and the connections.
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     /// What pages ask before they are drawn.
     pub port: Port,
     /// The setup link.

@@ -6,13 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::{RangeBounds, RangeInclusive};
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use protocol::close::CloseCode;
 use protocol::ids::{PageId, UserId};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::clock::Clock;
@@ -34,7 +33,7 @@ struct Shared {
     ended: Mutex<BTreeMap<u16, u64>>,
     /// When the last connection came or went, in ticks.
     changed_at: AtomicI64,
-    stopping: watch::Sender<bool>,
+    is_stopping: AtomicBool,
 }
 
 /// Every connection, those of one user side by side.
@@ -43,7 +42,6 @@ type Connections = BTreeMap<(UserId, SocketId), Connection>;
 /// A connection as the register knows it.
 struct Connection {
     page: Option<PageId>,
-    unanswered: Arc<AtomicUsize>,
     outlet: OutletHandle,
 }
 
@@ -56,7 +54,6 @@ pub struct Registration {
     hub: Hub,
     user: UserId,
     socket: SocketId,
-    unanswered: Arc<AtomicUsize>,
 }
 
 impl Hub {
@@ -69,7 +66,7 @@ impl Hub {
             ended: Mutex::default(),
             changed_at: AtomicI64::new(clock.ticks_ms()),
             clock,
-            stopping: watch::Sender::new(false),
+            is_stopping: AtomicBool::new(false),
         }))
     }
 
@@ -91,10 +88,8 @@ impl Hub {
             return Err(TooManySockets);
         }
         let socket = outlet.socket();
-        let unanswered = Arc::new(AtomicUsize::new(0));
-        let connection = Connection { page: None, unanswered: Arc::clone(&unanswered), outlet };
-        connections.insert((user, socket), connection);
-        Ok(Registration { hub: self.clone(), user, socket, unanswered })
+        connections.insert((user, socket), Connection { page: None, outlet });
+        Ok(Registration { hub: self.clone(), user, socket })
     }
 
     /// How many connections there are.
@@ -117,20 +112,21 @@ impl Hub {
         self.0.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Turns true when the server is about to stop: connections then send `Drain` and take in no
-    /// further acts.
+    /// Whether the server is about to stop: connections then send `Drain` and take in no further
+    /// acts.
     #[must_use]
-    pub fn stopping(&self) -> watch::Receiver<bool> {
-        self.0.stopping.subscribe()
+    pub fn is_stopping(&self) -> bool {
+        self.0.is_stopping.load(Ordering::Acquire)
     }
 
     /// Ends all connections for a restart: says so, waits until what was taken in is answered, at
     /// most `patience`, then closes each with 1012 and waits as long again for the last bytes.
     pub async fn drain(&self, patience: Duration) {
-        self.0.stopping.send_replace(true);
+        self.0.is_stopping.store(true, Ordering::Release);
+        self.outlets(.., |_, _| true).iter().for_each(OutletHandle::nudge);
         // Every connection's task is given a moment to see the sign before the first look.
         sleep(DRAIN_LOOK).await;
-        let answered = |connection: &Connection| connection.unanswered.load(Ordering::Relaxed) == 0;
+        let answered = |connection: &Connection| connection.outlet.unanswered() == 0;
         self.wait_until(patience, |all| all.values().all(answered)).await;
         self.close_where(.., CloseCode::RESTART, |_, _| true);
         self.wait_until(patience, BTreeMap::is_empty).await;
@@ -153,16 +149,23 @@ impl Hub {
         code: CloseCode,
         is_meant: impl Fn(SocketId, &Connection) -> bool,
     ) {
-        // The outlets are closed outside the register's lock: closing takes theirs.
-        let meant: Vec<OutletHandle> = self
-            .connections()
-            .range(among)
-            .filter(|((_, socket), connection)| is_meant(*socket, connection))
-            .map(|(_, connection)| connection.outlet.clone())
-            .collect();
-        for outlet in meant {
+        for outlet in self.outlets(among, is_meant) {
             outlet.close(code, self.0.clock.ticks_ms());
         }
+    }
+
+    /// Outlets that are meant, to be used outside the register's lock: using them takes theirs.
+    fn outlets(
+        &self,
+        among: impl RangeBounds<(UserId, SocketId)>,
+        is_meant: impl Fn(SocketId, &Connection) -> bool,
+    ) -> Vec<OutletHandle> {
+        let connections = self.connections();
+        let meant = connections
+            .range(among)
+            .filter(|((_, socket), connection)| is_meant(*socket, connection))
+            .map(|(_, connection)| connection.outlet.clone());
+        meant.collect()
     }
 
     fn connections(&self) -> MutexGuard<'_, Connections> {
@@ -182,11 +185,6 @@ impl Registration {
             socket < self.socket && connection.page == Some(page)
         };
         self.hub.close_where(all_of(self.user), CloseCode::REPLACED, is_older);
-    }
-
-    /// Tells how many acts of this connection wait for their answer; a drain waits for them.
-    pub fn set_unanswered(&self, unanswered: usize) {
-        self.unanswered.store(unanswered, Ordering::Relaxed);
     }
 }
 

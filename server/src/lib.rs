@@ -16,6 +16,7 @@ pub mod history;
 pub mod http;
 pub mod hub;
 pub mod outlet;
+pub mod resting;
 pub mod rooms;
 pub mod session;
 pub mod socket;

@@ -22,7 +22,7 @@ pub mod handle;
 mod slot;
 
 use chunk::{CHUNK_BYTES_MAX, Chunk, Frame};
-pub use exchange::{Alarm, Begin, Input, Order, Output, Sink, Subscription};
+pub use exchange::{Alarm, Begin, Input, Order, Output, SharedSink, Sink, Subscription};
 pub use slot::{Edges, Fetched, Ring, Seat, What};
 use slot::{Heard, Slot, Turn};
 
@@ -111,6 +111,7 @@ impl Outlet {
             Input::Whisper { log, frame } => self.whisper(log, frame, now, sink, out),
             Input::Ping(number) => self.ping(number, now, sink, out),
             Input::Close(code) => self.close(code, now, out),
+            Input::Echo(code) => self.end(code, CloseCode::NORMAL, now, out),
         }
     }
 
@@ -181,7 +182,11 @@ impl Outlet {
             Some(older) => *older = slot,
             // A client that asks on and on and reads no answer.
             None if over >= OVER_MAX => return self.close(CloseCode::SLOW, now, out),
-            None => self.slots.push(slot),
+            None => {
+                // Most connections have two, and for long.
+                self.slots.reserve_exact(1);
+                self.slots.push(slot);
+            }
         }
         self.start_draining(now, out);
         self.order_reads(out);
@@ -220,12 +225,12 @@ impl Outlet {
                 out.push(Output::Alarm(Alarm::Gap(chunk.log())));
                 self.close(CloseCode::POSITION_LOST, now, out);
             }
-            Heard::Write(piece) => {
-                let taken = sink.write(std::slice::from_ref(&piece.bytes));
+            Heard::Write(bytes) => {
+                let taken = sink.write(std::slice::from_ref(&bytes));
                 if taken > 0 {
-                    self.rest = slot.begun(&piece, taken, self.user).0;
+                    self.rest = slot.begun_run(chunk, taken, self.user);
                 }
-                if taken < piece.bytes.len() {
+                if taken < bytes.len() {
                     slot.falls_behind();
                 }
                 if slot.has_work() {
@@ -294,14 +299,18 @@ impl Outlet {
         }
     }
 
-    /// Drops everything but the message that is begun; the rest goes on by `Writable`.
     fn close(&mut self, code: CloseCode, now: i64, out: &mut Vec<Output>) {
+        self.end(code, code, now, out);
+    }
+
+    /// Drops everything but the message that is begun; the rest goes on by `Writable`.
+    fn end(&mut self, said: CloseCode, counted: CloseCode, now: i64, out: &mut Vec<Output>) {
         self.slots.clear();
         self.answers.clear();
         self.answer_bytes = 0;
         self.flow =
-            Flow::Closing { last: Some(Frame::close(code)), until: now.saturating_add(LINGER_MS) };
-        out.push(Output::Closing(code));
+            Flow::Closing { last: Some(Frame::close(said)), until: now.saturating_add(LINGER_MS) };
+        out.push(Output::Closing(counted));
         out.push(Output::Wake);
     }
 
@@ -403,6 +412,10 @@ impl Outlet {
             let of_this = left.min(frame.bytes().len());
             self.rest = frame.bytes().slice(of_this..);
             left -= of_this;
+        }
+        if self.answers.is_empty() {
+            // What is idle holds no memory for what it said once.
+            self.answers = VecDeque::new();
         }
         Progress { taken, blocked: taken < planned }
     }

@@ -147,7 +147,7 @@ impl Rooms {
         let handle = LogHandle::new(id, Bucket::new(&self.0.limits.sends_per_room));
         logs.insert(id, handle.clone());
         drop(logs);
-        tokio::spawn(Task::run(self.clone(), handle.clone()));
+        tokio::spawn(Task::start(self.clone(), handle.clone()));
         handle
     }
 

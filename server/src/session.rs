@@ -286,6 +286,12 @@ impl Session {
             && matches!(self.stage, Stage::Opened | Stage::Open { .. })
     }
 
+    /// Whom it speaks for.
+    #[must_use]
+    pub const fn caller(&self) -> Caller {
+        self.terms.caller
+    }
+
     /// Ops that wait for their answer.
     #[must_use]
     pub const fn unanswered(&self) -> usize {

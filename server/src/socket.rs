@@ -5,10 +5,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
 use protocol::close::CloseCode;
-use protocol::codec::SUB_PROTOCOL;
 
 use crate::clock::Clock;
 use crate::config::Limits;
@@ -18,10 +16,18 @@ use crate::rooms::Rooms;
 pub use crate::session::Caller;
 
 mod connection;
-mod transport;
+mod handshake;
+mod patience;
+mod reader;
+mod task;
+mod timers;
+mod wire;
 
-/// All that a connection needs of the house. Cheap to clone.
-#[derive(Clone)]
+pub use handshake::Handshake;
+pub use patience::Patience;
+pub use timers::Timers;
+
+/// All that a connection needs of the house; shared by all of them.
 pub struct Engine {
     /// The logs.
     pub rooms: Rooms,
@@ -31,6 +37,8 @@ pub struct Engine {
     pub history: Arc<dyn History>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The times at which connections are due.
+    pub timers: Timers,
     /// The settings.
     pub limits: Arc<Limits>,
 }
@@ -46,14 +54,13 @@ pub struct Held {
 
 /// Answers the upgrade and lets the connection live in a task of its own.
 #[must_use]
-pub fn upgrade(engine: Engine, caller: Caller, held: Held, upgrade: WebSocketUpgrade) -> Response {
-    transport::with_small_buffers(upgrade.protocols([SUB_PROTOCOL]))
-        .on_upgrade(move |socket| connection::run(engine, caller, held, socket))
+pub fn upgrade(engine: &Arc<Engine>, caller: Caller, held: Held, handshake: Handshake) -> Response {
+    let engine = Arc::clone(engine);
+    handshake.answer(move |upgraded| task::start(&engine, caller, held, upgraded))
 }
 
 /// Upgrades only to say why not: a page learns nothing from an upgrade that is refused.
 #[must_use]
-pub fn turn_away(upgrade: WebSocketUpgrade, code: CloseCode) -> Response {
-    transport::with_small_buffers(upgrade.protocols([SUB_PROTOCOL]))
-        .on_upgrade(move |socket| transport::turn_away(socket, code))
+pub fn turn_away(held: Held, handshake: Handshake, code: CloseCode) -> Response {
+    handshake.answer(move |upgraded| task::turn_away(upgraded.wire, held, code))
 }

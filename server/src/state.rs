@@ -24,11 +24,12 @@ use crate::history::writer::{Writer, WriterEnd};
 use crate::history::{History, Rules};
 use crate::http::assets::Assets;
 use crate::http::headers::Policies;
+use crate::http::listen::Allowed;
 use crate::http::origin::OriginRule;
 use crate::http::{Door, Gate, Port, listen, router};
 use crate::hub::Hub;
 use crate::rooms::Rooms;
-use crate::socket::Engine;
+use crate::socket::{Engine, Timers};
 
 /// How long what was taken in may take to be answered at the end, and again to be sent.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
@@ -56,7 +57,7 @@ pub struct House {
 struct Inside {
     db: Arc<Db>,
     history: Arc<SqlHistory>,
-    engine: Engine,
+    engine: Arc<Engine>,
     setup: Arc<Setup>,
 }
 
@@ -77,9 +78,9 @@ impl House {
         let (hub, setup) = (engine.hub.clone(), Arc::new(setup));
         let inside = Inside { db: Arc::clone(&db), history, engine, setup };
         let (stop, stopping) = watch::channel(false);
-        let head_time = Duration::from_millis(settings.limits.request_ms.into());
+        let allowed = Allowed::by(&settings);
         let router = doors(settings, assets, inside, stopping.clone());
-        let serving = tokio::spawn(listen::serve(listener, router, head_time, stopping));
+        let serving = tokio::spawn(listen::serve(listener, router, allowed, stopping));
         Ok(Self { addr, setup_path, hub, db, stop, serving, writing })
     }
 
@@ -125,14 +126,15 @@ fn engine(
     settings: &Settings,
     history: Arc<SqlHistory>,
     clock: Arc<dyn Clock>,
-) -> (Engine, JoinHandle<WriterEnd>) {
+) -> (Arc<Engine>, JoinHandle<WriterEnd>) {
     let history: Arc<dyn History> = history;
     let limits = Arc::new(settings.limits.clone());
     let chance = Box::new(SystemChance);
     let (writer, writing) = Writer::start(Arc::clone(&history), Arc::clone(&clock), chance);
     let rooms = Rooms::new(Arc::clone(&history), writer, Arc::clone(&clock), Arc::clone(&limits));
     let hub = Hub::new(Arc::clone(&clock));
-    (Engine { rooms, hub, history, clock, limits }, writing)
+    let timers = Timers::start(Arc::clone(&clock));
+    (Arc::new(Engine { rooms, hub, history, clock, timers, limits }), writing)
 }
 
 fn broken_store(fault: impl std::fmt::Display) -> Error {

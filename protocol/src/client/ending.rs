@@ -74,7 +74,7 @@ impl Client {
             CloseCode::BAD_FRAMES
             | CloseCode::PROTOCOL
             | CloseCode::NOT_BINARY
-            | CloseCode(1007)
+            | CloseCode::NOT_UTF8
                 if self.connection.faults.note(turn.now, FAULTS_SPAN_MS) >= FAULTS_MAX =>
             {
                 self.reload_or(Stop::Broken, turn);

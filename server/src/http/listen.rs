@@ -1,13 +1,14 @@
 //! The loop that takes connections in: hyper's HTTP/1 with limits on head, time and number.
 //!
 //! axum's own loop closes neither a silent connection nor half a head. Here a head has 10 s (a
-//! setting), 16 KiB and 100 fields, and so long a kept-alive connection may rest. Its law: the
-//! send buffer is small from the listener on, so that a stuck reader is noticed after a quarter of a
-//! megabyte; at the end idle connections close at once and requests under way are answered.
+//! setting), 16 KiB and 100 fields, so long a kept-alive connection may rest and an answer may wait
+//! for its reader, and an address has so many connections. Its law: the send buffer is small from the
+//! listener on, so that a stuck reader is noticed after a quarter of a megabyte; at the end idle
+//! connections close at once and requests under way are answered.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,10 +18,14 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::Service;
+
+use crate::config::{Network, Settings};
+use crate::socket::Patience;
+use crate::throttle::{Counted, Gauge, Source};
 
 /// Bytes that the kernel buffers towards one client; without it 3.9 MB go to a client that reads
 /// nothing before anybody notices.
@@ -38,6 +43,32 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// The rest after the system had no file for another connection.
 const OUT_OF_FILES: Duration = Duration::from_millis(100);
 
+/// What a connection may take.
+pub struct Allowed {
+    /// Time for a request's head, for the rest between two requests, and for a byte of an answer.
+    pub time: Duration,
+    /// Connections of one address.
+    pub per_address: u32,
+    /// Whose connections are not counted: each of them speaks for many.
+    pub proxies: Vec<Network>,
+}
+
+impl Allowed {
+    /// What the settings allow.
+    #[must_use]
+    pub fn by(settings: &Settings) -> Self {
+        Self {
+            time: Duration::from_millis(settings.limits.request_ms.into()),
+            per_address: settings.limits.connections_per_address,
+            proxies: settings.trusted_proxies.clone(),
+        }
+    }
+
+    fn counts(&self, address: IpAddr) -> bool {
+        !self.proxies.iter().any(|proxy| proxy.contains(address))
+    }
+}
+
 /// Opens the address with buffers as small as promised; what it accepts inherits them.
 pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
@@ -51,21 +82,25 @@ pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    head_time: Duration,
+    allowed: Allowed,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut connections = JoinSet::new();
+    let (mut connections, of_addresses) = (JoinSet::new(), Gauge::default());
     let stopped = stop.clone();
     loop {
-        while connections.try_join_next().is_some() {}
         let full = connections.len() >= CONNECTIONS_MAX;
         tokio::select! {
             () = stopped_by(&mut stop) => break,
-            _ = connections.join_next(), if full => {}
+            Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if !full => match accepted {
                 Ok((stream, peer)) => {
-                    let router = router.clone();
-                    connections.spawn(connection(stream, peer, router, head_time, stopped.clone()));
+                    let Ok(counted) = count(&of_addresses, &allowed, peer.ip()) else { continue };
+                    // A frame shall not wait for the next one; where the system does not know how,
+                    // it waits.
+                    let _ = stream.set_nodelay(true);
+                    let stream = Patience::new(stream, allowed.time);
+                    let answering = (router.clone(), allowed.time, stopped.clone());
+                    connections.spawn(connection(stream, peer, answering, counted));
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, "a connection cannot be taken in");
@@ -81,16 +116,29 @@ pub async fn serve(
     }
 }
 
-/// Speaks HTTP with one client; ends with an upgrade, whose socket has its own task.
+/// The address has as many connections as it may have.
+struct TooMany;
+
+fn count(
+    of_addresses: &Gauge<Source>,
+    allowed: &Allowed,
+    address: IpAddr,
+) -> Result<Option<Counted<Source>>, TooMany> {
+    if !allowed.counts(address) {
+        return Ok(None);
+    }
+    let counted = of_addresses.enter(Source::from(address), allowed.per_address);
+    counted.map(Some).ok_or(TooMany)
+}
+
+/// Speaks HTTP with one client; ends with an upgrade, whose socket has its own task and is counted
+/// by itself.
 async fn connection(
-    stream: TcpStream,
+    stream: Patience,
     peer: SocketAddr,
-    router: Router,
-    head_time: Duration,
-    mut stop: watch::Receiver<bool>,
+    (router, head_time, mut stop): (Router, Duration, watch::Receiver<bool>),
+    _counted: Option<Counted<Source>>,
 ) {
-    // A frame shall not wait for the next one; where the system does not know how, it waits.
-    let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         let mut router = router.clone();

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::extract::ws::WebSocketUpgrade;
 use axum::response::{IntoResponse, Response};
 use http::header::{ORIGIN, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
@@ -17,7 +16,7 @@ use protocol::close::CloseCode;
 use super::Door;
 use super::guest::no_store;
 use crate::auth::Visitor;
-use crate::socket;
+use crate::socket::{self, Handshake};
 use crate::throttle::Source;
 
 /// `GET /ws`.
@@ -25,7 +24,7 @@ pub(super) async fn open(
     State(door): State<Arc<Door>>,
     Extension(source): Extension<Source>,
     headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    handshake: Handshake,
 ) -> Response {
     if !headers.contains_key(ORIGIN) {
         let body = "A socket without an Origin needs a bearer token.\n";
@@ -51,12 +50,12 @@ pub(super) async fn open(
             return (StatusCode::UNAUTHORIZED, "No sign-in: POST /api/guest first.\n")
                 .into_response();
         }
-        Visitor::Stale => return socket::turn_away(upgrade, CloseCode::SIGNED_OUT),
+        Visitor::Stale => return socket::turn_away(held, handshake, CloseCode::SIGNED_OUT),
         Visitor::Known(principal) => principal,
     };
     if principal.is_disabled() {
-        return socket::turn_away(upgrade, CloseCode::DISABLED);
+        return socket::turn_away(held, handshake, CloseCode::DISABLED);
     }
     let caller = socket::Caller { user: principal.me().id, sign_in: principal.sign_in() };
-    socket::upgrade(door.engine.clone(), caller, held, upgrade)
+    socket::upgrade(&door.engine, caller, held, handshake)
 }

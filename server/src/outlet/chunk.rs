@@ -30,6 +30,8 @@ pub enum Opcode {
     Binary,
     /// The end of the connection, with its code and reason.
     Close,
+    /// The answer to a ping of WebSocket's own.
+    Pong,
 }
 
 impl Opcode {
@@ -37,6 +39,7 @@ impl Opcode {
         match self {
             Self::Binary => 0x2,
             Self::Close => 0x8,
+            Self::Pong => 0xa,
         }
     }
 }
@@ -66,6 +69,14 @@ impl Frame {
         Self(bytes.freeze())
     }
 
+    /// The answer to a ping of WebSocket's own: its payload, of at most 125 bytes.
+    #[must_use]
+    pub fn pong(payload: &[u8]) -> Self {
+        let mut bytes = BytesMut::with_capacity(payload.len() + 2);
+        put_message(&mut bytes, Opcode::Pong, payload);
+        Self(bytes.freeze())
+    }
+
     /// The message with its WebSocket header.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
@@ -89,11 +100,12 @@ fn put_message(into: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
     into.put_slice(payload);
 }
 
-/// Takes the first message off bytes that the server wrote, for a transport that frames by itself;
-/// nothing where no whole message stands there.
+/// Takes the first message off bytes that the server wrote, for who reads them in memory; nothing
+/// where no whole message stands there.
 pub fn take_message(bytes: &mut Bytes) -> Option<(Opcode, Bytes)> {
     let (first, short) = (*bytes.first()?, *bytes.get(1)?);
-    let opcode = if first == FINAL | Opcode::Close.bits() { Opcode::Close } else { Opcode::Binary };
+    let is = |opcode: &Opcode| first == FINAL | opcode.bits();
+    let opcode = [Opcode::Binary, Opcode::Close, Opcode::Pong].into_iter().find(is)?;
     let (header, length) = match short {
         LENGTH_64 => {
             let long = bytes.get(2..10)?.first_chunk::<8>()?;

@@ -20,6 +20,18 @@ pub trait Sink {
     fn write(&mut self, parts: &[Bytes]) -> usize;
 }
 
+/// What takes the bytes of an outlet that several tasks step.
+pub trait SharedSink: Send + Sync {
+    /// As `Sink::write`, by whoever has the outlet's lock.
+    fn write(&self, parts: &[Bytes]) -> usize;
+}
+
+impl Sink for Arc<dyn SharedSink> {
+    fn write(&mut self, parts: &[Bytes]) -> usize {
+        SharedSink::write(&**self, parts)
+    }
+}
+
 /// What happens to an outlet.
 pub enum Input<'a> {
     /// The frames that come before every slot: `Welcome` and `Rooms`.
@@ -65,6 +77,8 @@ pub enum Input<'a> {
     Tick,
     /// End the connection with this code.
     Close(CloseCode),
+    /// The client has ended the connection with this code, which is its answer, too.
+    Echo(CloseCode),
 }
 
 /// A subscription as it begins.
@@ -103,7 +117,7 @@ pub enum Output {
     Wake,
     /// Read this for a slot, and step with `Fetched`.
     Fetch(Order),
-    /// The connection is being closed with this code.
+    /// The connection is being closed with this code; `NORMAL` where the client closed it.
     Closing(CloseCode),
     /// A rule of delivery was broken: a bug, to be logged and counted.
     Alarm(Alarm),

@@ -77,7 +77,7 @@ pub(super) struct Slot {
     pub(super) log: LogId,
     pub(super) sub: u32,
     /// `SubOk`, or a `Reset` without a state, until its first byte is written.
-    first: Option<Frame>,
+    first: Option<Box<Frame>>,
     stage: Stage,
 }
 
@@ -98,11 +98,19 @@ struct Feed {
 enum State {
     Want(Need),
     Fetching { need: Need, erase_count: u64 },
-    Ready { need: Need, erase_count: u64, frame: Frame, then: Then },
+    Ready(Box<Ready>),
     Unacked,
     Young,
     Live { below: bool },
     Behind,
+}
+
+/// What was fetched and waits to be written.
+struct Ready {
+    need: Need,
+    erase_count: u64,
+    frame: Frame,
+    then: Then,
 }
 
 #[derive(Clone, Copy)]
@@ -145,7 +153,7 @@ pub(super) enum Turn {
 /// What a slot does with an offered chunk.
 pub(super) enum Heard {
     Nothing,
-    Write(Piece),
+    Write(Bytes),
     Slow,
     /// The chunk does not follow on what the slot was told.
     Lost,
@@ -160,7 +168,7 @@ impl Slot {
         seat: Seat,
     ) -> Self {
         let (first, next, state) = match begin {
-            super::Begin::Events { next, first } => (Some(first), next, State::Young),
+            super::Begin::Events { next, first } => (Some(Box::new(first)), next, State::Young),
             super::Begin::Snapshot(reason) => (None, 0, State::Want(Need::Snapshot(reason))),
         };
         let feed = Feed { born, next, ring, _seat: seat, state };
@@ -181,7 +189,7 @@ impl Slot {
         let moves = match &self.stage {
             Stage::Over(_) => true,
             Stage::Fed(feed) => {
-                matches!(feed.state, State::Ready { .. } | State::Young | State::Behind)
+                matches!(feed.state, State::Ready(_) | State::Young | State::Behind)
             }
         };
         moves || self.first.is_some()
@@ -189,7 +197,7 @@ impl Slot {
 
     /// Whether a fetched frame is on its way or waits to be written.
     pub(super) const fn holds_page(&self) -> bool {
-        matches!(&self.stage, Stage::Fed(Feed { state: State::Ready { .. }, .. }))
+        matches!(&self.stage, Stage::Fed(Feed { state: State::Ready(_), .. }))
     }
 
     /// Whether the slot is being fed by pages.
@@ -197,7 +205,7 @@ impl Slot {
         matches!(
             &self.stage,
             Stage::Fed(Feed {
-                state: State::Fetching { .. } | State::Ready { .. } | State::Unacked,
+                state: State::Fetching { .. } | State::Ready(_) | State::Unacked,
                 ..
             })
         )
@@ -229,7 +237,7 @@ impl Slot {
                 return;
             }
         };
-        feed.state = State::Ready { need, erase_count, frame, then };
+        feed.state = State::Ready(Box::new(Ready { need, erase_count, frame, then }));
     }
 
     /// Takes the client's word that the last page arrived.
@@ -263,11 +271,11 @@ impl Slot {
             }
         };
         match &feed.state {
-            State::Ready { need, erase_count, frame, .. } => {
-                if feed.ring.edges().erase_count == *erase_count {
-                    pieces.push(Piece::of(frame, Part::Fetched));
+            State::Ready(ready) => {
+                if feed.ring.edges().erase_count == ready.erase_count {
+                    pieces.push(Piece::of(&ready.frame, Part::Fetched));
                 } else {
-                    feed.state = State::Want(*need);
+                    feed.state = State::Want(ready.need);
                 }
             }
             State::Young | State::Behind => {
@@ -301,7 +309,8 @@ impl Slot {
 
     fn begun_fetched(&mut self) {
         let Stage::Fed(feed) = &mut self.stage else { return };
-        let State::Ready { need, then, .. } = feed.state else { return };
+        let State::Ready(ready) = &feed.state else { return };
+        let (need, then) = (ready.need, ready.then);
         feed.next = then.next;
         feed.state = match need {
             Need::Page => State::Unacked,
@@ -312,7 +321,8 @@ impl Slot {
         }
     }
 
-    fn begun_run(&mut self, chunk: &Chunk, taken: usize, user: UserId) -> Bytes {
+    /// Counts what a write has taken of a chunk; gives what is left of the begun message.
+    pub(super) fn begun_run(&mut self, chunk: &Chunk, taken: usize, user: UserId) -> Bytes {
         let Stage::Fed(feed) = &mut self.stage else { return Bytes::new() };
         let begun = chunk.begun(feed.next, taken);
         feed.next = begun.next;
@@ -328,7 +338,7 @@ impl Slot {
         match feed.state {
             State::Live { .. } if chunk.next() <= feed.next => Heard::Nothing,
             State::Live { .. } if chunk.first() > feed.next => Heard::Lost,
-            State::Live { .. } if free => Heard::Write(Piece::run(chunk.clone(), feed.next)),
+            State::Live { .. } if free => Heard::Write(chunk.bytes_from(feed.next)),
             State::Live { .. } => {
                 feed.state = State::Behind;
                 Heard::Nothing
@@ -418,5 +428,15 @@ impl Piece {
 
     fn run(chunk: Chunk, next: u64) -> Self {
         Self { bytes: chunk.bytes_from(next), part: Part::Run(chunk) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_small() {
+        assert!(size_of::<Slot>() <= 112, "{}", size_of::<Slot>());
     }
 }

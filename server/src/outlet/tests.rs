@@ -3,8 +3,6 @@
 //! Its law: every rule of `docs/PROTOCOL.md` on subscriptions that a model of it forced has a test
 //! here whose name says it.
 
-use std::sync::Arc;
-
 use bytes::BytesMut;
 use protocol::codec::decode_event;
 use protocol::event::{Gone, GoneReason, Probed, ResetReason, SubOk};
@@ -74,7 +72,7 @@ impl World {
     }
 
     fn subscribe(&mut self, born: u64, begin: Begin) {
-        let ring = Arc::new(self.tail.clone());
+        let ring = self.tail.ring();
         let subscription =
             Subscription { log: log(), sub: SUB, born, begin, ring, seat: Box::new(()) };
         self.step(Input::Subscribe(subscription));
@@ -377,7 +375,7 @@ fn the_greeting_comes_before_every_slot() {
 fn at_most_two_fetched_pieces_wait_to_be_written() {
     let mut world = World::new(2);
     for room in 1..=6 {
-        let ring = Arc::new(SharedTail::new(Tail::new(9)));
+        let ring = SharedTail::new(Tail::new(9)).ring();
         let log = RoomId::from_bytes([room; 16]).log();
         let begin = Begin::Snapshot(ResetReason::FirstLoad);
         let sub = u32::from(room);
@@ -406,7 +404,7 @@ fn at_most_two_fetched_pieces_wait_to_be_written() {
 /// Subscribes another room.
 fn subscribe_room(world: &mut World, room: u8) {
     let log = RoomId::from_bytes([room; 16]).log();
-    let ring = Arc::new(SharedTail::new(Tail::new(0)));
+    let ring = SharedTail::new(Tail::new(0)).ring();
     let begin = Begin::Events { next: 1, first: sub_ok() };
     let seat = Box::new(());
     world.step(Input::Subscribe(Subscription {

@@ -129,7 +129,8 @@ pub struct Log<R, S> {
     is_store_silent: bool,
     look_again_at: Option<i64>,
     subscribers: Vec<Subscriber<S>>,
-    typing: Typing,
+    /// Who types; most logs have nobody who ever did.
+    typing: Option<Box<Typing>>,
 }
 
 impl<R, S> Log<R, S> {
@@ -148,7 +149,7 @@ impl<R, S> Log<R, S> {
             is_store_silent: false,
             look_again_at: None,
             subscribers: Vec::new(),
-            typing: Typing::default(),
+            typing: None,
         }
     }
 
@@ -176,7 +177,10 @@ impl<R, S> Log<R, S> {
     /// When `Tick` is due.
     #[must_use]
     pub fn wakes_at(&self) -> Option<i64> {
-        [self.look_again_at, self.typing.wakes_at()].into_iter().flatten().min()
+        [self.look_again_at, self.typing.as_ref().and_then(|typing| typing.wakes_at())]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Takes an input in.
@@ -193,7 +197,9 @@ impl<R, S> Log<R, S> {
             }
             Input::Join(subscriber) => self.join(subscriber),
             Input::Leave(socket, sub) => self.leave(socket, sub),
-            Input::Typing { user, name, active } => self.typing.note(user, name, active, now),
+            Input::Typing { user, name, active } => {
+                self.typing.get_or_insert_default().note(user, name, active, now);
+            }
             Input::Tick => {}
         }
         self.look_again(now, out);
@@ -356,6 +362,10 @@ impl<R, S> Log<R, S> {
         // What his membership was read with is committed, whether or not this log heard of it.
         self.known = self.known.max(subscriber.born);
         self.leave(subscriber.socket, subscriber.sub);
+        // Most logs are one user's own, and have one.
+        if self.subscribers.is_empty() {
+            self.subscribers.reserve_exact(1);
+        }
         self.subscribers.push(subscriber);
     }
 
@@ -368,7 +378,8 @@ impl<R, S> Log<R, S> {
 
     fn tell_typing(&mut self, now: i64, out: &mut Vec<Output<R>>) {
         let Some(room) = self.id.room() else { return };
-        let Some(people) = self.typing.tell(self.subscribers.len(), now) else { return };
+        let Some(typing) = &mut self.typing else { return };
+        let Some(people) = typing.tell(self.subscribers.len(), now) else { return };
         let typists = Event::Typists(Typists { room, people: List::cut(people) });
         out.extend(Frame::event(&typists).ok().map(Output::Whisper));
     }

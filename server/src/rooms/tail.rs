@@ -6,7 +6,7 @@
 //! 512 events or 512 KiB are kept, so that whoever is further behind reads the store.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use protocol::change::Envelope;
 use protocol::codec::EncodeFault;
@@ -123,7 +123,13 @@ impl SharedTail {
     }
 
     fn look<T>(&self, look: impl FnOnce(&Tail) -> T) -> T {
-        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        look(&looked_at(&self.0))
+    }
+
+    /// The tail as a slot reads it.
+    #[must_use]
+    pub fn ring(&self) -> Arc<dyn Ring> {
+        self.0.clone()
     }
 }
 
@@ -145,14 +151,19 @@ pub fn keep_within(mut tails: Vec<(i64, SharedTail)>, bytes_max: usize) {
     }
 }
 
-impl Ring for SharedTail {
+impl Ring for RwLock<Tail> {
     fn edges(&self) -> Edges {
-        self.look(Tail::edges)
+        looked_at(self).edges()
     }
 
     fn read(&self, next: u64, bytes_max: usize, into: &mut Vec<Chunk>) -> Edges {
-        self.look(|tail| tail.read(next, bytes_max, into))
+        looked_at(self).read(next, bytes_max, into)
     }
+}
+
+fn looked_at(tail: &RwLock<Tail>) -> RwLockReadGuard<'_, Tail> {
+    // A tail is changed in steps that cannot panic half-way, so a poisoned one is whole.
+    tail.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -219,8 +230,8 @@ mod tests {
         let bytes = tails[0].1.look(|tail| tail.byte_count);
         let (silent, last) = (tails[0].1.clone(), tails[2].1.clone());
         keep_within(vec![tails[2].clone(), tails[0].clone(), tails[1].clone()], 2 * bytes);
-        assert_eq!(silent.edges(), Edges { head: 4, floor: 5, erase_count: 0 });
-        assert_eq!(last.edges(), Edges { head: 4, floor: 1, erase_count: 0 });
+        assert_eq!(silent.ring().edges(), Edges { head: 4, floor: 5, erase_count: 0 });
+        assert_eq!(last.ring().edges(), Edges { head: 4, floor: 1, erase_count: 0 });
         let next = Chunk::cut(&[posted(5, "b")]).unwrap().remove(0);
         silent.change(|tail| tail.push(next)).unwrap();
         assert_eq!(silent.look(|tail| told(tail, 5)), [5], "it goes on from its head");

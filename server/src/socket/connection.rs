@@ -1,15 +1,16 @@
-//! One connection's task: it carries bytes and outputs between socket, session, outlet and rooms.
+//! One connection: what its task carries between socket, session, outlet and rooms.
 //!
-//! Started by `socket::upgrade`, ended by the client, by the outlet's close, or by a broken socket.
-//! Its law: one command at a time is carried out before the next is read; reading stops while the
-//! window is full or answers have no place; nothing is spawned, so nothing outlives the task.
+//! Made by `socket::upgrade`; `socket/task.rs` lets it live and ends it. Its law: one command at a
+//! time is carried out before the next is read; reading stops while the window is full or answers
+//! have no place; nothing is spawned, so nothing outlives the task; at rest it holds nothing that it
+//! does not need to wake up again.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::ws::WebSocket;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use protocol::close::CloseCode;
 use protocol::codec::{Header, decode_command};
 use protocol::command::History as HistoryAsked;
@@ -17,113 +18,64 @@ use protocol::cursor::Cursor;
 use protocol::event::{Event, Older, USER_SUB};
 use protocol::ids::{LogId, RoomId};
 use protocol::model::Messages;
-use tokio::sync::{oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use super::transport::{LINGER, Reading, Received, Writing, divide};
+use super::reader::Heard;
+use super::timers::Timer;
+use super::wire::{Reading, Wire};
 use super::{Engine, Held};
 use crate::clock::Clock;
 use crate::history::{Admission, Later, OlderMessages, Read, Unavailable};
 use crate::hub::Registration;
 use crate::outlet::chunk::Frame;
-use crate::outlet::handle::OutletHandle;
-use crate::outlet::{Fetched, Input as Said, Order, Outlet, Subscription, What};
+use crate::outlet::handle::{OutletHandle, Wants};
+use crate::outlet::{Fetched, Input as Said, Order, Subscription, What};
 use crate::rooms::room::{Reply, Subscriber};
 use crate::session::{Caller, Input, Output, Session, Terms, Ticket, reading};
 
 /// How long a client waits for the store before it is sent away to come back.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Lets one upgraded socket live.
-pub(super) async fn run(engine: Engine, caller: Caller, held: Held, socket: WebSocket) {
-    let clock = engine.clock.clone();
-    let is_spoken = socket.protocol().is_some();
-    let (mut reading, mut writing, pipe) = divide(socket);
-    let outlet = Outlet::new(caller.user, engine.limits.rooms_per_socket);
-    let outlet = OutletHandle::new(engine.hub.name_socket(), outlet, Box::new(pipe));
-    let _end = End { outlet: outlet.clone(), clock: clock.clone() };
-    let sockets_max = usize::try_from(engine.limits.sockets_per_user).unwrap_or(usize::MAX);
-    let place = engine.hub.enter(caller.user, outlet.clone(), sockets_max);
-    // The place is kept to the last byte: a stopping server waits for it.
-    let _place = match (is_spoken, place) {
-        (false, _) => {
-            outlet.close(CloseCode::VERSION, clock.ticks_ms());
-            None
-        }
-        (true, Err(_)) => {
-            outlet.close(CloseCode::TOO_MANY_SOCKETS, clock.ticks_ms());
-            None
-        }
-        (true, Ok(place)) => {
-            let mut connection = Connection::new(engine, caller, outlet.clone(), (place, held));
-            tokio::select! {
-                () = connection.converse(&mut reading) => {}
-                () = writing.pump(&outlet, &*clock) => {}
-            }
-            connection.log_end();
-            Some(connection.place)
-        }
-    };
-    linger(&outlet, &mut reading, &mut writing, &*clock).await;
-}
+/// A list that is empty most of the time, and then costs nothing.
+type Rare<T> = Option<Box<Vec<T>>>;
 
-/// Closes the outlet of a connection whose task ended by a bug: its slots leave their logs' lists.
-struct End {
-    outlet: OutletHandle,
-    clock: Arc<dyn Clock>,
-}
+/// What a read for a slot came to.
+type FetchedFor = (Order, Result<Fetched, CloseCode>);
 
-impl Drop for End {
-    fn drop(&mut self) {
-        self.outlet.close(CloseCode::INTERNAL, self.clock.ticks_ms());
-    }
-}
-
-/// Ends a socket so that the client can read why: the last bytes go out, then it is read until the
-/// client has closed too, each for a second at most.
-async fn linger(
-    outlet: &OutletHandle,
-    reading: &mut Reading,
-    writing: &mut Writing,
-    clock: &dyn Clock,
-) {
-    // A task that ends without a code (the client went) closes too: that drops the slots.
-    outlet.close(CloseCode::GOING_AWAY, clock.ticks_ms());
-    if timeout(LINGER, writing.pump(outlet, clock)).await.is_ok() {
-        let _ = timeout(LINGER, reading.discard()).await;
-    }
-}
-
-struct Connection {
-    engine: Engine,
-    caller: Caller,
-    outlet: OutletHandle,
+pub(super) struct Connection {
+    pub(super) engine: Arc<Engine>,
+    pub(super) outlet: OutletHandle,
+    pub(super) wire: Wire,
     session: Session,
+    reading: Reading,
     place: Registration,
     held: Held,
-    stopping: watch::Receiver<bool>,
+    timer: Timer,
+    /// Whether the session was told that the server stops.
+    is_stopping: bool,
     /// Ops whose answer is awaited; at most the window.
-    answers: FuturesUnordered<Later<'static, (Ticket, Reply)>>,
+    answers: Rare<(Ticket, oneshot::Receiver<Reply>)>,
     /// Reads for the outlet's slots; it orders at most two at a time.
-    fetches: FuturesUnordered<Later<'static, (Order, Result<Fetched, CloseCode>)>>,
+    fetches: Rare<Later<'static, FetchedFor>>,
 }
 
 /// What woke a connection.
-enum Woken {
-    Received(Received),
+pub(super) enum Woken {
+    Heard(Heard),
     Replied(Ticket, Reply),
     Fetched(Order, Result<Fetched, CloseCode>),
-    Errand,
     Stop,
     Time,
 }
 
 impl Connection {
-    fn new(
-        engine: Engine,
+    pub(super) fn new(
+        engine: Arc<Engine>,
         caller: Caller,
-        outlet: OutletHandle,
         (place, held): (Registration, Held),
+        outlet: OutletHandle,
+        (wire, reading): (Wire, Reading),
     ) -> Self {
         let terms = Terms {
             caller,
@@ -135,70 +87,93 @@ impl Connection {
             seed: outlet.socket().0,
         };
         let session = Session::new(terms, engine.clock.ticks_ms());
-        let stopping = engine.hub.stopping();
-        let (answers, fetches) = (FuturesUnordered::new(), FuturesUnordered::new());
-        Self { engine, caller, outlet, session, place, held, stopping, answers, fetches }
+        let timer = Timer::new(engine.timers.clone(), outlet.socket());
+        let (answers, fetches, is_stopping) = (None, None, false);
+        Self {
+            engine,
+            outlet,
+            wire,
+            session,
+            reading,
+            place,
+            held,
+            timer,
+            is_stopping,
+            answers,
+            fetches,
+        }
     }
 
-    /// Goes on until the outlet is dead or the client gone.
-    async fn converse(&mut self, reading: &mut Reading) {
-        if *self.stopping.borrow_and_update() {
-            self.step(Input::Stop).await;
+    /// Waits for the next thing to do; nothing where the connection is over. Meanwhile the outlet
+    /// writes what the socket takes.
+    pub(super) fn poll_woken(&mut self, context: &mut Context<'_>) -> Poll<Option<Woken>> {
+        if let Some((ticket, reply)) = answered(&mut self.answers, context) {
+            return Poll::Ready(Some(Woken::Replied(ticket, reply)));
         }
-        while !self.outlet.ask(Outlet::is_dead).unwrap_or(true) {
-            match self.woken(reading).await {
-                Woken::Received(Received::End) => return,
-                Woken::Received(received) => self.receive(received).await,
-                Woken::Replied(ticket, reply) => self.step(Input::Replied(ticket, reply)).await,
-                Woken::Fetched(order, fetched) => self.fetched(&order, fetched),
-                Woken::Errand => {}
-                Woken::Stop => self.step(Input::Stop).await,
-                Woken::Time => {
-                    self.say(Said::Tick);
-                    self.step(Input::Tick).await;
-                }
+        let Some(wants) = drain(&self.outlet, &self.wire, &*self.engine.clock, context) else {
+            return Poll::Ready(None);
+        };
+        if wants.reading {
+            for order in self.outlet.take_orders() {
+                let fetch = fetch(Arc::clone(&self.engine), self.session.caller(), order);
+                self.fetches.get_or_insert_default().push(Box::pin(fetch));
             }
-            self.order_reads();
-            self.place.set_unanswered(self.session.unanswered());
         }
-    }
-
-    async fn woken(&mut self, reading: &mut Reading) -> Woken {
-        let is_closing = self.outlet.closing().is_some();
-        let unanswered = self.session.unanswered();
-        let has_place = self.outlet.ask(|outlet| outlet.has_place(unanswered)).unwrap_or(false);
-        let may_read = !is_closing && has_place && self.session.is_ready();
-        let session_due = self.session.wakes_at().filter(|_| !is_closing);
-        let outlet_due = self.outlet.ask(Outlet::wakes_at).flatten();
-        let due = [session_due, outlet_due].into_iter().flatten().min().unwrap_or(i64::MAX);
-        let wait_ms = due.saturating_sub(self.now()).max(0).unsigned_abs();
-        tokio::select! {
-            biased;
-            Some((ticket, reply)) = self.answers.next() => Woken::Replied(ticket, reply),
-            Some((order, fetched)) = self.fetches.next() => Woken::Fetched(order, fetched),
-            () = self.outlet.sent_out() => Woken::Errand,
-            received = reading.next(), if may_read => Woken::Received(received),
-            Ok(()) = self.stopping.changed() => Woken::Stop,
-            () = sleep(Duration::from_millis(wait_ms)) => Woken::Time,
+        if let Some((order, fetched)) = ready(&mut self.fetches, context) {
+            return Poll::Ready(Some(Woken::Fetched(order, fetched)));
         }
-    }
-
-    async fn receive(&mut self, received: Received) {
-        match received {
-            Received::Frame(bytes) => {
-                let input = match decode_command(&bytes) {
-                    Ok(command) => Input::Command(command),
-                    Err(fault) => {
-                        let kind = Header::read(&bytes).map_or(0, |(header, _)| header.kind);
-                        Input::Faulty { fault, kind }
-                    }
-                };
-                self.step(input).await;
+        let may_answer = self.outlet.ask(|outlet| outlet.has_place(self.session.unanswered()));
+        if !wants.closing && may_answer == Some(true) && self.session.is_ready() {
+            match self.reading.poll_next(context) {
+                Poll::Ready(heard) => return Poll::Ready(heard.map(Woken::Heard)),
+                Poll::Pending => {}
             }
-            Received::Text => self.close(CloseCode::NOT_BINARY),
-            Received::Fault(code) => self.close(code),
-            Received::Beat | Received::End => {}
         }
+        // What came before the sign is taken in first.
+        if !self.is_stopping && self.engine.hub.is_stopping() {
+            self.is_stopping = true;
+            return Poll::Ready(Some(Woken::Stop));
+        }
+        let session_due = self.session.wakes_at().filter(|_| !wants.closing);
+        let Some(due) = [session_due, wants.tick_at].into_iter().flatten().min() else {
+            return Poll::Pending;
+        };
+        let now = self.now();
+        if due <= now {
+            return Poll::Ready(Some(Woken::Time));
+        }
+        self.timer.set(due, now, context.waker());
+        Poll::Pending
+    }
+
+    /// Does what it was woken for.
+    pub(super) async fn take_up(&mut self, woken: Woken) {
+        match woken {
+            Woken::Heard(Heard::Message(bytes)) => self.receive(&bytes).await,
+            Woken::Heard(Heard::Ping(payload)) => self.say(Said::Answer(Frame::pong(&payload))),
+            Woken::Heard(Heard::Pong) => {}
+            Woken::Heard(Heard::Closed(code)) => self.say(Said::Echo(code)),
+            Woken::Heard(Heard::Fault(code)) => self.close(code),
+            Woken::Replied(ticket, reply) => self.step(Input::Replied(ticket, reply)).await,
+            Woken::Fetched(order, fetched) => self.fetched(&order, fetched),
+            Woken::Stop => self.step(Input::Stop).await,
+            Woken::Time => {
+                self.say(Said::Tick);
+                self.step(Input::Tick).await;
+            }
+        }
+        self.outlet.set_unanswered(self.session.unanswered());
+    }
+
+    async fn receive(&mut self, bytes: &[u8]) {
+        let input = match decode_command(bytes) {
+            Ok(command) => Input::Command(command),
+            Err(fault) => {
+                let kind = Header::read(bytes).map_or(0, |(header, _)| header.kind);
+                Input::Faulty { fault, kind }
+            }
+        };
+        self.step(input).await;
     }
 
     /// Steps the session and carries out what it asks, in order, and what follows from that.
@@ -226,21 +201,25 @@ impl Connection {
                 return self.arrive(cursor).await;
             }
             Output::SubscribeOwn { admission, cursor } => {
-                self.attach((self.caller.user.log(), USER_SUB), &admission, cursor).await;
+                self.attach((self.session.caller().user.log(), USER_SUB), &admission, cursor).await;
             }
             Output::Subscribe { sub, room, cursor } => self.subscribe(sub, room, cursor).await,
             Output::Unsubscribe(sub) => self.say(Said::Unsubscribe(sub)),
             Output::PageAck(sub) => self.say(Said::PageAck(sub)),
             Output::Act(ticket, pending) => {
                 match self.engine.rooms.take_in(pending, Some(ticket.mark())).await {
-                    Ok(answer) => self.answers.push(Box::pin(answered(ticket, answer))),
+                    Ok(answer) => self.answers.get_or_insert_default().push((ticket, answer)),
                     Err(away) => return Some(Input::TurnedAway(ticket, away)),
                 }
             }
             Output::Older(asked) => self.older(&asked).await,
             Output::Typing { room, name, active } => {
                 if self.outlet.ask(|outlet| outlet.is_live(room.log())).unwrap_or(false) {
-                    self.engine.rooms.log(room.log()).typing(self.caller.user, name, active);
+                    self.engine.rooms.log(room.log()).typing(
+                        self.session.caller().user,
+                        name,
+                        active,
+                    );
                 }
             }
             Output::NoteUse => self.note_use().await,
@@ -251,7 +230,7 @@ impl Connection {
     }
 
     async fn arrive(&mut self, cursor: Option<Cursor>) -> Option<Input> {
-        match patiently(self.engine.history.arrival(self.caller.user, cursor)).await {
+        match patiently(self.engine.history.arrival(self.session.caller().user, cursor)).await {
             Ok(arrival) => {
                 let (arrival, server_time) = (arrival.map(Box::new), self.engine.clock.unix_ms());
                 Some(Input::Arrived { arrival, server_time })
@@ -265,7 +244,7 @@ impl Connection {
 
     async fn note_use(&mut self) {
         let now = self.engine.clock.unix_ms();
-        match patiently(self.engine.history.note_use(self.caller.sign_in, now)).await {
+        match patiently(self.engine.history.note_use(self.session.caller().sign_in, now)).await {
             Ok(true) => {}
             Ok(false) => self.close(CloseCode::SIGNED_OUT),
             // A full disk takes no note, and still everybody reads on.
@@ -275,7 +254,9 @@ impl Connection {
 
     async fn subscribe(&mut self, sub: u32, room: RoomId, cursor: Option<Cursor>) {
         let log = room.log();
-        match patiently(self.engine.history.admission(self.caller.user, log, cursor)).await {
+        match patiently(self.engine.history.admission(self.session.caller().user, log, cursor))
+            .await
+        {
             Ok(Some(admission)) => self.attach((log, sub), &admission, cursor).await,
             Ok(None) => self.say(Said::Refuse { log, sub }),
             Err(fault) => self.unavailable(&fault),
@@ -294,17 +275,18 @@ impl Connection {
         };
         let handle = self.engine.rooms.log(log);
         let born = admission.head.seq;
-        let (socket, user, outlet) = (self.outlet.socket(), self.caller.user, self.outlet.clone());
+        let (socket, user, outlet) =
+            (self.outlet.socket(), self.session.caller().user, self.outlet.clone());
         let joining = handle.join(Subscriber { socket, sub, user, born, outlet });
         let Ok(Some(seat)) = timeout(STORE_PATIENCE, joining).await else {
             return self.close(CloseCode::TRY_LATER);
         };
-        let ring = Arc::new(handle.tail());
+        let ring = handle.tail().ring();
         self.say(Said::Subscribe(Subscription { log, sub, born, begin, ring, seat }));
     }
 
     async fn older(&mut self, asked: &HistoryAsked) {
-        let reader = Some(self.caller.user);
+        let reader = Some(self.session.caller().user);
         let count = u32::from(asked.count).clamp(1, self.engine.limits.history_messages);
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         match patiently(self.engine.history.older(reader, asked.room, asked.before, count)).await {
@@ -315,13 +297,6 @@ impl Connection {
                 self.answer(&Event::Older(Older { number, room, messages, older }));
             }
             Err(fault) => self.unavailable(&fault),
-        }
-    }
-
-    /// Begins the reads that the outlet ordered.
-    fn order_reads(&self) {
-        for order in self.outlet.take_orders() {
-            self.fetches.push(Box::pin(fetch(self.engine.clone(), self.caller, order)));
         }
     }
 
@@ -358,7 +333,7 @@ impl Connection {
         self.close(CloseCode::TRY_LATER);
     }
 
-    fn close(&self, code: CloseCode) {
+    pub(super) fn close(&self, code: CloseCode) {
         self.outlet.close(code, self.now());
     }
 
@@ -366,14 +341,76 @@ impl Connection {
         self.outlet.step(said, self.now());
     }
 
-    fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         self.engine.clock.ticks_ms()
     }
 
-    fn log_end(&self) {
+    pub(super) fn log_end(&self) {
         let (socket, code) = (self.outlet.socket().0, self.outlet.closing().map(|code| code.0));
         tracing::debug!(socket, code, "a connection ended");
     }
+}
+
+impl Drop for Connection {
+    /// Also where the task ended by a bug: the slots leave their logs' lists.
+    fn drop(&mut self) {
+        self.outlet.close(CloseCode::INTERNAL, self.now());
+    }
+}
+
+/// Lets the outlet write while the socket takes bytes, and tells what else it wants; nothing where
+/// the connection is over.
+pub(super) fn drain(
+    outlet: &OutletHandle,
+    wire: &Wire,
+    clock: &dyn Clock,
+    context: &mut Context<'_>,
+) -> Option<Wants> {
+    loop {
+        let wants = outlet.wants(context.waker())?;
+        if wants.dead || wire.is_broken() {
+            return None;
+        }
+        if !wants.writing || wire.poll_writable(context).is_pending() {
+            return Some(wants);
+        }
+        outlet.step(Said::Writable, clock.ticks_ms());
+    }
+}
+
+/// The first of these answers that is there. A log that died of a bug leaves an outcome unknown.
+fn answered(
+    answers: &mut Rare<(Ticket, oneshot::Receiver<Reply>)>,
+    context: &mut Context<'_>,
+) -> Option<(Ticket, Reply)> {
+    let is_there =
+        |(index, (_, answer)): (usize, &mut (Ticket, oneshot::Receiver<Reply>))| match Pin::new(
+            answer,
+        )
+        .poll(context)
+        {
+            Poll::Ready(reply) => Some((index, reply.unwrap_or(Reply::Unknown))),
+            Poll::Pending => None,
+        };
+    let list = answers.as_mut()?;
+    let (index, reply) = list.iter_mut().enumerate().find_map(is_there)?;
+    let (ticket, _) = list.swap_remove(index);
+    answers.take_if(|list| list.is_empty());
+    Some((ticket, reply))
+}
+
+/// The first of these that is done.
+fn ready<T>(under_way: &mut Rare<Later<'static, T>>, context: &mut Context<'_>) -> Option<T> {
+    let is_done =
+        |(index, later): (usize, &mut Later<'static, T>)| match later.as_mut().poll(context) {
+            Poll::Ready(done) => Some((index, done)),
+            Poll::Pending => None,
+        };
+    let list = under_way.as_mut()?;
+    let (index, done) = list.iter_mut().enumerate().find_map(is_done)?;
+    drop(list.swap_remove(index));
+    under_way.take_if(|list| list.is_empty());
+    Some(done)
 }
 
 /// What a read gives, if it gives it in time.
@@ -382,17 +419,8 @@ async fn patiently<T>(read: Read<'_, T>) -> Result<T, Unavailable> {
     timeout(STORE_PATIENCE, read).await.unwrap_or_else(too_late)
 }
 
-/// The answer to one op. A task that died of a bug leaves its outcome unknown.
-async fn answered(ticket: Ticket, answer: oneshot::Receiver<Reply>) -> (Ticket, Reply) {
-    (ticket, answer.await.unwrap_or(Reply::Unknown))
-}
-
 /// Reads what a slot wants.
-async fn fetch(
-    engine: Engine,
-    caller: Caller,
-    order: Order,
-) -> (Order, Result<Fetched, CloseCode>) {
+async fn fetch(engine: Arc<Engine>, caller: Caller, order: Order) -> FetchedFor {
     let read = async {
         let user = caller.user;
         match (order.what, order.log.room()) {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
 use crate::house::World;
@@ -89,6 +89,55 @@ async fn half_a_head_silence_and_half_a_body_are_cut_in_time() {
             assert!(answer.unwrap().starts_with("HTTP/1.1 408"));
         }
     }
+}
+
+/// Whether a new connection is answered.
+async fn is_answered(world: &World) -> bool {
+    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let Ok(mut stream) = TcpStream::connect(world.house.addr).await else { return false };
+    let mut answer = Vec::new();
+    let is_sent = stream.write_all(request).await.is_ok();
+    is_sent && stream.read_to_end(&mut answer).await.is_ok() && answer.starts_with(b"HTTP/1.1 200")
+}
+
+async fn until_answered(world: &World) {
+    let answered = async {
+        while !is_answered(world).await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), answered).await.expect("a place is given back");
+}
+
+#[tokio::test]
+async fn connections_of_one_address_have_a_limit() {
+    let world = World::with(&["--limits-connections-per-address", "2"]).await;
+    let first = TcpStream::connect(world.house.addr).await.unwrap();
+    let _second = TcpStream::connect(world.house.addr).await.unwrap();
+    assert!(!is_answered(&world).await);
+    drop(first);
+    until_answered(&world).await;
+}
+
+#[tokio::test]
+async fn connections_of_a_trusted_proxy_are_not_counted() {
+    let flags = ["--limits-connections-per-address", "1", "--trusted-proxies", "127.0.0.0/8"];
+    let world = World::with(&flags).await;
+    let _held = TcpStream::connect(world.house.addr).await.unwrap();
+    assert!(is_answered(&world).await);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_given_up() {
+    let flags = ["--limits-connections-per-address", "1", "--limits-request-ms", "500"];
+    let world = World::with(&flags).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    let mut greedy = socket.connect(world.house.addr).await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", world.house.addr);
+    greedy.write_all(request.repeat(300).as_bytes()).await.unwrap();
+    assert!(!is_answered(&world).await, "the one place is taken");
+    until_answered(&world).await;
 }
 
 #[tokio::test]

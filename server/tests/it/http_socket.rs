@@ -116,3 +116,26 @@ async fn who_speaks_no_version_of_ours_is_told_so() {
     let mut socket = connect_async(request).await.unwrap().0;
     assert_eq!(code(&mut socket).await, 4502);
 }
+
+#[tokio::test]
+async fn who_asks_for_no_socket_is_told_what_is_missing() {
+    let world = World::open().await;
+    let asked = |missing: &str| {
+        let all = [
+            ("origin", world.url.as_str()),
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        all.into_iter().filter(|(name, _)| *name != missing).collect::<Vec<_>>()
+    };
+    let browser = world.browser();
+    browser.send("/api/guest", &[]).await;
+    for missing in ["upgrade", "sec-websocket-version"] {
+        let answer = browser.get_with("/ws", &asked(missing)).await;
+        assert_eq!(answer.status, 426, "without {missing}");
+        assert_eq!(answer.header("sec-websocket-version"), "13");
+    }
+    assert_eq!(browser.get_with("/ws", &asked("sec-websocket-key")).await.status, 400);
+}

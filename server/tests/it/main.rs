@@ -17,6 +17,7 @@ mod house;
 mod http_address;
 mod http_binary;
 mod http_forms;
+mod http_frames;
 mod http_headers;
 mod http_health;
 mod http_limits;

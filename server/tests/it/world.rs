@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Path as Segment, State};
 use axum::response::Response;
 use axum::routing::get;
@@ -27,15 +26,14 @@ use server::history::memory::MemoryHistory;
 use server::history::sql::SqlHistory;
 use server::history::writer::Writer;
 use server::history::{History, SignInHash};
+use server::http::listen::{self, Allowed};
 use server::hub::Hub;
 use server::rooms::Rooms;
-use server::socket::{self, Caller, Engine, Held};
-use tokio::net::{TcpListener, TcpSocket};
+use server::socket::{self, Caller, Engine, Handshake, Held, Timers};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
 
 use crate::stores::{self, Place};
-
-const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 
 /// Where a world's accounts are made.
 enum Accounts {
@@ -50,7 +48,7 @@ pub(crate) struct World {
     /// Where it listens.
     pub(crate) addr: SocketAddr,
     /// What it is made of.
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     /// The store, where it is in memory.
     pub(crate) memory: Option<Arc<MemoryHistory>>,
     accounts: Accounts,
@@ -166,11 +164,19 @@ impl World {
             let reading = Arc::clone(&history);
             let rooms = Rooms::new(reading, writer, Arc::clone(&clock), Arc::clone(&limits));
             let hub = Hub::new(Arc::clone(&clock));
-            let engine = Engine { rooms, hub, history, clock, limits };
-            let door = Router::new().route("/ws/{name}", get(upgrade)).with_state(engine.clone());
-            let listener = listen();
+            let timers = Timers::start(Arc::clone(&clock));
+            let engine = Arc::new(Engine { rooms, hub, history, clock, timers, limits });
+            let state = Arc::clone(&engine);
+            let door = Router::new().route("/ws/{name}", get(upgrade)).with_state(state);
+            let listener = listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
             let addr = listener.local_addr().unwrap();
-            tokio::spawn(async move { axum::serve(listener, door).await.unwrap() });
+            let time = Duration::from_secs(10);
+            let allowed = Allowed { time, per_address: u32::MAX, proxies: Vec::new() };
+            let (never, stop) = watch::channel(false);
+            tokio::spawn(async move {
+                listen::serve(listener, door, allowed, stop).await;
+                drop(never);
+            });
             (addr, engine)
         });
         let (addr, engine) = started.await.unwrap();
@@ -234,14 +240,6 @@ fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-/// A free port whose sockets take no more unread bytes than the house's own.
-fn listen() -> TcpListener {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_send_buffer_size(SEND_BUFFER_BYTES).unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    socket.listen(128).unwrap()
-}
-
 /// Opens the store; the one before may still be closing its files.
 async fn open(folder: &Path, url: Option<&str>) -> Db {
     for _ in 0..500 {
@@ -254,9 +252,9 @@ async fn open(folder: &Path, url: Option<&str>) -> Db {
 }
 
 async fn upgrade(
-    State(engine): State<Engine>,
+    State(engine): State<Arc<Engine>>,
     Segment(name): Segment<String>,
-    upgrade: WebSocketUpgrade,
+    handshake: Handshake,
 ) -> Response {
-    socket::upgrade(engine, caller(&name), Held::default(), upgrade)
+    socket::upgrade(&engine, caller(&name), Held::default(), handshake)
 }

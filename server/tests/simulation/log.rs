@@ -12,7 +12,7 @@ use protocol::model::DisplayName;
 use server::config::Limits;
 use server::history::{Outcome, Pending};
 use server::outlet::chunk::{Chunk, Frame};
-use server::outlet::{Begin, Ring, SocketId, Subscription};
+use server::outlet::{Begin, SocketId, Subscription};
 use server::rooms::lane::Mark;
 use server::rooms::mailbox::{Entry, Mailbox, Returned};
 use server::rooms::rates::Bucket;
@@ -202,7 +202,7 @@ fn taken(
         Visit::Join { socket, sub, user, born, begin } => {
             let departures = Arc::clone(departures);
             let seat = Box::new(Seat { departures, place: (id, socket, sub) });
-            let ring: Arc<dyn Ring> = Arc::new(tail.clone());
+            let ring = tail.ring();
             done.joined.push((socket, Subscription { log: id, sub, born, begin, ring, seat }));
             Input::Join(Subscriber { socket, sub, user, born, outlet: () })
         }
