@@ -17,7 +17,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUntracked};
+use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUntracked, untrack};
 use protocol::act::{Op, Post};
 use protocol::change::Envelope;
 use protocol::client::exchange::Told;
@@ -262,8 +262,14 @@ impl Store {
         }
     }
 
-    /// What waits but for a moment is not worth a word.
-    fn put_off(&self, delay: Delay, now: i64) {
+    /// What waits but for a moment is not worth a word; but many messages that each wait for one are,
+    /// and the word stands until the next of them is put off.
+    fn put_off(&self, mut delay: Delay, now: i64) {
+        let rooms = self.rooms.get_untracked();
+        let here = rooms.iter().find(|room| room.id.log() == delay.log);
+        if here.is_some_and(|room| untrack(|| room.pending_count()) > 1) {
+            delay.until = delay.until.max(now + PATIENCE_MS);
+        }
         if delay.until - now >= PATIENCE_MS {
             self.delays.update(|delays| {
                 delays.retain(|known| known.log != delay.log);

@@ -222,8 +222,9 @@ texts! {
     LaterUnavailable: "The server cannot store anything now.", "لا يستطيع الخادم الحفظ الآن.";
     LaterDiskFull: "The disk of the server is full.", "قرص الخادم ممتلئ.";
     LaterDraining: "The server is being restarted.", "تجري إعادة تشغيل الخادم.";
-    GoesOnAt: "It will be done by itself at {}.", "سيُنفَّذ تلقائيًا عند الساعة {}.";
-    GoesOnSoon: "It will be done by itself within a minute.", "سيُنفَّذ تلقائيًا خلال دقيقة.";
+    GoesOnAt: "It will be done at {} if this page stays open.", "سيُنفَّذ عند الساعة {} إن بقيت هذه الصفحة مفتوحة.";
+    GoesOnSoon: "It will be done within a minute if this page stays open.", "سيُنفَّذ خلال دقيقة إن بقيت هذه الصفحة مفتوحة.";
+    SendingGoesOnAt: "Sending goes on at {}.", "يُستأنف الإرسال عند الساعة {}.";
 }
 
 counts! {

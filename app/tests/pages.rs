@@ -291,13 +291,18 @@ fn beside_the_pill_messages_are_counted_and_nothing_else() {
 
 #[test]
 fn why_messages_wait_is_said_above_the_composer() {
-    let html = draw("/", page(), |store| {
-        let log = RoomId::from_bytes([1; 16]).log();
-        let reason = RetryReason::DiskFull;
-        store.delays.set(vec![Delay { log, reason, until: 1_795_262_700_000, long: false }]);
-    });
-    let words = "The disk of the server is full. It will be done by itself within a minute.";
-    assert!(html.contains(words), "{html}");
+    let waiting = |pending, long| {
+        draw("/", page(), |store| {
+            let (log, reason) = (RoomId::from_bytes([1; 16]).log(), RetryReason::Rate);
+            store.delays.set(vec![Delay { log, reason, until: 1_795_262_700_000, long }]);
+            let rows = (0..pending).map(|it| row(it, "a", RowState::Pending, Opens::Nothing));
+            store.room("lobby").expect("the lobby").rows.set(rows.collect());
+        })
+    };
+    let words = "2 messages are waiting. That was much in a short time.";
+    assert!(waiting(2, false).contains(&format!("{words}<")));
+    assert!(waiting(2, true).contains(&format!("{words} Sending goes on at 12:05.<")));
+    assert!(!waiting(0, true).contains("That was much"), "what waits is said where it was asked");
 }
 
 #[test]

@@ -67,7 +67,7 @@ test.describe('with one room in six seconds', () => {
     const ada = await (await visitor()).open();
     await ada.create('one');
     await ada.askForRoom('two');
-    const words = 'You made many rooms in a short time. It will be done by itself within a minute.';
+    const words = 'You made many rooms in a short time. It will be done within a minute if this page stays open.';
     await expect(ada.page.getByText(words)).toBeVisible();
     await ada.rooms.first().click();
     await expect(ada.page).toHaveURL(`${ada.url}/`);

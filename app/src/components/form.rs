@@ -152,17 +152,32 @@ pub fn why_words(refused: &SentBack) -> String {
     }
 }
 
-/// Why acts wait, and when they are done by themselves: in words that stay right while they stand.
-#[must_use]
-pub fn delay_words(delay: &Delay, rate: Text) -> String {
-    const MINUTE_MS: i64 = 60_000;
+/// Why an act waits, and when this page does it: in words that stay right while they stand.
+fn delay_words(delay: &Delay, rate: Text) -> String {
     let goes_on = if delay.long {
-        // The minute behind it, for a clock that shows no seconds.
-        fill(Text::GoesOnAt, [&*Moment::shown(delay.until + MINUTE_MS - 1).clock()])
+        fill(Text::GoesOnAt, [&*until_words(delay)])
     } else {
         t(Text::GoesOnSoon).to_owned()
     };
     format!("{} {goes_on}", t(later_text(delay.reason, rate)))
+}
+
+/// How many messages wait, why, and from when on they are sent where that takes long.
+#[must_use]
+pub fn waiting_words(count: u64, delay: &Delay) -> String {
+    let waiting = counted(Count::Waiting, count);
+    let words = format!("{waiting}. {}", t(later_text(delay.reason, Text::LaterSent)));
+    if delay.long {
+        format!("{words} {}", fill(Text::SendingGoesOnAt, [&*until_words(delay)]))
+    } else {
+        words
+    }
+}
+
+/// The minute behind it, for a clock that shows no seconds.
+fn until_words(delay: &Delay) -> String {
+    const MINUTE_MS: i64 = 60_000;
+    Moment::shown(delay.until + MINUTE_MS - 1).clock()
 }
 
 /// What there is too much of where an act of this kind must wait.

@@ -6,7 +6,7 @@
 use leptos::prelude::*;
 use protocol::client::exchange::{Ask, Stop};
 
-use super::form::delay_words;
+use super::form::waiting_words;
 use crate::link::Link;
 use crate::live::live;
 use crate::store::{Pill, Room, Store};
@@ -30,11 +30,12 @@ pub fn Status(
         Pill::Hidden => view! { <TypingLine names=room.typists.get()/> }.into_any(),
         pill => view! { <PillView pill/> }.into_any(),
     };
-    let waiting = move || match (pill.get(), waits.delay(log)) {
-        (Pill::Hidden, delay) => delay.map(|delay| delay_words(&delay, Text::LaterSent)),
-        _ => Some(pending.pending_count())
-            .filter(|count| *count > 0)
-            .map(|count| counted(Count::Waiting, count)),
+    let waiting = move || {
+        let count = Some(pending.pending_count()).filter(|count| *count > 0)?;
+        match pill.get() {
+            Pill::Hidden => waits.delay(log).map(|delay| waiting_words(count, &delay)),
+            _ => Some(counted(Count::Waiting, count)),
+        }
     };
     view! {
         <div class="status">

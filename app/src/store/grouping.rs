@@ -1,8 +1,10 @@
 //! Which rows begin a group, and which a day.
 //!
-//! A group is one author's rows within five minutes of each other on one day. Days are UTC while
-//! the page is drawn and hydrated, so that both sides draw the same, and the visitor's own as soon
-//! as the browser tells its zone.
+//! A group is one author's rows within five minutes of each other on one day, and no endless one:
+//! where it grows, a row of a round number begins the next. Numbers, because a count would begin
+//! elsewhere when older rows come, and move what is read. Days are UTC while the page is drawn and
+//! hydrated, so that both sides draw the same, and the visitor's own as soon as the browser tells
+//! its zone.
 
 use leptos::prelude::{GetUntracked, Set};
 use protocol::ids::UserId;
@@ -11,6 +13,10 @@ use super::row::Row;
 use crate::calendar::Moment;
 
 const GROUP_MS_MAX: i64 = 5 * 60 * 1_000;
+/// Every so many rows a group that goes on begins anew,
+const GROUP_ROWS: u64 = 20;
+/// unless it has just begun.
+const GROUP_ROWS_MIN: u64 = GROUP_ROWS / 2;
 
 /// Minutes east of Greenwich at a moment.
 pub type Zone = fn(i64) -> i64;
@@ -45,15 +51,23 @@ pub fn opens(before: Option<(UserId, i64)>, author: UserId, at: i64, zone: Zone)
 
 /// Sets what begins with each row; only those that change tell anybody.
 pub(super) fn regroup(rows: &[Row], zone: Zone) {
-    let mut before = None;
+    let (mut before, mut length) = (None, 0);
     for row in rows {
         let (author, at) = (row.author.get_untracked(), row.at.get_untracked());
-        let opens = opens(before, author, at, zone);
+        let opens = match opens(before, author, at, zone) {
+            Opens::Nothing if length >= GROUP_ROWS_MIN && is_round(row) => Opens::Group,
+            opens => opens,
+        };
+        length = if opens == Opens::Nothing { length + 1 } else { 1 };
         if row.opens.get_untracked() != opens {
             row.opens.set(opens);
         }
         before = Some((author, at));
     }
+}
+
+fn is_round(row: &Row) -> bool {
+    row.seq().is_some_and(|seq| seq.is_multiple_of(GROUP_ROWS))
 }
 
 #[cfg(test)]

@@ -330,6 +330,34 @@ fn a_lane_that_waits_long_is_told_until_its_time_and_a_short_wait_is_not() {
 }
 
 #[test]
+fn many_messages_that_each_wait_shortly_are_told_of_until_no_more_are_put_off() {
+    let store = store(vec![]);
+    let put_off = |ms| Told::Delayed { log: LOBBY.log(), reason: RetryReason::Rate, until: ms };
+    let until = || store.delay(LOBBY.log()).map(|delay| delay.until);
+    store.post(op(1));
+    store.tell(put_off(1_000));
+    assert_eq!(until(), None);
+    store.post(op(2));
+    store.tell(put_off(1_000));
+    assert_eq!(until(), Some(PATIENCE_MS));
+    store.tick(PATIENCE_MS);
+    assert_eq!(until(), None);
+}
+
+#[test]
+fn a_long_run_of_one_author_names_him_again_and_older_rows_do_not_change_where() {
+    let heads = |from: u64| {
+        let store = store((from..=70).map(|seq| message(seq, None)).collect());
+        let rows = store.lobby().rows.get_untracked();
+        let head = |row: &&Row| row.opens.get_untracked() != Opens::Nothing;
+        rows.iter().filter(head).filter_map(Row::seq).collect::<Vec<_>>()
+    };
+    assert_eq!(heads(1), [1, 20, 40, 60]);
+    assert_eq!(heads(15), [15, 40, 60]);
+    assert_eq!(heads(30), [30, 40, 60]);
+}
+
+#[test]
 fn only_the_messages_of_a_room_wait_in_it() {
     let store = store(vec![message(1, None)]);
     store.post(op(7));
