@@ -139,7 +139,7 @@ texts! {
     RoomSettings: "Room settings", "إعدادات الغرفة";
     AboutRoom: "About this room", "عن هذه الغرفة";
     NoTopic: "No topic yet", "لا موضوع بعد";
-    OthersConfigure: "Its owner and moderators can change this.", "تغيير ذلك لمالك الغرفة ومشرفيها.";
+    OthersConfigure: "The owner of the room or of the server can change this.", "تغيير ذلك لمالك الغرفة أو مالك الخادم.";
     LeaveRoom: "Leave room", "مغادرة الغرفة";
     JoinRoom: "Join", "انضمام";
     JoinToRead: "Join the room to read and write.", "القراءة والكتابة متاحتان بعد الانضمام.";
@@ -195,7 +195,9 @@ texts! {
 
     SetUp: "Set up this server", "إعداد هذا الخادم";
     SetUpHelp: "Whoever presses the button owns this server", "من يضغط الزر يصبح مالك الخادم";
-    SetUpOnce: "This page works once.", "تعمل هذه الصفحة مرة واحدة.";
+    SetUpOnce: "The owner can change the name and the topic of every room. This page works once.", "للمالك تغيير اسم كل غرفة وموضوعها. تعمل هذه الصفحة مرة واحدة.";
+    SetUpVoid: "This link does nothing any more", "لم يعد لهذا الرابط أثر";
+    SetUpVoidHelp: "It worked once, and this server already has its owner; else it was not copied whole.", "يعمل الرابط مرة واحدة، ولهذا الخادم مالك بالفعل؛ وإلا فالرابط لم يُنسخ كاملًا.";
     BecomeOwner: "Become the owner", "تولّي الملكية";
 
     NotFound: "Not found", "غير موجودة";

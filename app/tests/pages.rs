@@ -201,7 +201,7 @@ fn the_list_of_rooms_offers_to_join_or_to_open() {
     let rooms = RoomsPage { rooms: vec![open(3, false), open(4, true)], after: None };
     let html = draw("/rooms", FirstPage { shown: Shown::Rooms(rooms), ..page() }, |_| {});
     assert!(html.contains("action=\"/r/design/join\"") && html.contains(">Open<"));
-    assert!(html.contains("1 member"));
+    assert!(html.contains("<span class=\"rooms-about\">1 member<!> · <bdi>"), "{html}");
 }
 
 #[test]
@@ -210,7 +210,8 @@ fn one_button_makes_the_owner_and_a_void_link_is_no_page() {
     let html = draw("/setup/0123", FirstPage { shown: setup(true), ..page() }, |_| {});
     assert!(html.contains("action=\"/setup/0123\"") && html.contains("Become the owner"));
     let html = draw("/setup/0123", FirstPage { shown: setup(false), ..page() }, |_| {});
-    assert!(html.contains("This page does not exist, or is not open to you."));
+    assert!(html.contains("this server already has its owner"), "{html}");
+    assert!(!html.contains("Become the owner"));
 }
 
 #[test]

@@ -17,13 +17,23 @@ pub fn Error() -> impl IntoView {
     } else {
         (Text::NotFound, Text::NotFoundHelp)
     };
+    notice(t(title), t(words), None)
+}
+
+/// A page that says one thing, and leads to the lobby.
+pub(super) fn notice(
+    title: &'static str,
+    words: &'static str,
+    help: Option<&'static str>,
+) -> AnyView {
     view! {
         <main id="main" class="pane">
             <div class="room">
-                <Header title=t(title).to_owned()/>
+                <Header title=title.to_owned()/>
                 <div class="log column">
                     <div class="empty contours">
-                        <h2 class="heading">{t(words)}</h2>
+                        <h2 class="heading">{words}</h2>
+                        {help.map(|help| view! { <p class="empty-words">{help}</p> })}
                         <p class="form-actions">
                             <a class="button button-main" href="/" rel="external">
                                 {t(Text::GoToLobby)}

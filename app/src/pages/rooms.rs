@@ -48,10 +48,8 @@ pub fn RoomsPage() -> impl IntoView {
 fn OpenRoomRow(room: OpenRoom, op: OpId) -> impl IntoView {
     let OpenRoom { entry, member_count, member } = room;
     let path = room_path(&entry.key);
-    let about = match (counted(Count::Members, member_count), entry.topic.is_empty()) {
-        (count, true) => count,
-        (count, false) => format!("{} · {count}", &*entry.topic),
-    };
+    let count = counted(Count::Members, member_count);
+    let topic = (!entry.topic.is_empty()).then(|| entry.topic.into_string());
     let act = if member {
         view! { <a class="button" href=path.clone() rel="external">{t(Text::OpenRoom)}</a> }
             .into_any()
@@ -68,7 +66,10 @@ fn OpenRoomRow(room: OpenRoom, op: OpId) -> impl IntoView {
         <li class="rooms-row">
             <div class="rooms-words">
                 <a class="rooms-name" href=path rel="external" dir="auto">{entry.name.into_string()}</a>
-                <span class="rooms-about" dir="auto">{about}</span>
+                <span class="rooms-about">
+                    {count}
+                    {topic.map(|topic| view! { " · " <bdi>{topic}</bdi> })}
+                </span>
             </div>
             {act}
         </li>

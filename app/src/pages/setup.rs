@@ -1,22 +1,26 @@
 //! The setup link: one button, whose press makes the visitor the owner of the house.
 //!
-//! Drawn for a good token alone; a void one is a page that does not exist. A look changes nothing.
+//! Drawn for a good token alone; a void one is told why, and answered as a page that does not
+//! exist. A look changes nothing.
 
 use leptos::prelude::*;
 
-use super::error::Error;
+use super::error::{Error, notice};
 use crate::components::Header;
 use crate::components::form::{RefusedForm, why_words};
 use crate::first_page::{FirstPage, Form, Shown};
 use crate::routes::SETUP_PREFIX;
 use crate::text::{Text, t};
 
-/// The page behind the setup link; a link that is void is no page at all.
+/// The page behind the setup link.
 #[component]
 pub fn SetupPage() -> impl IntoView {
-    let Some(FirstPage { shown: Shown::Setup { token, valid: true }, .. }) = use_context() else {
+    let Some(FirstPage { shown: Shown::Setup { token, valid }, .. }) = use_context() else {
         return view! { <Error/> }.into_any();
     };
+    if !valid {
+        return notice(t(Text::SetUp), t(Text::SetUpVoid), Some(t(Text::SetUpVoidHelp)));
+    }
     let wrong = RefusedForm::take(Form::Setup).map(|refused| why_words(&refused));
     view! {
         <main id="main" class="pane">
