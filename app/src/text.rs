@@ -141,6 +141,9 @@ texts! {
     NoTopic: "No topic yet", "لا موضوع بعد";
     OthersConfigure: "The owner of the room or of the server can change this.", "تغيير ذلك لمالك الغرفة أو مالك الخادم.";
     LeaveRoom: "Leave room", "مغادرة الغرفة";
+    LeaveHelp: "You will not read what is said here until you join again.", "لن تُقرأ رسائل هذه الغرفة إلا بعد الانضمام من جديد.";
+    LeaveRoleHelp: "You may change the name and the topic of this room. Joining again does not bring that back.", "تغيير اسم الغرفة وموضوعها متاح لك الآن، ولا يعود ذلك بالانضمام من جديد.";
+    Leave: "Leave", "مغادرة";
     JoinRoom: "Join", "انضمام";
     JoinToRead: "Join the room to read and write.", "القراءة والكتابة متاحتان بعد الانضمام.";
     OpenRoom: "Open", "فتح";

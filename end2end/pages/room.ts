@@ -131,7 +131,8 @@ export class RoomPage {
 
   async leave(): Promise<void> {
     await this.page.getByRole('button', { name: 'Room menu' }).click();
-    await this.page.getByRole('button', { name: 'Leave room' }).click();
+    await this.page.getByText('Leave room').click();
+    await this.page.getByRole('button', { name: 'Leave', exact: true }).click();
   }
 }
 

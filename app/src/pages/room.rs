@@ -9,6 +9,7 @@ use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 use protocol::act::{Act, Enter, Leave};
 use protocol::client::exchange::Ask;
+use protocol::model::Role;
 
 use super::{is_told, room_or_error};
 use crate::browser::Hydrated;
@@ -207,7 +208,8 @@ fn newest_link(room: &Room) -> impl Fn() -> Option<AnyView> + use<> {
     }
 }
 
-/// What a member can do about the room: read what it is about or change that, and leave it.
+/// What a member can do about the room: read what it is about or change that, and leave it, which
+/// is asked a second time, with what it costs.
 #[component]
 fn RoomMenu(room: Room) -> impl IntoView {
     let store = expect_context::<Store>();
@@ -238,7 +240,8 @@ fn RoomMenu(room: Room) -> impl IntoView {
 
 #[component]
 fn LeaveForm(room: Room) -> impl IntoView {
-    let sending = Sending::new(RefusedForm::take(Form::Leave));
+    let refused = RefusedForm::take(Form::Leave);
+    let (open, sending) = (refused.is_some(), Sending::new(refused));
     let op = use_context::<FormOps>().unwrap_or_default().leave;
     let left = sending.clone();
     effect(move || {
@@ -246,14 +249,24 @@ fn LeaveForm(room: Room) -> impl IntoView {
             use_navigate()("/", NavigateOptions::default());
         }
     });
-    let button = view! {
-        <button class="menu-row menu-row-danger">
-            <Icon sign=Sign::Leave/>
-            {t(Text::LeaveRoom)}
-        </button>
+    let (act, role) = (Act::Leave(Leave { room: room.id }), room.role);
+    let lost = move || match role.get() {
+        Role::Member => t(Text::LeaveHelp),
+        Role::Moderator | Role::Owner => t(Text::LeaveRoleHelp),
     };
-    let form = ("menu-part", room_part_path(&room.key, "leave"), op);
-    act_form(sending, form, Act::Leave(Leave { room: room.id }), button.into_any())
+    let button = view! { <button class="button menu-button">{t(Text::Leave)}</button> }.into_any();
+    let form = ("", room_part_path(&room.key, "leave"), op);
+    view! {
+        <details class="menu-part" open=open>
+            <summary class="menu-row menu-row-danger">
+                <Icon sign=Sign::Leave/>
+                {t(Text::LeaveRoom)}
+            </summary>
+            <p class="menu-words">{live(lost)}</p>
+            {act_form(sending, form, act, button)}
+        </details>
+    }
+    .into_any()
 }
 
 /// What is seen of a room by who is no member: how many are, and the form to become one.
