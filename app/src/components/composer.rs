@@ -15,7 +15,7 @@ use protocol::ids::{OpId, UserId};
 use protocol::model::MessageText;
 
 use super::flag::Flag;
-use super::form::{FormOp, RefusedForm, why_words};
+use super::form::{FormOp, RefusedForm, count_words, why_words};
 use super::header::navigated;
 use super::icon::{Icon, Sign};
 use crate::browser::{early_texts, grow, touch};
@@ -24,7 +24,7 @@ use crate::link::Link;
 use crate::live::{effect, live};
 use crate::routes::room_path;
 use crate::store::{Room, Store};
-use crate::text::{Count, Text, counted, fill, isolated, t};
+use crate::text::{Text, fill, isolated, t};
 
 /// A failed message's text on its way back into the composer; a context of a room's page.
 #[derive(Debug, Clone, Copy)]
@@ -139,13 +139,9 @@ fn counter(writing: &Writing) -> impl IntoView + use<> {
     move || {
         let chars_max = u64::from(chars_max.get());
         let chars = text.with(|text| u64::try_from(text.chars().count()).unwrap_or(u64::MAX));
-        let (class, words) = match chars_max.checked_sub(chars) {
-            Some(left) if left > chars_max / 10 => return None,
-            Some(left) => ("composer-count", counted(Count::CharactersLeft, left)),
-            None => (
-                "composer-count composer-count-over",
-                counted(Count::CharactersOver, chars.saturating_sub(chars_max)),
-            ),
+        let (class, words) = match count_words(chars, chars_max)? {
+            Ok(left) => ("composer-count", left),
+            Err(over) => ("composer-count composer-count-over", over),
         };
         Some(view! { <span class=class role="status">{words}</span> })
     }

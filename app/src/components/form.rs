@@ -257,7 +257,21 @@ pub fn FormOp(
     view! { <input type="hidden" name="op" value=op.to_string()/> }
 }
 
-/// A line of text with its label above, and help or what is wrong below.
+/// How many characters are left, in the last tenth, else how many are too many.
+pub fn count_words(chars: u64, chars_max: u64) -> Option<Result<String, String>> {
+    match chars_max.checked_sub(chars) {
+        Some(left) if left > chars_max / 10 => None,
+        Some(left) => Some(Ok(counted(Count::CharactersLeft, left))),
+        None => Some(Err(counted(Count::CharactersOver, chars.saturating_sub(chars_max)))),
+    }
+}
+
+fn chars_of(text: &str) -> u64 {
+    u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
+}
+
+/// A line of text with its label above, and help or what is wrong below. What is too long
+/// is counted and kept as it is; a form with it is not sent.
 #[component]
 pub fn Field(
     /// What it asks for.
@@ -274,16 +288,26 @@ pub fn Field(
     /// What helps to fill it in.
     help: Text,
     /// What is sent, where this is the field that what comes of it is said below.
-    #[prop(optional)]
+    #[prop(optional_no_strip)]
     sending: Option<Sending>,
     /// Its element, to be read when the form is sent.
     input: NodeRef<html::Input>,
 ) -> impl IntoView {
-    let waits = sending.clone();
-    let wrong = Signal::derive(move || sending.as_ref().and_then(Sending::wrong));
+    let (waits, chars) = (sending.clone(), RwSignal::new(chars_of(&value)));
+    let chars_max = u64::try_from(chars_max).unwrap_or(u64::MAX);
+    let count = Signal::derive(move || count_words(chars.get(), chars_max));
+    let over = move || count.get().and_then(Result::err);
+    let wrong =
+        Signal::derive(move || over().or_else(|| sending.as_ref().and_then(Sending::wrong)));
     let note = move || {
         let waits = || waits.as_ref().and_then(Sending::waits);
-        wrong.get().or_else(waits).unwrap_or_else(|| t(help).to_owned())
+        let left = || count.get().and_then(Result::ok);
+        wrong.get().or_else(waits).or_else(left).unwrap_or_else(|| t(help).to_owned())
+    };
+    let typed = move |_| {
+        let Some(input) = input.get_untracked() else { return };
+        chars.set(chars_of(&input.value()));
+        input.set_custom_validity(&untrack(over).unwrap_or_default());
     };
     view! {
         <label class="field" class:field-wrong=live(move || wrong.with(Option::is_some))>
@@ -292,12 +316,12 @@ pub fn Field(
                 class="field-input"
                 name=name
                 value=value
-                maxlength=chars_max.to_string()
                 required=!optional
                 autocomplete="off"
                 dir="auto"
                 aria-invalid=live(move || wrong.with(Option::is_some).then_some("true"))
                 node_ref=input
+                on:input=typed
             />
             <span class="field-note" role="status">
                 {live(move || wrong.with(Option::is_some).then(|| view! { <Icon sign=Sign::Alert small=true/> }))}

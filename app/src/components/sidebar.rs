@@ -143,7 +143,7 @@ fn NewRoom() -> impl IntoView {
                     value
                     chars_max=ROOM_NAME_CHARS_MAX
                     help=Text::RoomNameHelp
-                    sending=noted
+                    sending=Some(noted)
                     input
                 />
                 <button class="button">{t(Text::Create)}</button>

@@ -61,7 +61,7 @@ fn NameForm() -> impl IntoView {
                 value
                 chars_max=NAME_CHARS_MAX
                 help=Text::YourNameHelp
-                sending=noted
+                sending=Some(noted)
                 input
             />
             <div class="form-actions">

@@ -72,6 +72,8 @@ fn settings(room: Room) -> AnyView {
         Some(refused) => (refused.text, refused.topic),
         None => (room.name.get_untracked().to_string(), room.topic.get_untracked().to_string()),
     };
+    // A refusal says a limit and not of what.
+    let of_topic = first_topic.chars().count() > TOPIC_CHARS_MAX;
     let (path, id) = (room_path(&room.key), room.id);
     let back = path.clone();
     let done = sending.clone();
@@ -103,7 +105,7 @@ fn settings(room: Room) -> AnyView {
                 value=first_name
                 chars_max=ROOM_NAME_CHARS_MAX
                 help=Text::RoomRenameHelp
-                sending=noted
+                sending=(!of_topic).then(|| noted.clone())
                 input=name
             />
             <Field
@@ -113,6 +115,7 @@ fn settings(room: Room) -> AnyView {
                 chars_max=TOPIC_CHARS_MAX
                 optional=true
                 help=Text::TopicHelp
+                sending=of_topic.then_some(noted)
                 input=topic
             />
             <div class="form-actions">
