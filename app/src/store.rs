@@ -150,6 +150,20 @@ impl Store {
         own.or_else(outside)
     }
 
+    /// The key of the room, where another of the user's rooms is called as it is; tracked.
+    #[must_use]
+    pub fn key_among(&self, room: &Room) -> Option<String> {
+        self.has_namesake(room.id, &room.title()).then(|| room.key.to_string())
+    }
+
+    /// Whether another of the user's rooms is called so, in capitals or not; tracked.
+    #[must_use]
+    pub fn has_namesake(&self, id: RoomId, name: &str) -> bool {
+        let name = name.to_lowercase();
+        let is_namesake = |room: &Room| room.id != id && room.title().to_lowercase() == name;
+        self.rooms.with(|rooms| rooms.iter().any(is_namesake))
+    }
+
     /// From now on days begin at the visitor's own midnight: the page is hydrated.
     pub fn set_zone(&self, zone: Zone) {
         *self.zone.lock().unwrap_or_else(PoisonError::into_inner) = zone;

@@ -201,7 +201,7 @@ fn the_list_of_rooms_offers_to_join_or_to_open() {
     let rooms = RoomsPage { rooms: vec![open(3, false), open(4, true)], after: None };
     let html = draw("/rooms", FirstPage { shown: Shown::Rooms(rooms), ..page() }, |_| {});
     assert!(html.contains("action=\"/r/design/join\"") && html.contains(">Open<"));
-    assert!(html.contains("<span class=\"rooms-about\">1 member<!> · <bdi>"), "{html}");
+    assert!(html.contains("1 member<!> · <bdi>What it is about</bdi></span>"), "{html}");
 }
 
 #[test]
@@ -247,6 +247,61 @@ fn rooms_of_one_name_are_told_apart_by_their_keys() {
     let html = draw("/", FirstPage { rooms, ..page() }, |_| {});
     assert!(html.contains(">tea</bdi>") && html.contains(">tea-2</bdi>"), "{html}");
     assert!(!html.contains(">lobby</bdi>"));
+}
+
+#[test]
+fn a_room_called_as_another_shows_its_key_in_its_head_and_in_the_list_of_all() {
+    let rooms = vec![entry(1, "lobby", "Lobby"), entry(2, "lobby-2", "LOBBY")];
+    let html = draw("/r/lobby-2", FirstPage { rooms: rooms.clone(), ..page() }, |_| {});
+    assert!(html.contains("<bdi class=\"header-key\">lobby-2</bdi>"), "{html}");
+    let open = |number, key, name| OpenRoom {
+        entry: entry(number, key, name),
+        member_count: 1,
+        member: false,
+    };
+    let listed = vec![
+        open(2, "lobby-2", "LOBBY"),
+        open(3, "tea", "Tea"),
+        open(4, "tea-2", "tea"),
+        open(5, "moss", "Moss"),
+    ];
+    let shown = Shown::Rooms(RoomsPage { rooms: listed, after: None });
+    let html = draw("/rooms", FirstPage { shown, ..page() }, |_| {});
+    for key in ["lobby-2", "tea", "tea-2"] {
+        assert!(html.contains(&format!("<bdi>{key}</bdi>")), "{key} in {html}");
+    }
+    assert!(!html.contains("<bdi>moss</bdi>"));
+}
+
+#[test]
+fn leaving_is_asked_twice_and_says_what_it_costs() {
+    let harbour = |role| {
+        draw("/r/%D8%BA%D8%B1%D9%81%D8%A9", page(), |store| {
+            store.room("غرفة").expect("the room").role.set(role);
+        })
+    };
+    let costs = "Joining again does not bring that back.";
+    assert!(harbour(Role::Owner).contains(costs));
+    let html = harbour(Role::Member);
+    assert!(html.contains("until you join again") && !html.contains(costs), "{html}");
+    let confirm = html.split("<details class=\"menu-part\">").nth(1).expect("folded away");
+    assert!(confirm.contains("/leave\""));
+}
+
+#[test]
+fn a_text_that_is_too_long_is_counted_and_not_cut() {
+    let refused = SentBack {
+        form: Form::Configure,
+        op_id: OpId::NIL,
+        text: "Lobby".to_owned(),
+        topic: "x".repeat(262),
+        why: Why::Refused(Refusal::TooLong { chars_max: 250 }),
+    };
+    let html = draw("/r/lobby/settings", FirstPage { refused: Some(refused), ..page() }, |store| {
+        store.room("lobby").expect("the lobby").role.set(Role::Owner);
+    });
+    assert!(html.contains("12 too many") && html.contains(&"x".repeat(262)), "{html}");
+    assert!(!html.contains("maxlength"));
 }
 
 #[test]
@@ -322,7 +377,7 @@ fn in_arabic_the_lobby_has_an_arabic_name_and_a_foreign_one_stays_apart() {
         draw("/", FirstPage { language: PageLanguage::Arabic, rooms, ..page() }, |_| {})
     };
     let html = arabic("Lobby");
-    assert!(html.contains(">الردهة</h1>") && !html.contains("Lobby"), "{html}");
+    assert!(html.contains(">الردهة<!></h1>") && !html.contains("Lobby"), "{html}");
     assert!(arabic("Harbour").contains("placeholder=\"رسالة إلى \u{2068}Harbour\u{2069}\""));
 }
 

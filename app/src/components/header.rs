@@ -25,6 +25,9 @@ pub fn Header(
     /// What the pane shows.
     #[prop(into)]
     title: Signal<String>,
+    /// Its key, where another has this title; empty for nothing.
+    #[prop(into, optional)]
+    key: Signal<String>,
     /// What it is about; empty for nothing.
     #[prop(into, optional)]
     topic: Signal<String>,
@@ -47,7 +50,13 @@ pub fn Header(
                 <Icon sign=Sign::Back/>
             </a>
             <div class="header-words">
-                <h1 class="header-title" dir="auto" tabindex="-1" node_ref=heading>{title}</h1>
+                <h1 class="header-title" dir="auto" tabindex="-1" node_ref=heading>
+                    {title}
+                    {live(move || {
+                        let key = key.get();
+                        (!key.is_empty()).then(|| view! { " " <bdi class="header-key">{key}</bdi> })
+                    })}
+                </h1>
                 {live(move || {
                     let topic = topic.get();
                     (!topic.is_empty())

@@ -67,14 +67,10 @@ where
     F: Fn(&str) -> Option<&'static str> + Send + 'static,
 {
     let path = room_path(&room.key);
-    let (named, namesake, counted_room) = (room.clone(), room.clone(), room.clone());
-    let rooms = expect_context::<Store>().rooms;
-    let is_namesake = move |other: &Room| {
-        other.id != namesake.id && namesake.name.with(|name| other.name.with(|it| it == name))
-    };
+    let (named, counted_room, store) = (room.clone(), room.clone(), expect_context::<Store>());
     let key = move || {
-        let among_others = rooms.with(|rooms| rooms.iter().any(&is_namesake));
-        among_others.then(|| view! { <bdi class="sidebar-item-key">{room.key.to_string()}</bdi> })
+        let key = store.key_among(&room);
+        key.map(|key| view! { <bdi class="sidebar-item-key">{key}</bdi> })
     };
     let unread = move || {
         let (count, more) = counted_room.unread();

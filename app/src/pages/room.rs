@@ -75,6 +75,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
         }
     };
     let (named, topic, menu) = (room.clone(), room.topic.clone(), room.clone());
+    let (keyed, store) = (room.clone(), expect_context::<Store>());
     view! {
         <main
             id="main"
@@ -86,6 +87,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
             <div class="room">
                 <Header
                     title=Signal::derive(move || named.title())
+                    key=Signal::derive(move || store.key_among(&keyed).unwrap_or_default())
                     topic=Signal::derive(move || topic.get().to_string())
                 >
                     <RoomMenu room=menu/>

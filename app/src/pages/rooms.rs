@@ -10,6 +10,7 @@ use crate::components::Header;
 use crate::components::form::FormOp;
 use crate::first_page::{FirstPage, FormOps, OpenRoom, Shown};
 use crate::routes::{ROOMS_PATH, room_part_path, room_path};
+use crate::store::Store;
 use crate::text::{Count, Text, counted, t};
 
 /// The page of all rooms, as it was loaded: it is always opened by a link that loads it.
@@ -21,6 +22,13 @@ pub fn RoomsPage() -> impl IntoView {
     let op = use_context::<FormOps>().unwrap_or_default().enter;
     let next = page.after.map(|after| format!("{ROOMS_PATH}?after={}", &*after));
     let empty = page.rooms.is_empty();
+    let name = |room: &OpenRoom| room.entry.name.to_lowercase();
+    let names: Vec<String> = page.rooms.iter().map(name).collect();
+    let store = expect_context::<Store>();
+    let is_alone = |room: &OpenRoom| {
+        names.iter().filter(|other| **other == name(room)).count() == 1
+            && !untrack(|| store.has_namesake(room.entry.id, &room.entry.name))
+    };
     view! {
         <main id="main" class="pane page-rooms">
             <Header title=t(Text::AllRooms).to_owned()/>
@@ -30,7 +38,10 @@ pub fn RoomsPage() -> impl IntoView {
                     {page
                         .rooms
                         .into_iter()
-                        .map(|room| view! { <OpenRoomRow room op/> })
+                        .map(|room| {
+                            let keyed = !is_alone(&room);
+                            view! { <OpenRoomRow room keyed op/> }
+                        })
                         .collect_view()}
                 </ul>
                 {next.map(|next| view! {
@@ -45,7 +56,12 @@ pub fn RoomsPage() -> impl IntoView {
 /// A room with its topic, its count and the one thing to do. Only one Join form of a page can be
 /// sent, so all of them carry the same op.
 #[component]
-fn OpenRoomRow(room: OpenRoom, op: OpId) -> impl IntoView {
+fn OpenRoomRow(
+    room: OpenRoom,
+    /// Another is called so, too.
+    keyed: bool,
+    op: OpId,
+) -> impl IntoView {
     let OpenRoom { entry, member_count, member } = room;
     let path = room_path(&entry.key);
     let count = counted(Count::Members, member_count);
@@ -67,6 +83,7 @@ fn OpenRoomRow(room: OpenRoom, op: OpId) -> impl IntoView {
             <div class="rooms-words">
                 <a class="rooms-name" href=path rel="external" dir="auto">{entry.name.into_string()}</a>
                 <span class="rooms-about">
+                    {keyed.then(|| view! { <bdi>{entry.key.into_string()}</bdi> " · " })}
                     {count}
                     {topic.map(|topic| view! { " · " <bdi>{topic}</bdi> })}
                 </span>
