@@ -11,16 +11,16 @@ use leptos::prelude::RwSignal;
 pub struct Hydrated(pub RwSignal<bool>);
 
 #[cfg(feature = "hydrate")]
-pub use here::{early_texts, grow, touch, zone_minutes};
+pub use here::{early_texts, focus_on_talk, grow, touch, zone_minutes};
 #[cfg(not(feature = "hydrate"))]
-pub use nowhere::{early_texts, grow, touch, zone_minutes};
+pub use nowhere::{early_texts, focus_on_talk, grow, touch, zone_minutes};
 
 #[cfg(feature = "hydrate")]
 mod here {
     use js_sys::{Array, Date, Reflect};
-    use leptos::prelude::window;
+    use leptos::prelude::{document, window};
     use wasm_bindgen::{JsCast, JsValue};
-    use web_sys::HtmlTextAreaElement;
+    use web_sys::{HtmlElement, HtmlTextAreaElement};
 
     /// Lines that a composer shows at most where the browser does not measure it by its text.
     const LINES_MAX: i32 = 12;
@@ -58,6 +58,16 @@ mod here {
         }
     }
 
+    /// Gives the focus to where the talk goes on: the composer; on touch, where that would open the
+    /// keyboard, the messages.
+    pub fn focus_on_talk() {
+        let place = if touch() { ".log" } else { ".composer-text" };
+        let found = document().query_selector(place).ok().flatten();
+        if let Some(place) = found.and_then(|it| it.dyn_into::<HtmlElement>().ok()) {
+            let _ = place.focus();
+        }
+    }
+
     /// Whether a finger is the main pointer here.
     #[must_use]
     pub fn touch() -> bool {
@@ -82,6 +92,9 @@ mod nowhere {
 
     /// Nothing is measured yet.
     pub const fn grow(_area: &leptos::web_sys::HtmlTextAreaElement) {}
+
+    /// Nothing has the focus yet.
+    pub const fn focus_on_talk() {}
 
     /// Nobody points at anything yet.
     #[must_use]

@@ -244,6 +244,8 @@ impl Writing {
 
     fn send(&self) {
         let Some(area) = self.area.get_untracked() else { return };
+        // Who pressed the button goes on writing, too.
+        let _ = area.focus();
         if self.takes(&area.value()) {
             area.set_value("");
             self.changed();

@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use protocol::client::exchange::Ask;
 
 use super::message::MessageRow;
+use crate::browser::Hydrated;
 use crate::link::Link;
 use crate::live::live;
 use crate::routes::room_path;
@@ -58,6 +59,7 @@ fn first_number(room: &Room) -> Option<u64> {
 #[component]
 fn Older(room: Room) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
+    let hydrated = use_context::<Hydrated>();
     move || match room.older.get() {
         OlderState::More | OlderState::Loading => {
             let before = first_number(&room).unwrap_or_default();
@@ -69,8 +71,12 @@ fn Older(room: Room) -> impl IntoView {
                     ask_older(&room, &link);
                 }
             };
-            view! { <a href=address rel="external" on:click=read>{t(Text::ShowOlder)}</a> }
-                .into_any()
+            // With a script the way from the head to the composer does not lead over the beginning.
+            let index = hydrated.is_some_and(|hydrated| hydrated.0.get()).then_some("-1");
+            view! {
+                <a href=address rel="external" tabindex=index on:click=read>{t(Text::ShowOlder)}</a>
+            }
+            .into_any()
         }
         OlderState::Start if !room.rows.with(Vec::is_empty) => {
             view! { <span>{t(Text::RoomBegins)}</span> }.into_any()

@@ -122,8 +122,13 @@ fn NewRoom() -> impl IntoView {
             let _ = summary.get_untracked().map(|summary| summary.focus());
         }
     };
+    let unfolded = move |_| {
+        if details.get_untracked().is_some_and(|details| details.open()) {
+            let _ = input.get_untracked().map(|input| input.focus());
+        }
+    };
     view! {
-        <details open=open node_ref=details on:keydown=escape>
+        <details open=open node_ref=details on:keydown=escape on:toggle=unfolded>
             <summary class="section" node_ref=summary>
                 <span>{t(Text::Rooms)}</span>
                 <span class="section-new">

@@ -12,7 +12,7 @@ use protocol::client::exchange::Ask;
 use protocol::model::Role;
 
 use super::{is_told, room_or_error};
-use crate::browser::Hydrated;
+use crate::browser::{Hydrated, focus_on_talk};
 use crate::components::composer::Returned;
 use crate::components::form::{RefusedForm, Sending, act_form};
 use crate::components::messages::ask_older;
@@ -55,7 +55,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
     provide_context(Returned(RwSignal::new(None)));
     let away = RwSignal::from(room.away.clone());
     show(&room, &link);
-    follow(&room, pane, away);
+    follow(&room, &link, pane, away);
     let unheld = unheld_while_older_come(&room);
     let scrolled = {
         let room = room.clone();
@@ -125,11 +125,12 @@ fn show(room: &Room, link: &Link) {
     });
 }
 
-/// Keeps the pane at its end while messages come, unless its reader went further away from it. Who
-/// is at the end of a page that he sees has read all of it.
-fn follow(room: &Room, pane: NodeRef<html::Main>, away: RwSignal<bool>) {
+/// Keeps the pane at its end while messages come, unless its reader went further away from it, and
+/// fills one in which there is nothing to scroll. Who is at the end of a page that he sees has read
+/// all of it.
+fn follow(room: &Room, link: &Link, pane: NodeRef<html::Main>, away: RwSignal<bool>) {
     let (read, store) = (room.clone(), expect_context::<Store>());
-    let rows = room.rows.clone();
+    let (rows, room, link) = (room.rows.clone(), room.clone(), link.clone());
     effect(move || {
         read.rows.track();
         if !away.get() && !store.hidden.get() {
@@ -139,10 +140,15 @@ fn follow(room: &Room, pane: NodeRef<html::Main>, away: RwSignal<bool>) {
     effect(move || {
         rows.track();
         if !away.get_untracked() {
+            let (room, link) = (room.clone(), link.clone());
             // Behind the change of the list, which may have moved the pane by a line.
             request_animation_frame(move || {
-                if let Some(pane) = pane.get_untracked().filter(|pane| pane.scroll_top() != 0) {
+                let Some(pane) = pane.get_untracked() else { return };
+                if pane.scroll_top() != 0 {
                     pane.set_scroll_top(0);
+                }
+                if pane.scroll_height() <= pane.client_height() {
+                    ask_older(&room, &link);
                 }
             });
         }
@@ -174,6 +180,11 @@ fn Inside(
 ) -> impl IntoView {
     let op = use_context::<FormOps>().unwrap_or_default().post;
     let news = room.clone();
+    // The button goes when it is pressed, and the focus with it.
+    let to_newest = move |_| {
+        focus_on_talk();
+        on_sent.run(());
+    };
     let newest = move || match news.unread() {
         (0, _) => t(Text::ShowNewest).to_owned(),
         (count, _) => counted(Count::New, count),
@@ -183,7 +194,7 @@ fn Inside(
         <div class="foot column">
             {newest_link(&room)}
             {live(move || away.get().then(|| view! {
-                <button type="button" class="float" on:click=move |_| on_sent.run(())>
+                <button type="button" class="float" on:click=to_newest>
                     {live(newest.clone())}
                 </button>
             }))}
