@@ -10,7 +10,7 @@ pub struct CloseCode(pub u16);
 /// What a client does after a close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// The end the client asked for: nothing.
+    /// A newer socket took over: nothing.
     Done,
     /// Back after the growing, random delay.
     Backoff,
@@ -58,8 +58,8 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Signed out, or the page left.
-    NORMAL = 1000, Fate::Done, "done";
+    /// The page left. Who stays and hears it, as from a proxy, has lost his connection.
+    NORMAL = 1000, Fate::Backoff, "done";
     /// The tab or the server goes away.
     GOING_AWAY = 1001, Fate::Backoff, "going away";
     /// The WebSocket protocol was broken.
@@ -118,6 +118,7 @@ mod tests {
         assert_eq!(CloseCode(4321).fate(), Fate::Backoff);
         assert_eq!(CloseCode(4999).fate(), Fate::Stop);
         assert_eq!(CloseCode(1006).fate(), Fate::Backoff);
+        assert_eq!(CloseCode::NORMAL.fate(), Fate::Backoff);
         assert_eq!(CloseCode::SILENT.fate(), Fate::Now);
     }
 }

@@ -63,7 +63,7 @@ fn spoken(pill: &Pill) -> &'static str {
 
 const fn stop_text(stop: &Stop) -> Text {
     match stop {
-        Stop::Done | Stop::SignedOut => Text::SignedOut,
+        Stop::SignedOut => Text::SignedOut,
         Stop::Replaced => Text::StoppedReplaced,
         Stop::Disabled => Text::RefusedDisabled,
         Stop::Version => Text::StoppedVersion,

@@ -72,7 +72,7 @@ impl Trouble {
     fn pill(&self, now: i64) -> (Pill, Option<i64>) {
         if let Standing::Stopped(stop) = &self.standing {
             let pill = match stop {
-                Stop::Done | Stop::Replaced => Pill::Hidden,
+                Stop::Replaced => Pill::Hidden,
                 stop => Pill::Stopped(stop.clone()),
             };
             return (pill, None);

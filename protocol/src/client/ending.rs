@@ -43,7 +43,11 @@ impl Client {
             page: self.setup.page,
             device: self.setup.device,
             abilities: 0,
-            user_cursor: self.user.and_then(|user| self.logs.cursor(user.log())),
+            // Who asked for a guest since may be another user, whose log is another.
+            user_cursor: self
+                .user
+                .filter(|_| !self.connection.guest_asked)
+                .and_then(|user| self.logs.cursor(user.log())),
         };
         self.say(&Command::Hello(hello), turn);
     }
@@ -98,8 +102,7 @@ impl Client {
         let connection = &mut self.connection;
         let steady = connection.backoff.is_fresh();
         let delay = match code.fate() {
-            Fate::Done if code == CloseCode::REPLACED => return self.stop(Stop::Replaced),
-            Fate::Done => return self.stop(Stop::Done),
+            Fate::Done => return self.stop(Stop::Replaced),
             Fate::Stop => return self.stop(stop_of(code)),
             // At once, but only the first time: else a server in trouble would be hammered.
             Fate::Now if steady => {

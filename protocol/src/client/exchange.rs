@@ -82,8 +82,6 @@ pub enum Standing {
 /// Why no further try is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    /// Signed out or left.
-    Done,
     /// A newer socket of this page took over.
     Replaced,
     /// The sign-in is over and could not be renewed.
@@ -131,7 +129,7 @@ pub enum Told {
         op_id: OpId,
         /// The log its event stands in.
         log: LogId,
-        /// The event's number; 0 where the act changed nothing.
+        /// The event's number; 0 where the act changed nothing, or where it is not known.
         seq: u64,
         /// When it was stored, in Unix milliseconds.
         at: i64,

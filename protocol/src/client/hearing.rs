@@ -16,7 +16,7 @@ use crate::event::{
     Accepted, Gone, Older, Page, Ping, RefuseRetry, Refused, Reset, SubOk, Typists, Welcome,
 };
 use crate::frame::{Change, Command, Event};
-use crate::ids::{LogId, OpId, RoomId};
+use crate::ids::{LogId, OpId};
 use crate::limits::WINDOW_OPS;
 use crate::model::{Message, RoomEntry};
 use crate::refusal::Refusal;
@@ -158,7 +158,8 @@ impl Client {
         };
         if !op_id.is_nil() && Some(author) == self.user && self.outbox.confirm(op_id) {
             // As its answer would say: who made or entered a room wants to know which.
-            let log = added.map_or(log, RoomId::log);
+            // Where it stands in that room's log this event of the user's does not say.
+            let (log, seq) = added.map_or((log, seq), |room| (room.log(), 0));
             turn.tell(Told::Accepted { op_id, log, seq, at });
         }
         if let Some(Change::RoomRemoved(removed)) = &change {

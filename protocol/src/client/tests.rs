@@ -10,9 +10,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use bench::{Bench, EPOCH, ME, OTHER, ROOM, logged, op_id, posted};
 
 use super::exchange::{Ask, Checked, Input, Output, Standing, Stop, Told};
-use crate::act::{Op, OpHead, Post};
+use crate::act::{Create, Op, OpHead, Post};
 use crate::bounded::{Blob, List, Text};
-use crate::change::{Envelope, RoomRemoved};
+use crate::change::{Envelope, RoomAdded, RoomRemoved};
 use crate::close::CloseCode;
 use crate::cursor::Cursor;
 use crate::event::{
@@ -20,7 +20,7 @@ use crate::event::{
     Typist, Typists,
 };
 use crate::frame::{Act, Change, Command, Event};
-use crate::ids::OpId;
+use crate::ids::{OpId, RoomId};
 use crate::refusal::{Refusal, RetryReason};
 
 #[test]
@@ -44,6 +44,23 @@ fn the_own_event_in_the_log_confirms_as_well_as_an_answer_and_only_once() {
     bench.accept(op_id, 2);
     let told = bench.told.iter().filter(|told| matches!(told, Told::Accepted { .. }));
     assert_eq!(told.count(), 1);
+}
+
+#[test]
+fn who_made_a_room_is_told_which_and_no_number_of_another_log() {
+    let mut bench = Bench::live();
+    let (op_id, room) = (op_id(1), RoomId::from_bytes([2; 16]));
+    bench.ask(Ask::Act(Op { op_id, act: Act::Create(Create { name: Text::cut("harbour") }) }));
+    let added = RoomAdded { room, key: Text::cut("harbour"), name: Text::cut("harbour") };
+    let added = Change::RoomAdded(added);
+    let envelope = Envelope {
+        log: ME.log(),
+        kind: added.kind().number(),
+        body: Blob::new(added.encode().unwrap()).unwrap(),
+        ..posted(1, ME, op_id)
+    };
+    bench.hear(Event::Logged(Logged { envelope }));
+    assert!(bench.told.contains(&Told::Accepted { op_id, log: room.log(), seq: 0, at: 1 }));
 }
 
 #[test]
@@ -357,6 +374,12 @@ fn a_guest_whose_cookie_is_void_becomes_a_new_one_once_and_keeps_his_texts() {
     bench.close(CloseCode::SIGNED_OUT);
     assert_eq!(bench.others, [Output::Check { guest_only: true }]);
     bench.step(Input::Checked(Checked::Ready));
+    bench.step(Input::Opened(bench.socket));
+    let hello = bench.said.pop();
+    assert!(
+        matches!(&hello, Some(Command::Hello(hello)) if hello.user_cursor.is_none()),
+        "the new guest's log is another: {hello:?}"
+    );
     bench.greet(OTHER);
     assert!(bench.told.iter().any(|told| matches!(told, Told::Kept(acts) if acts.len() == 1)));
     assert_eq!(bench.ops(), [(1, 0)], "an op is never sent as another user");
@@ -392,6 +415,17 @@ fn a_socket_that_never_opened_asks_the_server_and_obeys_its_wait() {
     bench.step(Input::Checked(Checked::Refused("not this host".into())));
     let stopped = Standing::Stopped(Stop::Policy("not this host".into()));
     assert_eq!(bench.client.told_standing, stopped);
+}
+
+#[test]
+fn a_connection_that_somebody_on_the_way_ends_for_good_is_come_back_from() {
+    let mut bench = Bench::live();
+    bench.post(1);
+    bench.close(CloseCode::NORMAL);
+    bench.forget();
+    bench.pass(1_000);
+    bench.greet(ME);
+    assert_eq!(bench.ops(), [(1, 0)]);
 }
 
 #[test]
