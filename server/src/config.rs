@@ -169,7 +169,7 @@ limits! {
         /// Messages of one page of history, 1 to 100; never more than 96 KiB
         history_messages = 100 in 1..=100,
             "limits-history-messages", "WASMCHANNEL_LIMITS_HISTORY_MESSAGES";
-        /// Bytes of a request's body
+        /// Bytes of a request's body; a page's form always takes the longest text
         body_bytes = 65_536 in 1_024.., "limits-body-bytes", "WASMCHANNEL_LIMITS_BODY_BYTES";
         /// Bytes that must be free on a disk that was full before anything is written again; a tenth
         /// of a small disk is enough

@@ -27,6 +27,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use http::StatusCode;
+use protocol::limits::TEXT_BYTES_MAX;
 use tokio::sync::watch;
 
 use self::assets::Assets;
@@ -40,6 +41,10 @@ use crate::config::Limits;
 use crate::db::Db;
 use crate::history::sql::SqlHistory;
 use crate::socket::Engine;
+
+/// A form takes the longest text that a socket takes: outside ASCII a form writes each of its bytes
+/// as three. Besides it there are the other fields.
+const FORM_BYTES_MIN: usize = 3 * TEXT_BYTES_MAX + 4 * 1024;
 
 /// All that the handlers of this door need of the house.
 pub struct Door {
@@ -73,7 +78,7 @@ pub struct Door {
 pub fn router(door: Arc<Door>, policies: Policies) -> Router {
     let body_bytes = usize::try_from(door.limits.body_bytes).unwrap_or(usize::MAX);
     pages::prepare();
-    routes()
+    routes(body_bytes.max(FORM_BYTES_MIN))
         .layer(DefaultBodyLimit::max(body_bytes))
         .layer(from_fn_with_state(door.origin.clone(), origin::layer))
         .layer(from_fn_with_state(door.gate.clone(), gate::layer))
@@ -84,8 +89,8 @@ pub fn router(door: Arc<Door>, policies: Policies) -> Router {
 
 /// Pages and forms share their addresses, so both read the path by `address`; the patterns here
 /// only tell them from what is no page.
-fn routes() -> Router<Arc<Door>> {
-    let page = || get(pages::show).post(forms::send);
+fn routes(form_bytes: usize) -> Router<Arc<Door>> {
+    let page = || get(pages::show).post(forms::send).layer(DefaultBodyLimit::max(form_bytes));
     Router::new()
         .route("/", page())
         .route("/r/{*room}", page())

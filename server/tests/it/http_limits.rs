@@ -61,7 +61,7 @@ async fn who_sends_too_fast_gets_his_text_back_for_later() {
 async fn a_body_and_a_head_have_a_size() {
     let world = World::open().await;
     let browser = world.browser();
-    let answer = browser.send("/", &[("text", &"x".repeat(70_000))]).await;
+    let answer = browser.send("/", &[("text", &"x".repeat(130_000))]).await;
     assert_eq!(answer.status, 413);
     let host = world.house.addr;
     let long = format!("GET / HTTP/1.1\r\nhost: {host}\r\nx: {}\r\n\r\n", "x".repeat(17_000));
@@ -69,6 +69,17 @@ async fn a_body_and_a_head_have_a_size() {
     for head in [long, many] {
         let answer = raw(&world, head.as_bytes(), Duration::from_secs(5)).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_takes_the_longest_text_in_every_script() {
+    let world = World::open().await;
+    let browser = world.browser();
+    for (sign, chars, status) in [("😀", 10_000, 303), ("海", 10_000, 303), ("海", 10_001, 422)]
+    {
+        let answer = browser.send("/", &[("text", &sign.repeat(chars))]).await;
+        assert_eq!(answer.status, status, "{chars} of {sign}");
     }
 }
 
