@@ -90,6 +90,8 @@ pub enum Fate {
     Done(LogId),
     /// It will not be done.
     Failed(Refusal),
+    /// It was not even taken into the outbox, which is full.
+    Full,
 }
 
 /// The rooms as they stand in the list: the lobby first, then by name; of one name, by key. The
@@ -226,7 +228,7 @@ impl Store {
             Told::Welcomed { me, text_chars_max, .. } => self.welcome(me, text_chars_max),
             Told::Rooms(entries) => self.list(&entries),
             Told::Queued { op, at } => self.queue(op, at),
-            Told::Full(op) => self.kept.update(|kept| kept.push(op.act)),
+            Told::Full(op) => self.turn_away(op),
             Told::Accepted { op_id, log, seq, at } => self.accept(op_id, log, seq, at),
             Told::Failed { op_id, refusal } => self.fail(op_id, &refusal),
             Told::Discarded(op_id) => self.discard(op_id),
@@ -359,6 +361,16 @@ impl Store {
         self.drafts.sent(room, op_id, &text);
         let (me, zone) = (self.me.get_untracked(), self.zone());
         self.in_room(room.log(), |room| room.queue(op_id, &text, me.as_ref(), at, zone));
+    }
+
+    /// The outbox is full. What was written is kept; any other act is made again by its form.
+    fn turn_away(&self, op: Op) {
+        if matches!(op.act, Act::Post(_)) {
+            return self.kept.update(|kept| kept.push(op.act));
+        }
+        self.fates.update(|fates| {
+            fates.insert(op.op_id, Fate::Full);
+        });
     }
 
     fn accept(&self, op_id: OpId, log: LogId, seq: u64, at: i64) {

@@ -89,7 +89,7 @@ impl Sending {
     /// Whether this act was sent and did not fail.
     fn stands(&self, act: &Act) -> bool {
         let is_last = self.act.with_value(|last| last.as_ref() == Some(act));
-        is_last && !matches!(untrack(|| self.fate()), Some(Fate::Failed(_)))
+        is_last && !matches!(untrack(|| self.fate()), Some(Fate::Failed(_) | Fate::Full))
     }
 
     /// Whether anything was sent; tracked.
@@ -103,7 +103,7 @@ impl Sending {
     pub fn done(&self) -> Option<LogId> {
         match self.fate()? {
             Fate::Done(log) => Some(log),
-            Fate::Pending | Fate::Failed(_) => None,
+            Fate::Pending | Fate::Failed(_) | Fate::Full => None,
         }
     }
 
@@ -112,6 +112,7 @@ impl Sending {
     pub fn wrong(&self) -> Option<String> {
         match self.fate() {
             Some(Fate::Failed(refusal)) => Some(refusal_words(&refusal)),
+            Some(Fate::Full) => Some(t(Text::OutboxFull).to_owned()),
             _ => self.refused.with(|refused| refused.as_ref().map(why_words)),
         }
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::{GetUntracked, WithUntracked};
-use protocol::act::{Op, Post};
+use protocol::act::{Op, Post, Rename};
 use protocol::bounded::{List, Text};
 use protocol::change::{Envelope, Posted, RoomAdded, RoomRemoved};
 use protocol::client::exchange::Told;
@@ -453,4 +453,16 @@ fn what_came_of_another_act_is_told_under_its_id() {
     assert_eq!(fate(), Some(Fate::Pending));
     store.tell(Told::Accepted { op_id: op(1), log: HARBOUR.log(), seq: 2, at: 0 });
     assert_eq!(fate(), Some(Fate::Done(HARBOUR.log())));
+}
+
+#[test]
+fn a_full_outbox_gives_a_text_back_and_a_form_its_button() {
+    let store = store(vec![]);
+    let post = Act::Post(Post { room: LOBBY, text: Text::cut("mine") });
+    let rename = Act::Rename(Rename { name: Text::cut("Mei") });
+    store.tell(Told::Full(Op { op_id: op(1), act: post.clone() }));
+    store.tell(Told::Full(Op { op_id: op(2), act: rename }));
+    assert_eq!(store.kept.get_untracked(), [post]);
+    let fates = store.fates.get_untracked();
+    assert_eq!((fates.get(&op(1)), fates.get(&op(2))), (None, Some(&Fate::Full)));
 }
