@@ -50,6 +50,8 @@ pub struct Store {
     pub outbox_full: ArcRwSignal<bool>,
     /// What the server was too busy for, by lane; each ends by itself at its time.
     pub delays: ArcRwSignal<Vec<Delay>>,
+    /// A room was read anew instead of going on; ends by itself, once it was there to be seen.
+    pub afresh: ArcRwSignal<Option<Afresh>>,
     /// Nobody sees the page: nothing on it is being read.
     pub hidden: ArcRwSignal<bool>,
     /// What came of acts that are no messages, by the id that `Link::act` gave.
@@ -78,6 +80,18 @@ pub struct Delay {
     pub long: bool,
 }
 
+/// A room begins anew on this page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Afresh {
+    /// The room's log.
+    pub log: LogId,
+    /// Why.
+    pub reason: ResetReason,
+    until: i64,
+}
+
+/// Milliseconds for which it is said that a room begins anew.
+const AFRESH_MS: i64 = 10_000;
 /// Milliseconds that an act may be put off before that is said.
 const PATIENCE_MS: i64 = 2_000;
 
@@ -133,6 +147,7 @@ impl Store {
             connection: Connection::default(),
             outbox_full: ArcRwSignal::default(),
             delays: ArcRwSignal::default(),
+            afresh: ArcRwSignal::default(),
             hidden: ArcRwSignal::default(),
             fates: ArcRwSignal::default(),
             kept: ArcRwSignal::default(),
@@ -179,7 +194,23 @@ impl Store {
             self.delays.update(|delays| delays.retain(|delay| !is_over(delay)));
         }
         let ends = self.delays.with_untracked(|delays| delays.iter().map(|it| it.until).min());
-        self.connection.show(now).into_iter().chain(ends).min()
+        let said = self.tick_afresh(now);
+        self.connection.show(now).into_iter().chain(ends).chain(said).min()
+    }
+
+    /// Ends what is said of a room that begins anew; on a page that nobody sees it stands.
+    fn tick_afresh(&self, now: i64) -> Option<i64> {
+        let said = self.afresh.get_untracked()?;
+        if said.until > now {
+            return Some(said.until);
+        }
+        if self.hidden.get_untracked() {
+            let until = now + AFRESH_MS;
+            self.afresh.set(Some(Afresh { until, ..said }));
+            return Some(until);
+        }
+        self.afresh.set(None);
+        None
     }
 
     /// Until when, and why, the acts of this lane wait; tracked.
@@ -238,6 +269,10 @@ impl Store {
             }
             Told::Logged { envelope, change } => self.logged(&envelope, change),
             Told::Reset { log, reason, cursor, snapshot: Some(snapshot) } => {
+                if reason != ResetReason::FirstLoad {
+                    let until = now + AFRESH_MS;
+                    self.afresh.set(Some(Afresh { log, reason, until }));
+                }
                 self.in_room(log, |room| {
                     if reason == ResetReason::Diverged {
                         self.undo_behind(room, cursor.seq);

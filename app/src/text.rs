@@ -177,6 +177,8 @@ texts! {
     RetryNow: "Retry now", "المحاولة الآن";
     Offline: "Offline. Messages wait on this device", "لا اتصال. الرسائل محفوظة على هذا الجهاز";
     Updating: "Updating…", "جارٍ التحديث…";
+    AfreshTooOld: "Much was said meanwhile. These are the newest messages.", "قيل الكثير في هذه الأثناء. هذه أحدث الرسائل.";
+    AfreshDiverged: "The server's record of this room has changed. It was read anew.", "تغيّر سجل هذه الغرفة على الخادم. قُرئت من جديد.";
     SignedOut: "This page was signed out", "انتهت جلسة هذه الصفحة";
     StoppedReplaced: "This page is open elsewhere", "هذه الصفحة مفتوحة في مكان آخر";
     StoppedVersion: "A newer version is ready", "يتوفر إصدار أحدث";

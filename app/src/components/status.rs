@@ -5,6 +5,7 @@
 
 use leptos::prelude::*;
 use protocol::client::exchange::{Ask, Stop};
+use protocol::event::ResetReason;
 
 use super::form::waiting_words;
 use crate::link::Link;
@@ -25,8 +26,16 @@ pub fn Status(
     let pill: Signal<Pill> = store.connection.pill.clone().into();
     let (log, waits) = (room.id.log(), store.clone());
     let pending = room.clone();
+    let said = store.afresh.clone();
+    let afresh = Signal::derive(move || {
+        let said = said.get().filter(|said| said.log == log && pill.get() == Pill::Hidden)?;
+        afresh_text(said.reason).map(t)
+    });
     let line = move || match pill.get() {
         Pill::Hidden if store.delay(log).is_some() => ().into_any(),
+        Pill::Hidden if afresh.get().is_some() => {
+            view! { <p class="pill" aria-hidden="true">{afresh.get()}</p> }.into_any()
+        }
         Pill::Hidden => view! { <TypingLine names=room.typists.get()/> }.into_any(),
         pill => view! { <PillView pill/> }.into_any(),
     };
@@ -43,7 +52,7 @@ pub fn Status(
                 {t(Text::AppDidNotLoad)}
                 <a class="pill-action" href="" rel="external">{t(Text::Retry)}</a>
             </p>
-            <span class="spoken" role="status">{live(move || pill.with(spoken))}</span>
+            <span class="spoken" role="status">{live(move || afresh.get().unwrap_or_else(|| pill.with(spoken)))}</span>
             {live(line)}
             <span class="status-waiting">{live(waiting)}</span>
         </div>
@@ -58,6 +67,15 @@ fn spoken(pill: &Pill) -> &'static str {
         Pill::Offline => t(Text::Offline),
         Pill::Updating => t(Text::Updating),
         Pill::Stopped(stop) => t(stop_text(stop)),
+    }
+}
+
+/// What is said of a room that begins anew; nothing where it is read for the first time.
+const fn afresh_text(reason: ResetReason) -> Option<Text> {
+    match reason {
+        ResetReason::FirstLoad => None,
+        ResetReason::TooOld => Some(Text::AfreshTooOld),
+        ResetReason::Diverged => Some(Text::AfreshDiverged),
     }
 }
 

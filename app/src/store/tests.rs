@@ -255,6 +255,13 @@ fn a_history_that_was_put_back_leaves_nothing_of_the_other_one() {
     store.tell(Told::Reset { log, reason, cursor, snapshot: Some(snapshot) });
     assert_eq!(store.seqs(), [Some(1), None], "what waits goes on waiting");
     assert_eq!(store.lobby().read_to.get_untracked(), Some(1), "what comes now is new");
+    let said = || store.afresh.get_untracked().map(|it| (it.log, it.reason));
+    store.hidden.set(true);
+    assert_eq!(store.tick(AFRESH_MS), Some(2 * AFRESH_MS));
+    assert_eq!(said(), Some((log, reason)), "nobody has seen it yet");
+    store.hidden.set(false);
+    store.tick(2 * AFRESH_MS);
+    assert_eq!(said(), None);
 }
 
 #[test]
