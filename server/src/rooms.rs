@@ -34,7 +34,7 @@ pub mod typing;
 pub mod words;
 
 use lane::Mark;
-use rates::{Bucket, Rates, SharedRates};
+use rates::{Bucket, RatesOfUsers, SharedRates};
 use room::Reply;
 use task::{LogHandle, Task, TurnedAway};
 
@@ -46,8 +46,6 @@ const TEND_MS: i64 = 1_000;
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
 /// When an op is sent again that the store's silence turned away, in milliseconds.
 const STORE_WAIT_MS: u32 = 1_000;
-/// Users whose rates are kept before those at rest are looked for.
-const RATES_KEPT: usize = 1_024;
 
 /// The door to every log. Cheap to clone.
 #[derive(Clone)]
@@ -61,7 +59,7 @@ struct Shared {
     logs: Mutex<BTreeMap<LogId, LogHandle>>,
     /// When all tails were last looked at together, in ticks.
     tended_at: AtomicI64,
-    rates: Mutex<BTreeMap<UserId, SharedRates>>,
+    rates: Mutex<RatesOfUsers>,
 }
 
 impl Rooms {
@@ -156,11 +154,7 @@ impl Rooms {
     pub fn rates(&self, user: UserId) -> SharedRates {
         let now = self.now();
         let mut rates = self.0.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        if rates.len() >= RATES_KEPT && !rates.contains_key(&user) {
-            rates.retain(|_, rates| !rates.are_at_rest(now));
-        }
-        let fresh = || SharedRates::new(Rates::new(&self.0.limits));
-        rates.entry(user).or_insert_with(fresh).clone()
+        rates.of(user, &self.0.limits, now)
     }
 
     /// Tells a log's task, if there is one, that somebody committed to it up to this number.

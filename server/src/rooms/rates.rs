@@ -3,12 +3,17 @@
 //! Shared by all connections and forms of a user; asked before an op enters a mailbox. Its law: time
 //! is handed in, what is refused costs nothing, and the answer is the time to wait.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::act::Act;
+use protocol::ids::UserId;
 
 use crate::config::Limits;
 use crate::throttle::Rate;
+
+/// Users whose rates are kept before those at rest are looked for.
+const KEPT_MIN: usize = 1_024;
 
 /// A rate with a burst, as the time at which everything taken would have come back (GCRA, ITU-T
 /// I.371): one number, no timer.
@@ -120,15 +125,57 @@ impl SharedRates {
     }
 
     /// Whether nobody holds them and nothing is remembered in them.
-    pub(super) fn are_at_rest(&self, now: i64) -> bool {
+    fn are_at_rest(&self, now: i64) -> bool {
         Arc::strong_count(&self.0) == 1
             && self.0.lock().unwrap_or_else(PoisonError::into_inner).are_full(now)
+    }
+}
+
+/// The rates of all users that are here or were lately.
+#[derive(Debug, Default)]
+pub(super) struct RatesOfUsers {
+    kept: BTreeMap<UserId, SharedRates>,
+    /// How many there were when those at rest were last taken out.
+    swept_to: usize,
+}
+
+impl RatesOfUsers {
+    /// The rates of this user. Those at rest are looked for each time the count has doubled, so
+    /// that a storm of users who are all awake costs each of them the same.
+    pub(super) fn of(&mut self, user: UserId, limits: &Limits, now: i64) -> SharedRates {
+        if self.is_due() && !self.kept.contains_key(&user) {
+            self.kept.retain(|_, rates| !rates.are_at_rest(now));
+            self.swept_to = self.kept.len();
+        }
+        let fresh = || SharedRates::new(Rates::new(limits));
+        self.kept.entry(user).or_insert_with(fresh).clone()
+    }
+
+    fn is_due(&self) -> bool {
+        self.kept.len() >= KEPT_MIN.max(2 * self.swept_to)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_storm_of_users_is_swept_a_few_times_and_then_forgotten() {
+        let (mut rates, limits, mut sweeps) = (RatesOfUsers::default(), Limits::default(), 0);
+        let user = |number: usize| UserId::from_bytes((number as u128).to_be_bytes());
+        let mut awake = Vec::new();
+        for number in 0..8 * KEPT_MIN {
+            sweeps += usize::from(rates.is_due());
+            awake.push(rates.of(user(number), &limits, 0));
+        }
+        assert_eq!(sweeps, 3);
+        awake.clear();
+        for number in 8 * KEPT_MIN..9 * KEPT_MIN {
+            rates.of(user(number), &limits, 0);
+        }
+        assert!(rates.kept.len() <= KEPT_MIN, "{}", rates.kept.len());
+    }
 
     #[test]
     fn a_burst_passes_then_one_an_interval() {
