@@ -14,6 +14,7 @@ mod m000001_logs;
 mod m000002_people;
 mod m000003_rooms;
 mod m000004_key_order;
+mod m000005_owner;
 
 /// All steps, in their order.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m000002_people::Migration),
             Box::new(m000003_rooms::Migration),
             Box::new(m000004_key_order::Migration),
+            Box::new(m000005_owner::Migration),
         ]
     }
 }

@@ -3,8 +3,6 @@
 //! Called by `auth` and `history`. Its law: an account and its log are made together; a sign-in that has ended or
 //! expired finds nobody.
 
-use protocol::model::Rank;
-
 use super::Db;
 use super::fault::Fault;
 use super::logs::{self, LogRecord};
@@ -61,7 +59,7 @@ pub async fn note_use(db: &Db, hash: SignInHash, now_ms: i64) -> Result<bool, Fa
 /// Whether somebody owns this server.
 pub async fn has_owner(db: &Db) -> Result<bool, Fault> {
     let mut transaction = db.read().await?;
-    Ok(people::count_of_rank(&mut transaction, Rank::Owner).await? > 0)
+    people::has_owner(&mut transaction).await
 }
 
 async fn commit(transaction: Transaction) -> Result<(), Fault> {

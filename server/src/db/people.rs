@@ -168,13 +168,12 @@ pub async fn sign_in(
     models.into_iter().next().map(sign_in_record).transpose()
 }
 
-/// How many accounts have this rank.
-pub async fn count_of_rank(transaction: &mut Transaction, rank: Rank) -> Result<u64, Fault> {
-    let statement =
-        Sql::new(transaction.backend(), "select count(*) as count from users where rank = ")
-            .value(rank_number(rank))
-            .build();
-    transaction.count(statement).await
+/// Whether an account is the owner's.
+pub async fn has_owner(transaction: &mut Transaction) -> Result<bool, Fault> {
+    // Written out: an index of some rows serves only who names them in the statement itself.
+    let text = "select id from users where rank = 3 limit 1";
+    let statement = Sql::new(transaction.backend(), text).build();
+    Ok(!transaction.rows(statement).await?.is_empty())
 }
 
 /// Makes an account; its log is there already.

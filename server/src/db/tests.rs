@@ -198,6 +198,7 @@ async fn ask_everything(transaction: &mut Transaction) {
     rooms::by_key(transaction, "a").await.unwrap();
     rooms::open(transaction, "a", 50).await.unwrap();
     people::sign_in(transaction, SignInHash::of(b"a")).await.unwrap();
+    people::has_owner(transaction).await.unwrap();
 }
 
 #[tokio::test]
@@ -210,8 +211,12 @@ async fn no_question_reads_a_whole_table() {
         let plan = transaction.rows(Statement { sql, values, db_backend }).await.unwrap();
         let steps: Vec<String> =
             plan.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
-        let tables = ["logs", "events", "ops", "sign_ins", "rooms", "members", "messages"];
+        let tables = ["logs", "events", "ops", "users", "sign_ins", "rooms", "members", "messages"];
         for table in tables {
+            // Everybody is in the lobby: its members are all accounts, and are counted.
+            if table == "users" && sql.contains("count(*) from users") {
+                continue;
+            }
             let scan = format!("SCAN {table}");
             assert!(!steps.iter().any(|step| step.starts_with(&scan)), "{steps:#?}");
         }

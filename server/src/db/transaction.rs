@@ -132,13 +132,6 @@ impl Transaction {
         rows.iter().map(|row| M::from_query_result(row, "").map_err(Fault::from)).collect()
     }
 
-    /// Runs a statement that counts, and gives its number; the column is called `count`.
-    pub(super) async fn count(&mut self, statement: Statement) -> Result<u64, Fault> {
-        let rows = self.rows(statement).await?;
-        let count = rows.first().map_or(Ok(0_i64), |row| row.try_get("", "count"))?;
-        super::statement::unsigned(count)
-    }
-
     /// Takes the proof away: a statement failed, or did not do what was judged.
     pub(super) fn broken_by(&mut self, fault: Fault) -> Fault {
         self.spoilt.by(&fault, self.backend());

@@ -206,7 +206,7 @@ pub(super) async fn make_owner(
     // Whoever makes an owner holds the lobby, so that two at once cannot both find none.
     let lobby = [RoomKey::cut(key::LOBBY)];
     locks::take(&mut transaction, [].into_iter(), [user.log()].into_iter(), lobby.iter()).await?;
-    if people::count_of_rank(&mut transaction, Rank::Owner).await? > 0 {
+    if people::has_owner(&mut transaction).await? {
         return Ok(None);
     }
     let mut facts = Facts::default();
