@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use protocol::close::CloseCode;
-use protocol::ids::{PageId, UserId};
+use protocol::ids::{LogId, PageId, UserId};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::clock::Clock;
@@ -20,6 +20,9 @@ use crate::outlet::handle::OutletHandle;
 
 /// How often a drain looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// How often the operator is told at most of clients with another history, in milliseconds.
+const DIVERGED_TELL_MS: i64 = 60_000;
 
 /// The register of connections. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +37,10 @@ struct Shared {
     /// When the last connection came or went, in ticks.
     changed_at: AtomicI64,
     is_stopping: AtomicBool,
+    /// How many cursors were of another history than the store's.
+    diverged: AtomicU64,
+    /// When that was last told the operator, in ticks.
+    diverged_told_at: AtomicI64,
 }
 
 /// Every connection, those of one user side by side.
@@ -67,6 +74,8 @@ impl Hub {
             changed_at: AtomicI64::new(clock.ticks_ms()),
             clock,
             is_stopping: AtomicBool::new(false),
+            diverged: AtomicU64::new(0),
+            diverged_told_at: AtomicI64::new(i64::MIN),
         }))
     }
 
@@ -110,6 +119,28 @@ impl Hub {
     #[must_use]
     pub fn ended(&self) -> BTreeMap<u16, u64> {
         self.0.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A client's cursor is of another history than the store's: the store went back behind what
+    /// was said, as from a copy, or somebody else spoke for it. Told the operator once a minute.
+    pub fn note_diverged(&self, log: LogId) {
+        let count = self.0.diverged.fetch_add(1, Ordering::Relaxed) + 1;
+        let (now, told_at) = (self.0.clock.ticks_ms(), &self.0.diverged_told_at);
+        let before = told_at.load(Ordering::Relaxed);
+        let is_due = now.saturating_sub(before) >= DIVERGED_TELL_MS;
+        let is_ours = || {
+            let (store, failed) = (Ordering::Relaxed, Ordering::Relaxed);
+            told_at.compare_exchange(before, now, store, failed).is_ok()
+        };
+        if is_due && is_ours() {
+            tracing::warn!(?log, count, "a client knows another history than the store holds");
+        }
+    }
+
+    /// How many cursors were of another history than the store's.
+    #[must_use]
+    pub fn diverged_count(&self) -> u64 {
+        self.0.diverged.load(Ordering::Relaxed)
     }
 
     /// Whether the server is about to stop: connections then send `Drain` and take in no further

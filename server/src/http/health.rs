@@ -111,6 +111,7 @@ pub(super) async fn status(State(door): State<Arc<Door>>) -> Response {
         "logs": door.engine.rooms.open_count(),
         "idle_seconds": door.engine.hub.idle_ms() / 1_000,
         "closed": door.engine.hub.ended(),
+        "diverged": door.engine.hub.diverged_count(),
         "policy_reports": door.policy_reports.load(Ordering::Relaxed),
     });
     Json(body).into_response()

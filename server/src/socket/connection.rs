@@ -15,7 +15,7 @@ use protocol::close::CloseCode;
 use protocol::codec::{Header, decode_command};
 use protocol::command::History as HistoryAsked;
 use protocol::cursor::Cursor;
-use protocol::event::{Event, Older, USER_SUB};
+use protocol::event::{Event, Older, ResetReason, USER_SUB};
 use protocol::ids::{LogId, RoomId};
 use protocol::model::Messages;
 use tokio::sync::oneshot;
@@ -26,7 +26,7 @@ use super::timers::Timer;
 use super::wire::{Reading, Wire};
 use super::{Engine, Held};
 use crate::clock::Clock;
-use crate::history::{Admission, Later, OlderMessages, Read, Unavailable};
+use crate::history::{Admission, Later, OlderMessages, Read, Resume, Unavailable};
 use crate::hub::Registration;
 use crate::outlet::chunk::Frame;
 use crate::outlet::handle::{OutletHandle, Wants};
@@ -273,6 +273,9 @@ impl Connection {
         let Ok(begin) = reading::beginning((log, sub), admission, cursor) else {
             return self.close(CloseCode::INTERNAL);
         };
+        if admission.resume(cursor) == Resume::Reset(ResetReason::Diverged) {
+            self.engine.hub.note_diverged(log);
+        }
         let handle = self.engine.rooms.log(log);
         let born = admission.head.seq;
         let (socket, user, outlet) =

@@ -51,4 +51,5 @@ async fn the_status_counts_and_says_for_how_long_nobody_was_there() {
         "{status}"
     );
     assert!(status.contains("\"closed\":{}"), "{status}");
+    assert!(status.contains("\"diverged\":0"), "{status}");
 }

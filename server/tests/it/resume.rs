@@ -84,6 +84,7 @@ async fn a_cursor_of_another_history_is_told_to_start_fresh() {
         assert_eq!(reason, ResetReason::Diverged);
         assert_eq!(&*snapshot.unwrap().messages[0].text, "here");
     }
+    assert_eq!(world.engine.hub.diverged_count(), 3, "the operator sees it");
 }
 
 #[tokio::test]
