@@ -6,6 +6,7 @@
 //!
 //! Everything is `Arc`-based, so it may be used outside any reactive owner.
 
+pub mod afresh;
 pub mod connection;
 pub mod drafts;
 pub mod grouping;
@@ -27,6 +28,7 @@ use protocol::ids::{LogId, OpId, RoomId, UserId};
 use protocol::model::{Me, Rank, Role, RoomEntry};
 use protocol::refusal::{Refusal, RetryReason};
 
+pub use afresh::Afresh;
 pub use connection::{Connection, Pill};
 pub use drafts::{Drafts, Keeper, NoKeeper};
 pub use grouping::{Opens, Zone};
@@ -80,18 +82,6 @@ pub struct Delay {
     pub long: bool,
 }
 
-/// A room begins anew on this page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Afresh {
-    /// The room's log.
-    pub log: LogId,
-    /// Why.
-    pub reason: ResetReason,
-    until: i64,
-}
-
-/// Milliseconds for which it is said that a room begins anew.
-const AFRESH_MS: i64 = 10_000;
 /// Milliseconds that an act may be put off before that is said.
 const PATIENCE_MS: i64 = 2_000;
 
@@ -198,21 +188,6 @@ impl Store {
         self.connection.show(now).into_iter().chain(ends).chain(said).min()
     }
 
-    /// Ends what is said of a room that begins anew; on a page that nobody sees it stands.
-    fn tick_afresh(&self, now: i64) -> Option<i64> {
-        let said = self.afresh.get_untracked()?;
-        if said.until > now {
-            return Some(said.until);
-        }
-        if self.hidden.get_untracked() {
-            let until = now + AFRESH_MS;
-            self.afresh.set(Some(Afresh { until, ..said }));
-            return Some(until);
-        }
-        self.afresh.set(None);
-        None
-    }
-
     /// Until when, and why, the acts of this lane wait; tracked.
     #[must_use]
     pub fn delay(&self, log: LogId) -> Option<Delay> {
@@ -269,10 +244,7 @@ impl Store {
             }
             Told::Logged { envelope, change } => self.logged(&envelope, change),
             Told::Reset { log, reason, cursor, snapshot: Some(snapshot) } => {
-                if reason != ResetReason::FirstLoad {
-                    let until = now + AFRESH_MS;
-                    self.afresh.set(Some(Afresh { log, reason, until }));
-                }
+                self.say_afresh(log, reason, now);
                 self.in_room(log, |room| {
                     if reason == ResetReason::Diverged {
                         self.undo_behind(room, cursor.seq);

@@ -16,6 +16,7 @@ use protocol::ids::{EventId, LogId, OpId, RoomId, UserId};
 use protocol::model::{Me, Message, Rank, Role, RoomEntry};
 use protocol::refusal::{Refusal, RetryReason};
 
+use super::afresh::AFRESH_MS;
 use super::*;
 use crate::first_page::{Inside, RoomPage};
 
