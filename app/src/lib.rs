@@ -14,6 +14,7 @@ pub mod first_page;
 pub mod link;
 pub mod live;
 pub mod pages;
+pub mod part;
 pub mod root;
 pub mod routes;
 #[cfg(feature = "ssr")]

@@ -24,6 +24,7 @@ use crate::components::form::RefusedForm;
 use crate::first_page::{FirstPage, RoomPage, Shown};
 use crate::link::Link;
 use crate::live::effect;
+use crate::part::IntoPart;
 use crate::routes::LOBBY_KEY;
 use crate::store::{Room, Store};
 use crate::text::{Text, room_name, t};
@@ -121,9 +122,9 @@ fn room_or_error(key: &str, page: impl FnOnce(Room) -> AnyView) -> AnyView {
     }
     if use_context::<Hydrated>().is_some_and(|hydrated| hydrated.0.get_untracked()) {
         effect(|| window().location().reload());
-        return ().into_any();
+        return ().into_part();
     }
-    view! { <error::Error/> }.into_any()
+    view! { <error::Error/> }.into_part()
 }
 
 fn key_of_path() -> Memo<String> {
@@ -141,6 +142,7 @@ fn KeyedRoom() -> impl IntoView {
             <room::RoomView key/>
         </For>
     }
+    .into_part()
 }
 
 #[component]
@@ -151,4 +153,5 @@ fn KeyedRoomSettings() -> impl IntoView {
             <room_settings::RoomSettingsPage key/>
         </For>
     }
+    .into_part()
 }

@@ -90,6 +90,12 @@ const BANS: &[Ban] = &[
         instead: "write a query in db/, and give out types of the protocol",
     },
     Ban {
+        words: &["into_any"],
+        under: &["app/", "frontend/"],
+        except: &["app/src/part.rs"],
+        instead: "forget a view's type by `into_part`: `into_any` keeps a way to hydrate that nobody goes",
+    },
+    Ban {
         words: &["axum", "leptos_axum", "server::"],
         under: &["app/src/", "frontend/src/"],
         except: &[],

@@ -21,7 +21,8 @@ use super::icon::{Icon, Sign};
 use crate::browser::{early_texts, grow, touch};
 use crate::first_page::{Form, SentBack};
 use crate::link::Link;
-use crate::live::{effect, live};
+use crate::live::{Live, effect, live};
+use crate::part::IntoPart;
 use crate::routes::room_path;
 use crate::store::{Room, Store};
 use crate::text::{Text, fill, isolated, t};
@@ -87,8 +88,10 @@ pub fn Composer(
                 }
             })}
         {live(move || {
-            full.get()
-                .then(|| view! { <p class="composer-wrong" role="alert">{t(Text::OutboxFull)}</p> })
+            full.get().then(|| {
+                view! { <p class="composer-wrong" role="alert">{t(Text::OutboxFull)}</p> }
+                    .into_part()
+            })
         })}
         <form class="composer" method="post" action=room_path(&room.key) on:submit=submit>
             <FormOp op/>
@@ -100,7 +103,7 @@ pub fn Composer(
             </button>
         </form>
     }
-    .into_any()
+    .into_part()
 }
 
 /// The text area. A text that was refused stands in it again, in the first view only: an element
@@ -127,24 +130,24 @@ fn area(writing: &Writing, refused: Option<SentBack>) -> AnyView {
     match refused {
         Some(SentBack { text, .. }) => {
             let escaped = format!("\n{}", text.replace('&', "&amp;").replace('<', "&lt;"));
-            view! { <textarea node_ref=writing.area {..shared}>{escaped}</textarea> }.into_any()
+            view! { <textarea node_ref=writing.area {..shared}>{escaped}</textarea> }.into_part()
         }
-        None => view! { <textarea node_ref=writing.area {..shared}></textarea> }.into_any(),
+        None => view! { <textarea node_ref=writing.area {..shared}></textarea> }.into_part(),
     }
 }
 
 /// How many characters are left, in the last tenth, or are too many.
-fn counter(writing: &Writing) -> impl IntoView + use<> {
+fn counter(writing: &Writing) -> Live<Option<AnyView>> {
     let (text, chars_max) = (writing.text, writing.store.text_chars_max.clone());
-    move || {
+    live(move || {
         let chars_max = u64::from(chars_max.get());
         let chars = text.with(|text| u64::try_from(text.chars().count()).unwrap_or(u64::MAX));
         let (class, words) = match count_words(chars, chars_max)? {
             Ok(left) => ("composer-count", left),
             Err(over) => ("composer-count composer-count-over", over),
         };
-        Some(view! { <span class=class role="status">{words}</span> })
-    }
+        Some(view! { <span class=class role="status">{words}</span> }.into_part())
+    })
 }
 
 impl Writing {

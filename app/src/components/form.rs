@@ -16,6 +16,7 @@ use crate::calendar::Moment;
 use crate::first_page::{Form, SentBack, Why};
 use crate::link::Link;
 use crate::live::live;
+use crate::part::IntoPart;
 use crate::store::{Delay, Fate, Store};
 use crate::text::{Count, Text, counted, fill, t};
 
@@ -246,7 +247,7 @@ pub fn act_form(
             <p class="form-waits" role="status">{live(move || waits.waits())}</p>
         </form>
     }
-    .into_any()
+    .into_part()
 }
 
 /// The id under which a plain form sends its act, so that Back and Reload cannot do it twice.
@@ -325,10 +326,14 @@ pub fn Field(
                 on:input=typed
             />
             <span class="field-note" role="status">
-                {live(move || wrong.with(Option::is_some).then(|| view! { <Icon sign=Sign::Alert small=true/> }))}
+                {live(move || {
+                    wrong
+                        .with(Option::is_some)
+                        .then(|| view! { <Icon sign=Sign::Alert small=true/> }.into_part())
+                })}
                 <span>{live(note)}</span>
             </span>
         </label>
     }
-    .into_any()
+    .into_part()
 }

@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use super::icon::{Icon, Sign};
 use crate::browser::Hydrated;
 use crate::live::{effect, live};
+use crate::part::IntoPart;
 use crate::routes::ROOMS_PATH;
 use crate::text::{Text, t};
 
@@ -54,17 +55,20 @@ pub fn Header(
                     {title}
                     {live(move || {
                         let key = key.get();
-                        (!key.is_empty()).then(|| view! { " " <bdi class="header-key">{key}</bdi> })
+                        (!key.is_empty())
+                            .then(|| view! { " " <bdi class="header-key">{key}</bdi> }.into_part())
                     })}
                 </h1>
                 {live(move || {
                     let topic = topic.get();
-                    (!topic.is_empty())
-                        .then(|| view! { <p class="header-topic" dir="auto" tabindex="0">{topic}</p> })
+                    (!topic.is_empty()).then(|| {
+                        view! { <p class="header-topic" dir="auto" tabindex="0">{topic}</p> }
+                            .into_part()
+                    })
                 })}
             </div>
             {children.map(|children| children())}
         </header>
     }
-    .into_any()
+    .into_part()
 }

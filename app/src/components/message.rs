@@ -16,6 +16,7 @@ use super::icon::Sign;
 use crate::calendar::{Moment, stamp};
 use crate::link::Link;
 use crate::live::live;
+use crate::part::IntoPart;
 use crate::store::{Opens, Row, RowState};
 use crate::text::{Text, t};
 
@@ -30,7 +31,7 @@ pub fn MessageRow(
     let (text, opens): (Signal<Arc<str>>, Signal<Opens>) = (text.into(), opens.into());
     view! {
         <li>
-            {live(move || (opens.get() == Opens::Day).then(|| view! { <DayLine at/> }))}
+            {live(move || (opens.get() == Opens::Day).then(|| view! { <DayLine at/> }.into_part()))}
             <div class=live(move || state.with(|state| class(own, state, opens.get())))>
                 <Flag user=author/>
                 <p class="message-byline"><bdi class="message-name">{live(move || name.get())}</bdi></p>
@@ -44,14 +45,14 @@ pub fn MessageRow(
                 {live(move || match state.get() {
                     RowState::Failed(refusal) => {
                         let reason = refusal_words(&refusal);
-                        Some(view! { <FailureNote op_id reason text/> })
+                        Some(view! { <FailureNote op_id reason text/> }.into_part())
                     }
                     RowState::Pending | RowState::Sent { .. } => None,
                 })}
             </div>
         </li>
     }
-    .into_any()
+    .into_part()
 }
 
 const fn class(own: bool, state: &RowState, opens: Opens) -> &'static str {
@@ -94,7 +95,7 @@ fn StateIcon(state: Signal<RowState>) -> impl IntoView {
             <span class="spoken">{live(move || t(sign().1))}</span>
         </span>
     }
-    .into_any()
+    .into_part()
 }
 
 /// Why a message is not in the room, and what can be done about it.

@@ -12,6 +12,7 @@ use super::message::MessageRow;
 use crate::browser::Hydrated;
 use crate::link::Link;
 use crate::live::live;
+use crate::part::IntoPart;
 use crate::routes::room_path;
 use crate::store::{OlderState, Room, Row};
 use crate::text::{Text, t};
@@ -29,7 +30,7 @@ pub fn Messages(
     };
     view! {
         <div class="log column" role="log" tabindex="0" aria-label=t(Text::Messages)>
-            {live(move || empty().then(|| view! { <EmptyRoom/> }))}
+            {live(move || empty().then(|| view! { <EmptyRoom/> }.into_part()))}
             <ol class="rows">
                 <li class="older"><Older room=room.clone()/></li>
                 <For each=move || rows.get() key=|row| row.number let:row>
@@ -38,7 +39,7 @@ pub fn Messages(
             </ol>
         </div>
     }
-    .into_any()
+    .into_part()
 }
 
 /// Asks for older messages, where there are some that were not asked for yet.
@@ -60,7 +61,7 @@ fn first_number(room: &Room) -> Option<u64> {
 fn Older(room: Room) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
     let hydrated = use_context::<Hydrated>();
-    move || match room.older.get() {
+    live(move || match room.older.get() {
         OlderState::More | OlderState::Loading => {
             let before = first_number(&room).unwrap_or_default();
             let address = format!("{}?before={before}", room_path(&room.key));
@@ -76,13 +77,13 @@ fn Older(room: Room) -> impl IntoView {
             view! {
                 <a href=address rel="external" tabindex=index on:click=read>{t(Text::ShowOlder)}</a>
             }
-            .into_any()
+            .into_part()
         }
         OlderState::Start if !room.rows.with(Vec::is_empty) => {
-            view! { <span>{t(Text::RoomBegins)}</span> }.into_any()
+            view! { <span>{t(Text::RoomBegins)}</span> }.into_part()
         }
-        OlderState::Unread | OlderState::Start => ().into_any(),
-    }
+        OlderState::Unread | OlderState::Start => ().into_part(),
+    })
 }
 
 #[component]

@@ -18,6 +18,7 @@ use super::form::{Field, FormOp, RefusedForm, Sending};
 use super::icon::{Icon, Sign};
 use crate::first_page::{Form, FormOps};
 use crate::live::{effect, live};
+use crate::part::IntoPart;
 use crate::routes::{ME_PATH, ROOMS_PATH, room_path};
 use crate::store::{Room, Store};
 use crate::text::{Count, Text, counted, language, t};
@@ -58,7 +59,7 @@ pub fn Sidebar() -> impl IntoView {
             <Oneself current/>
         </nav>
     }
-    .into_any()
+    .into_part()
 }
 
 #[component]
@@ -70,7 +71,7 @@ where
     let (named, counted_room, store) = (room.clone(), room.clone(), expect_context::<Store>());
     let key = move || {
         let key = store.key_among(&room);
-        key.map(|key| view! { <bdi class="sidebar-item-key">{key}</bdi> })
+        key.map(|key| view! { <bdi class="sidebar-item-key">{key}</bdi> }.into_part())
     };
     let unread = move || {
         let (count, more) = counted_room.unread();
@@ -83,6 +84,7 @@ where
                     <span class="spoken">{counted(Count::New, count)}</span>
                 </span>
             }
+            .into_part()
         })
     };
     view! {
@@ -94,7 +96,7 @@ where
             </a>
         </li>
     }
-    .into_any()
+    .into_part()
 }
 
 /// The head of the list of rooms, which unfolds into the form for a new one. When the room is
@@ -151,7 +153,7 @@ fn NewRoom() -> impl IntoView {
             </form>
         </details>
     }
-    .into_any()
+    .into_part()
 }
 
 /// As soon as the user's own log has brought the made room into his list, folds the form away; and
@@ -215,5 +217,5 @@ where
             <span class="spoken">{t(Text::YourName)}</span>
         </a>
     }
-    .into_any()
+    .into_part()
 }

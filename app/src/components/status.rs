@@ -10,6 +10,7 @@ use protocol::event::ResetReason;
 use super::form::waiting_words;
 use crate::link::Link;
 use crate::live::live;
+use crate::part::IntoPart;
 use crate::store::{Pill, Room, Store};
 use crate::text::{Count, Text, counted, fill, isolated, t};
 
@@ -32,12 +33,12 @@ pub fn Status(
         afresh_text(said.reason).map(t)
     });
     let line = move || match pill.get() {
-        Pill::Hidden if store.delay(log).is_some() => ().into_any(),
+        Pill::Hidden if store.delay(log).is_some() => ().into_part(),
         Pill::Hidden if afresh.get().is_some() => {
-            view! { <p class="pill" aria-hidden="true">{afresh.get()}</p> }.into_any()
+            view! { <p class="pill" aria-hidden="true">{afresh.get()}</p> }.into_part()
         }
-        Pill::Hidden => view! { <TypingLine names=room.typists.get()/> }.into_any(),
-        pill => view! { <PillView pill/> }.into_any(),
+        Pill::Hidden => view! { <TypingLine names=room.typists.get()/> }.into_part(),
+        pill => view! { <PillView pill/> }.into_part(),
     };
     let waiting = move || {
         let count = Some(pending.pending_count()).filter(|count| *count > 0)?;
@@ -57,7 +58,7 @@ pub fn Status(
             <span class="status-waiting">{live(waiting)}</span>
         </div>
     }
-    .into_any()
+    .into_part()
 }
 
 fn spoken(pill: &Pill) -> &'static str {
@@ -112,7 +113,7 @@ fn PillView(pill: Pill) -> impl IntoView {
                     </button>
                 </p>
             }
-            .into_any()
+            .into_part()
         }
         Pill::Updating => view! {
             <p class="pill">
@@ -120,16 +121,16 @@ fn PillView(pill: Pill) -> impl IntoView {
                 <span aria-hidden="true">{t(Text::Updating)}</span>
             </p>
         }
-        .into_any(),
+        .into_part(),
         Pill::Stopped(stop) => view! {
             <p class="pill">
                 <span aria-hidden="true">{t(stop_text(&stop))}</span>
                 <a class="pill-action" href="" rel="external">{t(Text::Reload)}</a>
             </p>
         }
-        .into_any(),
+        .into_part(),
         Pill::Hidden | Pill::Offline => {
-            view! { <p class="pill" aria-hidden="true">{t(Text::Offline)}</p> }.into_any()
+            view! { <p class="pill" aria-hidden="true">{t(Text::Offline)}</p> }.into_part()
         }
     }
 }
@@ -138,7 +139,7 @@ fn PillView(pill: Pill) -> impl IntoView {
 #[component]
 fn TypingLine(names: Vec<String>) -> impl IntoView {
     let text = match names.len() {
-        0 => return ().into_any(),
+        0 => return ().into_part(),
         1 => Text::OneTyping,
         2 => Text::TwoTyping,
         3 => Text::ThreeTyping,
@@ -151,5 +152,5 @@ fn TypingLine(names: Vec<String>) -> impl IntoView {
             {fill(text, names.iter().map(String::as_str))}
         </p>
     }
-    .into_any()
+    .into_part()
 }

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use crate::components::Header;
 use crate::first_page::{FirstPage, Shown};
+use crate::part::IntoPart;
 use crate::text::{Text, t};
 
 /// The page for what cannot be shown. The neutral words do not tell whether something is hidden.
@@ -44,5 +45,5 @@ pub(super) fn notice(
             </div>
         </main>
     }
-    .into_any()
+    .into_part()
 }

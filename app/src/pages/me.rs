@@ -14,6 +14,7 @@ use crate::components::Header;
 use crate::components::form::{Field, FormOp, RefusedForm, Sending};
 use crate::first_page::{FirstPage, Form, FormOps, Shown};
 use crate::live::live;
+use crate::part::IntoPart;
 use crate::routes::{LANGUAGE_PATH, ME_PATH};
 use crate::store::Store;
 use crate::text::{PageLanguage, Text, language, t};
@@ -31,7 +32,7 @@ pub fn MePage() -> impl IntoView {
             </div>
         </main>
     }
-    .into_any()
+    .into_part()
 }
 
 #[component]
@@ -70,7 +71,7 @@ fn NameForm() -> impl IntoView {
             </div>
         </form>
     }
-    .into_any()
+    .into_part()
 }
 
 /// A button for each language, in that language; the page comes back in it.
@@ -96,5 +97,5 @@ fn LanguageForm() -> impl IntoView {
                 .collect_view()}
         </form>
     }
-    .into_any()
+    .into_part()
 }

@@ -19,7 +19,8 @@ use crate::components::messages::ask_older;
 use crate::components::{Composer, Header, Icon, Messages, Sign, Status};
 use crate::first_page::{FirstPage, Form, FormOps, RoomPage, Shown};
 use crate::link::Link;
-use crate::live::{effect, live};
+use crate::live::{Live, effect, live};
+use crate::part::IntoPart;
 use crate::routes::{ROOMS_PATH, room_part_path, room_path};
 use crate::store::{Membership, OlderState, Room, Store};
 use crate::text::{Count, Text, counted, t};
@@ -44,7 +45,7 @@ pub fn RoomView(
                 <KnownRoom room/>
             </For>
         }
-        .into_any()
+        .into_part()
     })
 }
 
@@ -94,14 +95,14 @@ fn KnownRoom(room: Room) -> impl IntoView {
                 </Header>
                 {live(move || match room.membership.get() {
                     Membership::Member => {
-                        view! { <Inside room=room.clone() away on_sent=to_the_end/> }.into_any()
+                        view! { <Inside room=room.clone() away on_sent=to_the_end/> }.into_part()
                     }
-                    Membership::Outside => view! { <Join room=room.clone()/> }.into_any(),
+                    Membership::Outside => view! { <Join room=room.clone()/> }.into_part(),
                 })}
             </div>
         </main>
     }
-    .into_any()
+    .into_part()
 }
 
 /// Tells the machine that the room is on the screen, with what the first page knew of it. Rooms of
@@ -193,32 +194,35 @@ fn Inside(
         <Messages room=room.clone()/>
         <div class="foot column">
             {newest_link(&room)}
-            {live(move || away.get().then(|| view! {
-                <button type="button" class="float" on:click=to_newest>
-                    {live(newest.clone())}
-                </button>
+            {live(move || away.get().then(|| {
+                view! {
+                    <button type="button" class="float" on:click=to_newest>
+                        {live(newest.clone())}
+                    </button>
+                }
+                .into_part()
             }))}
             <Status room=room.clone()/>
             <Composer room op on_sent/>
         </div>
     }
-    .into_any()
+    .into_part()
 }
 
 /// From a page of older messages back to the newest. With a script the room begins anew with
 /// these by itself, so the link goes when the page is hydrated.
-fn newest_link(room: &Room) -> impl Fn() -> Option<AnyView> + use<> {
+fn newest_link(room: &Room) -> Live<Option<AnyView>> {
     let shown = use_context::<FirstPage>().map(|page| page.shown);
     let older_page = matches!(shown, Some(Shown::Room(RoomPage { entry, inside: Some(inside), .. }))
         if inside.newer && entry.id == room.id);
     let (hydrated, path) = (use_context::<Hydrated>(), room_path(&room.key));
-    move || {
+    live(move || {
         let plain = hydrated.is_none_or(|hydrated| !hydrated.0.get());
         (older_page && plain).then(|| {
             view! { <a class="float" href=path.clone() rel="external">{t(Text::ShowNewest)}</a> }
-                .into_any()
+                .into_part()
         })
-    }
+    })
 }
 
 /// What a member can do about the room: read what it is about or change that, and leave it, which
@@ -227,7 +231,7 @@ fn newest_link(room: &Room) -> impl Fn() -> Option<AnyView> + use<> {
 fn RoomMenu(room: Room) -> impl IntoView {
     let store = expect_context::<Store>();
     let settings = room_part_path(&room.key, "settings");
-    move || {
+    live(move || {
         let about = if store.configures(&room) { Text::RoomSettings } else { Text::AboutRoom };
         (room.membership.get() == Membership::Member).then(|| {
             view! {
@@ -247,8 +251,10 @@ fn RoomMenu(room: Room) -> impl IntoView {
                     {(!room.everyone).then(|| view! { <LeaveForm room=room.clone()/> })}
                 </div>
             }
+            .into_part()
         })
-    }
+    })
+    .into_part()
 }
 
 #[component]
@@ -267,7 +273,7 @@ fn LeaveForm(room: Room) -> impl IntoView {
         Role::Member => t(Text::LeaveHelp),
         Role::Moderator | Role::Owner => t(Text::LeaveRoleHelp),
     };
-    let button = view! { <button class="button menu-button">{t(Text::Leave)}</button> }.into_any();
+    let button = view! { <button class="button menu-button">{t(Text::Leave)}</button> }.into_part();
     let form = ("", room_part_path(&room.key, "leave"), op);
     view! {
         <details class="menu-part" open=open>
@@ -279,7 +285,7 @@ fn LeaveForm(room: Room) -> impl IntoView {
             {act_form(sending, form, act, button)}
         </details>
     }
-    .into_any()
+    .into_part()
 }
 
 /// What is seen of a room by who is no member: how many are, and the form to become one.
@@ -294,7 +300,7 @@ fn Join(room: Room) -> impl IntoView {
         <a class="button" href=ROOMS_PATH rel="external">{t(Text::AllRooms)}</a>
     };
     let form = ("form-actions", room_part_path(&room.key, "join"), op);
-    let form = act_form(sending, form, act, buttons.into_any());
+    let form = act_form(sending, form, act, buttons.into_part());
     view! {
         <div class="log column">
             <div class="empty contours">
@@ -308,5 +314,5 @@ fn Join(room: Room) -> impl IntoView {
             </div>
         </div>
     }
-    .into_any()
+    .into_part()
 }

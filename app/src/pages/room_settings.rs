@@ -16,6 +16,7 @@ use crate::components::Header;
 use crate::components::form::{Field, FormOp, RefusedForm, Sending};
 use crate::first_page::{Form, FormOps};
 use crate::live::{effect, live};
+use crate::part::IntoPart;
 use crate::routes::{room_part_path, room_path};
 use crate::store::{Room, Store};
 use crate::text::{Text, t};
@@ -40,7 +41,7 @@ pub fn RoomSettingsPage(
                 <div class="page">{if configures { settings(room) } else { about_room(room) }}</div>
             </main>
         }
-        .into_any()
+        .into_part()
     })
 }
 
@@ -60,7 +61,7 @@ fn about_room(room: Room) -> AnyView {
         <p class="about-note">{t(Text::OthersConfigure)}</p>
         <a class="button" href=path>{t(Text::Back)}</a>
     }
-    .into_any()
+    .into_part()
 }
 
 fn settings(room: Room) -> AnyView {
@@ -124,5 +125,5 @@ fn settings(room: Room) -> AnyView {
             </div>
         </form>
     }
-    .into_any()
+    .into_part()
 }

@@ -9,6 +9,7 @@ use super::error::Error;
 use crate::components::Header;
 use crate::components::form::FormOp;
 use crate::first_page::{FirstPage, FormOps, OpenRoom, Shown};
+use crate::part::IntoPart;
 use crate::routes::{ROOMS_PATH, room_part_path, room_path};
 use crate::store::Store;
 use crate::text::{Count, Text, counted, t};
@@ -17,7 +18,7 @@ use crate::text::{Count, Text, counted, t};
 #[component]
 pub fn RoomsPage() -> impl IntoView {
     let Some(FirstPage { shown: Shown::Rooms(page), .. }) = use_context() else {
-        return view! { <Error/> }.into_any();
+        return view! { <Error/> }.into_part();
     };
     let op = use_context::<FormOps>().unwrap_or_default().enter;
     let next = page.after.map(|after| format!("{ROOMS_PATH}?after={}", &*after));
@@ -50,7 +51,7 @@ pub fn RoomsPage() -> impl IntoView {
             </div>
         </main>
     }
-    .into_any()
+    .into_part()
 }
 
 /// A room with its topic, its count and the one thing to do. Only one Join form of a page can be
@@ -68,7 +69,7 @@ fn OpenRoomRow(
     let topic = (!entry.topic.is_empty()).then(|| entry.topic.into_string());
     let act = if member {
         view! { <a class="button" href=path.clone() rel="external">{t(Text::OpenRoom)}</a> }
-            .into_any()
+            .into_part()
     } else {
         view! {
             <form method="post" action=room_part_path(&entry.key, "join")>
@@ -76,7 +77,7 @@ fn OpenRoomRow(
                 <button class="button">{t(Text::JoinRoom)}</button>
             </form>
         }
-        .into_any()
+        .into_part()
     };
     view! {
         <li class="rooms-row">
@@ -91,5 +92,5 @@ fn OpenRoomRow(
             {act}
         </li>
     }
-    .into_any()
+    .into_part()
 }

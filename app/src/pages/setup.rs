@@ -9,6 +9,7 @@ use super::error::{Error, notice};
 use crate::components::Header;
 use crate::components::form::{RefusedForm, why_words};
 use crate::first_page::{FirstPage, Form, Shown};
+use crate::part::IntoPart;
 use crate::routes::SETUP_PREFIX;
 use crate::text::{Text, t};
 
@@ -16,7 +17,7 @@ use crate::text::{Text, t};
 #[component]
 pub fn SetupPage() -> impl IntoView {
     let Some(FirstPage { shown: Shown::Setup { token, valid }, .. }) = use_context() else {
-        return view! { <Error/> }.into_any();
+        return view! { <Error/> }.into_part();
     };
     if !valid {
         return notice(t(Text::SetUp), t(Text::SetUpVoid), Some(t(Text::SetUpVoidHelp)));
@@ -39,5 +40,5 @@ pub fn SetupPage() -> impl IntoView {
             </div>
         </main>
     }
-    .into_any()
+    .into_part()
 }
