@@ -1,22 +1,26 @@
-//! What a page shows first: loaded before it is drawn, and handed over to the browser as JSON.
+//! What a page shows first: loaded before it is drawn, and handed over to the browser as text.
 //!
 //! The server's page door calls `FirstPage::load` and provides the value as context; the root of
 //! the app reads it on both sides through `SharedValue`. Its law: whatever the first drawing needs
 //! is in here, so that drawing waits for nothing and both sides draw the same.
 
+use std::fmt;
+use std::str::FromStr;
+
+use bincode::{Decode, Encode};
+use protocol::codec::{decode_text, encode_text};
 use protocol::cursor::Cursor;
 use protocol::ids::{OpId, RoomId};
 use protocol::limits::TEXT_CHARS_DEFAULT;
 use protocol::model::{Me, Message, Role, RoomEntry, RoomKey, RoomName, Topic};
-use protocol::refusal::{Refusal, RetryReason};
-use serde::{Deserialize, Serialize};
+use protocol::refusal::{Fault, Refusal, RetryReason};
 
 use crate::backend::{AnyBackend, Unavailable};
 use crate::routes::Address;
 use crate::text::PageLanguage;
 
 /// All that the first drawing of a page needs.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 pub struct FirstPage {
     /// The language of the page.
     pub language: PageLanguage,
@@ -34,8 +38,27 @@ pub struct FirstPage {
     pub refused: Option<SentBack>,
 }
 
+/// How a page stands in its document: the wire's own codec, as text. A second one, for JSON, would
+/// be a twelfth of the browser's build.
+#[derive(Debug, PartialEq, Eq)]
+pub struct InText(pub FirstPage);
+
+impl fmt::Display for InText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&encode_text(&self.0).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl FromStr for InText {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        decode_text(text).map(Self)
+    }
+}
+
 /// What stands in the middle of a page.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 pub enum Shown {
     /// A room.
     Room(RoomPage),
@@ -63,7 +86,7 @@ pub enum Shown {
 }
 
 /// A room as its page shows it first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct RoomPage {
     /// The room.
     pub entry: RoomEntry,
@@ -91,7 +114,7 @@ impl RoomPage {
 }
 
 /// What only the members of a room see.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Inside {
     /// Where the room's log stood.
     pub cursor: Cursor,
@@ -104,7 +127,7 @@ pub struct Inside {
 }
 
 /// One page of the open rooms, by key.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 pub struct RoomsPage {
     /// The rooms.
     pub rooms: Vec<OpenRoom>,
@@ -113,7 +136,7 @@ pub struct RoomsPage {
 }
 
 /// A room that anyone may enter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct OpenRoom {
     /// The room.
     pub entry: RoomEntry,
@@ -124,7 +147,7 @@ pub struct OpenRoom {
 }
 
 /// One op id for each form of a page, so that Back and Reload cannot send a form twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
 pub struct FormOps {
     /// Of the composer.
     pub post: OpId,
@@ -168,7 +191,7 @@ impl FormOps {
 }
 
 /// The forms of the house; each has its own path, and all but the last two a field `op`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Form {
     /// Write into a room: `text`, to the room's own path.
     Post,
@@ -189,7 +212,7 @@ pub enum Form {
 }
 
 /// A form that was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct SentBack {
     /// Which.
     pub form: Form,
@@ -204,7 +227,7 @@ pub struct SentBack {
 }
 
 /// Why a form was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Why {
     /// It cannot be done.
     Refused(Refusal),

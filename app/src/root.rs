@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use leptos_router::components::Router;
 
 use crate::browser::zone_minutes;
-use crate::first_page::FirstPage;
+use crate::first_page::{FirstPage, InText};
 use crate::link::Link;
 use crate::live::effect;
 use crate::pages::{Pages, provide_page};
@@ -19,7 +19,7 @@ use crate::store::{NoKeeper, Store};
 /// browser from the document. To be called once, inside an owner.
 #[must_use]
 pub fn handed_over() -> FirstPage {
-    SharedValue::new(|| use_context::<FirstPage>().unwrap_or_default()).into_inner()
+    SharedValue::new_str(|| InText(use_context().unwrap_or_default())).into_inner().0
 }
 
 /// The app as the server draws it: nobody speaks, forms are forms.

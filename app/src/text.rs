@@ -5,11 +5,11 @@
 //! translation does not compile, and neither does a missing plural form. How numbers are written
 //! and which plural a number takes is CLDR's.
 
+use bincode::{Decode, Encode};
 use leptos::prelude::use_context;
-use serde::{Deserialize, Serialize};
 
 /// The language a page is drawn in; a context of every page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
 pub enum PageLanguage {
     /// English.
     #[default]

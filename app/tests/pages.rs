@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use app::first_page::{
-    FirstPage, Form, Inside, OpenRoom, RoomPage, RoomsPage, SentBack, Shown, Why,
+    FirstPage, Form, InText, Inside, OpenRoom, RoomPage, RoomsPage, SentBack, Shown, Why,
 };
 use app::link::Link;
 use app::pages::{Pages, provide_page};
@@ -116,6 +116,14 @@ fn a_refused_text_stands_in_the_composer_and_stays_text() {
     assert!(html.contains("\n&lt;/textarea>&lt;img src=x onerror=alert(1)>&amp;amp;</textarea>"));
     assert!(html.contains("Too long: at most 5 characters."));
     assert!(!html.contains("<img"));
+}
+
+#[test]
+fn the_browser_reads_the_page_that_the_server_drew() {
+    let shown = RoomPage::unmade(RoomKey::cut("غرفة"));
+    let page = FirstPage { shown: Shown::Room(shown), ..page() };
+    let text = InText(page.clone()).to_string();
+    assert_eq!(text.parse(), Ok(InText(page)));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! browser.
 //!
 //! `socket` carries bytes, `page` hears of sleep and network, `guest` asks the server outside the
-//! socket, `storage` keeps texts, `lock` knows of other tabs, `clock` gives time and chance. Its law: no rule of the protocol
-//! is here, and none of this is called but from the page's script.
+//! socket, `storage` keeps texts, `lock` knows of other tabs, `clock` gives time and chance. Its
+//! law: no rule of the protocol is here, and none of this is called but from the page's script.
 
 #![forbid(unsafe_code)]
 

@@ -268,34 +268,9 @@ borrow_as_owned! {
 }
 
 #[cfg(feature = "serde")]
-mod json {
-    use serde::de::{Deserialize, Deserializer, Error};
-    use serde::ser::{Serialize, Serializer};
-
-    use super::{List, Text};
-
-    impl<const N: usize> Serialize for Text<N> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            self.0.serialize(serializer)
-        }
-    }
-
-    impl<'de, const N: usize> Deserialize<'de> for Text<N> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            Self::new(String::deserialize(deserializer)?).map_err(D::Error::custom)
-        }
-    }
-
-    impl<T: Serialize, const N: usize> Serialize for List<T, N> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            self.0.serialize(serializer)
-        }
-    }
-
-    impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for List<T, N> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            Self::new(Vec::deserialize(deserializer)?).map_err(D::Error::custom)
-        }
+impl<const N: usize> serde::Serialize for Text<N> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
     }
 }
 

@@ -1,8 +1,10 @@
-//! Bytes to frames and back: header, checksum, compression, bincode, behind two pairs of functions.
+//! Bytes to frames and back: header, checksum, compression, bincode, behind three pairs of
+//! functions: one a direction, and one for what a page hands over to its script.
 //!
-//! Called by both ends of the socket and by `wasmchannel frame decode`. Its law: any bytes decode
-//! or are refused by name, in the order below, and nothing is allocated before its length is known
-//! to be honest. bincode is used here alone, so that another codec is a change of one file.
+//! Called by both ends of the socket, by pages and by `wasmchannel frame decode`. Its law: any
+//! bytes decode or are refused by name, in the order below, and nothing is allocated before its
+//! length is known to be honest. bincode is used here alone, so that another codec is a change of
+//! one file.
 //!
 //! ```text
 //! version u8 | flags u8 | kind u16 | raw length u32 | crc32 u32 | body     little-endian
@@ -10,7 +12,7 @@
 
 use std::borrow::Cow;
 
-use bincode::config::Configuration;
+use bincode::config::Config;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
@@ -191,6 +193,25 @@ fn write_frame(kind: Kind, raw: &[u8], bytes_max: usize) -> Result<Vec<u8>, Enco
     Ok(frame)
 }
 
+/// Writes a value as text for a document: what needs no escape there stands as it is, so that texts
+/// read as they are and pack well; any other byte is a letter of the 256 from U+0100 on.
+pub fn encode_text(value: &impl Encode) -> Result<String, EncodeFault> {
+    let bytes = encode_body(value).map_err(EncodeFault::Codec)?;
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !b"\"<\\".contains(byte);
+    let letter = |byte: &u8| char::from_u32(0x100 + u32::from(*byte)).unwrap_or_default();
+    Ok(bytes.iter().map(|it| if plain(it) { char::from(*it) } else { letter(it) }).collect())
+}
+
+/// Reads what `encode_text` wrote, from a document of this server: it has no bound of its own.
+pub fn decode_text<T: Decode<()>>(text: &str) -> Result<T, Fault> {
+    let byte = |letter: char| match u32::from(letter) {
+        code @ ..0x80 | code @ 0x100..0x200 => u8::try_from(code & 0xff).ok(),
+        _ => None,
+    };
+    let bytes: Option<Vec<u8>> = text.chars().map(byte).collect();
+    read_whole(&bytes.ok_or(Fault::Body)?, bincode::config::standard())
+}
+
 /// Writes one value as a body.
 pub(crate) fn encode_body(body: impl Encode) -> Result<Vec<u8>, EncodeError> {
     bincode::encode_to_vec(body, bincode::config::standard())
@@ -200,8 +221,10 @@ pub(crate) fn encode_body(body: impl Encode) -> Result<Vec<u8>, EncodeError> {
 pub(crate) fn decode_body<T: Decode<()>, const MEMORY_MAX: usize>(
     bytes: &[u8],
 ) -> Result<T, Fault> {
-    let configuration: Configuration<_, _, _> =
-        bincode::config::standard().with_limit::<MEMORY_MAX>();
+    read_whole(bytes, bincode::config::standard().with_limit::<MEMORY_MAX>())
+}
+
+fn read_whole<T: Decode<()>>(bytes: &[u8], configuration: impl Config) -> Result<T, Fault> {
     let decoded: Result<(T, usize), DecodeError> = bincode::decode_from_slice(bytes, configuration);
     match decoded {
         Ok((value, used)) if used == bytes.len() => Ok(value),

@@ -113,14 +113,6 @@ macro_rules! identifiers {
                 serializer.collect_str(self)
             }
         }
-
-        #[cfg(feature = "serde")]
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
     )*};
 }
 
@@ -166,7 +158,6 @@ impl UserId {
 
 /// Whose log it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum LogKind {
     /// Everything that lasts in a room.
     Room,
@@ -176,12 +167,10 @@ pub enum LogKind {
 
 /// One numbered, ordered record: a room's or a user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LogId {
     /// Whose it is.
     pub kind: LogKind,
     /// The room's or the user's id; the two never share one.
-    #[cfg_attr(feature = "serde", serde(with = "raw_id"))]
     pub id: [u8; 16],
 }
 
@@ -196,21 +185,6 @@ impl LogId {
     #[must_use]
     pub fn user(self) -> Option<UserId> {
         (self.kind == LogKind::User).then_some(UserId(self.id))
-    }
-}
-
-#[cfg(feature = "serde")]
-mod raw_id {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::RoomId;
-
-    pub(super) fn serialize<S: Serializer>(id: &[u8; 16], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&RoomId(*id))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 16], D::Error> {
-        RoomId::deserialize(from).map(|id| id.0)
     }
 }
 

@@ -26,7 +26,7 @@ pub type Messages = List<Message, HISTORY_MESSAGES_MAX>;
 
 /// What an account may do on this server; a later one may all that an earlier one may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum Rank {
     /// Came in without a form; his browser's cookie is all that names him.
     #[default]
@@ -41,7 +41,6 @@ pub enum Rank {
 
 /// What a member may do in one room; a later one may all that an earlier one may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Role {
     /// Reads and writes.
     #[default]
@@ -54,7 +53,7 @@ pub enum Role {
 
 /// The user whom a page or a session speaks for.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Me {
     /// His account.
     pub id: UserId,
@@ -66,7 +65,6 @@ pub struct Me {
 
 /// A room in somebody's list.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RoomEntry {
     /// The room.
     pub id: RoomId,
@@ -86,7 +84,6 @@ pub struct RoomEntry {
 
 /// A message as it is read now: its first event with all that later events made of it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Message {
     /// The number of its first event, which names it in its room.
     pub seq: u64,

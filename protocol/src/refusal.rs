@@ -46,7 +46,6 @@ pub enum Refusal {
 
 /// Why an op is not done now. Only appended to, never reordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum RetryReason {
     /// A queue is full.
     Busy,

@@ -3,8 +3,11 @@
 //! The chance is the same in every run and on every machine; `PROPTEST_CASES` asks for more of it.
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use protocol::bounded::{Blob, Text};
+use protocol::codec::{decode_text, encode_text};
 use protocol::frame::{Family, Kind};
 use protocol::limits::{COMMAND_BYTES_MAX, EVENT_BYTES_MAX, HEADER_BYTES};
+use protocol::refusal::Fault;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -49,4 +52,27 @@ fn whatever_is_written_is_read_back_equal() {
         });
         assert!(outcome.is_ok(), "{}: {}", kind.name(), outcome.unwrap_err());
     }
+}
+
+#[test]
+fn what_a_page_carries_stands_in_its_script_without_an_escape() {
+    let all = Blob::<256>::new((0..=u8::MAX).collect()).unwrap();
+    let text = encode_text(&all).unwrap();
+    assert_eq!(format!("{text:?}"), format!("\"{text}\""));
+    assert!(!text.contains('<'));
+    assert_eq!(decode_text(&text), Ok(all));
+}
+
+#[test]
+fn words_that_a_page_carries_are_read_in_its_source() {
+    let text = encode_text(&Text::<20>::cut("It is 5 o'clock")).unwrap();
+    assert!(text.ends_with("It is 5 o'clock"), "{text}");
+}
+
+#[test]
+fn text_that_carries_nothing_is_refused() {
+    for text in ["\u{80}", "\u{200}", "", "\u{102}a"] {
+        assert_eq!(decode_text::<Text<20>>(text), Err(Fault::Body), "{text:?}");
+    }
+    assert_eq!(decode_text::<bool>("\u{101}a"), Err(Fault::Trailing));
 }
