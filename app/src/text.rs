@@ -224,7 +224,7 @@ texts! {
 
     LaterRoomsMade: "You made many rooms in a short time.", "أُنشئت غرف كثيرة في وقت قصير.";
     LaterRoomsEntered: "You entered many rooms in a short time.", "كثر الدخول إلى الغرف في وقت قصير.";
-    LaterSent: "That was much in a short time.", "أُرسل الكثير في وقت قصير.";
+    LaterSent: "That was a lot in a short time.", "أُرسل الكثير في وقت قصير.";
     LaterBusy: "The server is busy.", "الخادم مشغول.";
     LaterUnavailable: "The server cannot store anything now.", "لا يستطيع الخادم الحفظ الآن.";
     LaterDiskFull: "The disk of the server is full.", "قرص الخادم ممتلئ.";

@@ -363,10 +363,10 @@ fn why_messages_wait_is_said_above_the_composer() {
             store.room("lobby").expect("the lobby").rows.set(rows.collect());
         })
     };
-    let words = "2 messages are waiting. That was much in a short time.";
+    let words = "2 messages are waiting. That was a lot in a short time.";
     assert!(waiting(2, false).contains(&format!("{words}<")));
     assert!(waiting(2, true).contains(&format!("{words} Sending goes on at 12:05.<")));
-    assert!(!waiting(0, true).contains("That was much"), "what waits is said where it was asked");
+    assert!(!waiting(0, true).contains("That was a lot"), "what waits is said where it was asked");
 }
 
 #[test]
