@@ -172,6 +172,7 @@ texts! {
 
     Reconnecting: "Reconnecting", "جارٍ إعادة الاتصال";
     RetryNow: "Retry now", "المحاولة الآن";
+    NotKept: "Leave this page open: this browser keeps nothing", "يُرجى إبقاء الصفحة مفتوحة: هذا المتصفح لا يحفظ شيئًا";
     Offline: "Offline. Messages wait on this device", "لا اتصال. الرسائل محفوظة على هذا الجهاز";
     Updating: "Updating…", "جارٍ التحديث…";
     SignedOut: "This page was signed out", "انتهت جلسة هذه الصفحة";
