@@ -50,6 +50,8 @@ pub struct Store {
     pub connection: Connection,
     /// The outbox takes no more: the composer says so and keeps its text.
     pub outbox_full: ArcRwSignal<bool>,
+    /// Whether messages that wait outlive the page; else whoever closes it loses them.
+    pub keeps: ArcRwSignal<bool>,
     /// What the server was too busy for, by lane; each ends by itself at its time.
     pub delays: ArcRwSignal<Vec<Delay>>,
     /// A room was read anew instead of going on; ends by itself, once it was there to be seen.
@@ -136,6 +138,7 @@ impl Store {
             text_chars_max: ArcRwSignal::new(page.text_chars_max),
             connection: Connection::default(),
             outbox_full: ArcRwSignal::default(),
+            keeps: ArcRwSignal::new(true),
             delays: ArcRwSignal::default(),
             afresh: ArcRwSignal::default(),
             hidden: ArcRwSignal::default(),
@@ -234,6 +237,8 @@ impl Store {
             Told::Welcomed { me, text_chars_max, .. } => self.welcome(me, text_chars_max),
             Told::Rooms(entries) => self.list(&entries),
             Told::Queued { op, at } => self.queue(op, at),
+            Told::Shelved(op_id) => self.each_room(|room| self.drafts.settled(room.id, op_id)),
+            Told::Keeps(keeps) => set(&self.keeps, keeps),
             Told::Full(op) => self.turn_away(op),
             Told::Accepted { op_id, log, seq, at } => self.accept(op_id, log, seq, at),
             Told::Failed { op_id, refusal } => self.fail(op_id, &refusal),
@@ -392,7 +397,11 @@ impl Store {
 
     fn fail(&self, op_id: OpId, refusal: &Refusal) {
         if !self.decide(op_id, Fate::Failed(refusal.clone())) {
-            self.each_room(|room| room.fail(op_id, refusal.clone()));
+            self.each_room(|room| {
+                if let Some(text) = room.fail(op_id, refusal.clone()) {
+                    self.drafts.sent(room.id, op_id, &text);
+                }
+            });
         }
     }
 

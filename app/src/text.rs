@@ -175,6 +175,7 @@ texts! {
 
     Reconnecting: "Reconnecting", "جارٍ إعادة الاتصال";
     RetryNow: "Retry now", "المحاولة الآن";
+    NotKept: "Leave this page open: this browser keeps nothing", "يُرجى إبقاء الصفحة مفتوحة: هذا المتصفح لا يحفظ شيئًا";
     Offline: "Offline. Messages wait on this device", "لا اتصال. الرسائل محفوظة على هذا الجهاز";
     Updating: "Updating…", "جارٍ التحديث…";
     AfreshTooOld: "Much was said meanwhile. These are the newest messages.", "قيل الكثير في هذه الأثناء. هذه أحدث الرسائل.";

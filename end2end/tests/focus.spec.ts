@@ -37,7 +37,7 @@ test('a topic that is too long is kept, counted, and not sent', async ({ visitor
 test('more than the rate takes is counted above the composer', async ({ visitor }) => {
   const ada = await (await visitor()).open();
   await sayMany(ada, Array.from({ length: 14 }, (_, index) => `line ${index}`));
-  await expect(ada.page.getByText(/messages are waiting. That was much in a short time/)).toBeVisible();
+  await expect(ada.page.getByText(/messages are waiting. That was a lot in a short time/)).toBeVisible();
   await expect(ada.pending).toHaveCount(0, { timeout: 15_000 });
   await expect(ada.page.getByText('are waiting')).toBeHidden();
 });

@@ -2,14 +2,17 @@
 //! browser.
 //!
 //! `socket` carries bytes, `page` hears of sleep and network, `guest` asks the server outside the
-//! socket, `storage` keeps texts, `lock` knows of other tabs, `clock` gives time and chance. Its
-//! law: no rule of the protocol is here, and none of this is called but from the page's script.
+//! socket, `storage` keeps texts and `outbox` messages (in `database`), `lock` knows of other tabs,
+//! `clock` gives time and chance. Its law: no rule of the protocol is here, and none of this is
+//! called but from the page's script.
 
 #![forbid(unsafe_code)]
 
 mod clock;
+mod database;
 mod guest;
 mod lock;
+mod outbox;
 mod page;
 mod socket;
 mod storage;
@@ -37,20 +40,16 @@ pub fn hydrate() {
         let page = handed_over();
         let shelf = storage::Shelf::open();
         let store = Store::new(&page, Arc::new(shelf.clone()));
-        let drafts = store.drafts.clone();
-        spawn_local(async move {
-            shelf.take_over().await;
-            drafts.have_looked();
-        });
         let setup = Setup {
             page: PageId::make(clock::now(), clock::chance()),
             device: DeviceId::make(clock::now(), clock::chance()),
             build: Text::cut(concat!("browser ", env!("CARGO_PKG_VERSION"))),
+            shelf: true,
             user: page.me.as_ref().map(|me| me.id),
             reloaded: storage::was_reloaded(),
             seed: u64::from_le_bytes(clock::chance()),
         };
-        socket::start(setup, store.clone(), asked);
+        socket::start(setup, store.clone(), asked, shelf);
         view! { <Root page store link/> }
     });
     spawn_local(async {

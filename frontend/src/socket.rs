@@ -21,6 +21,7 @@ use protocol::client::{Client, Setup};
 use protocol::close::CloseCode;
 use protocol::codec::SUB_PROTOCOL;
 
+use crate::outbox::{self, Job, Report};
 use crate::page::Change;
 use crate::{clock, guest, page, storage};
 
@@ -39,6 +40,7 @@ enum Happened {
     Closed(u32, CloseCode),
     Checked(Checked),
     Page(Change),
+    Reported(Report),
     Timer,
 }
 
@@ -47,18 +49,29 @@ struct Driver {
     client: Client,
     store: Store,
     happened: UnboundedSender<Happened>,
+    jobs: UnboundedSender<Job>,
     socket: Option<(u32, web_sys::WebSocket)>,
     timer: Option<TimeoutHandle>,
     outputs: Vec<Output>,
 }
 
 /// Starts the task; it lives as long as the page.
-pub(crate) fn start(setup: Setup, store: Store, asked: UnboundedReceiver<Ask>) {
+pub(crate) fn start(
+    setup: Setup,
+    store: Store,
+    asked: UnboundedReceiver<Ask>,
+    shelf: storage::Shelf,
+) {
     let (happened, happening) = unbounded();
+    let (jobs, to_do) = unbounded();
+    let reports = happened.clone();
+    let report = move |report| tell(&reports, Happened::Reported(report));
+    spawn_local(outbox::keep(shelf, (jobs.clone(), to_do), report));
     let mut driver = Driver {
         client: Client::new(setup),
         store,
         happened: happened.clone(),
+        jobs,
         socket: None,
         timer: None,
         outputs: Vec::new(),
@@ -90,9 +103,19 @@ impl Driver {
             Happened::Page(Change::Asleep) => Input::Asleep,
             Happened::Page(Change::Hidden(hidden)) => {
                 self.store.hidden.set(*hidden);
+                if !hidden {
+                    self.do_job(Job::Look);
+                }
                 Input::Hidden(*hidden)
             }
             Happened::Page(Change::Kept) => return self.store.look_up_read(),
+            Happened::Reported(Report::Shelved(op_id, done)) => {
+                Input::Shelved { op_id: *op_id, done: *done }
+            }
+            Happened::Reported(Report::Found(kept, keeps)) => {
+                self.store.drafts.have_looked();
+                Input::Restore { kept: kept.clone(), keeps: *keeps }
+            }
             Happened::Timer => Input::Timer,
         };
         let now = clock::now();
@@ -122,6 +145,8 @@ impl Driver {
                     tell(&happened, Happened::Checked(guest::check(guest_only).await));
                 });
             }
+            Output::Shelve(kept) => self.do_job(Job::Shelve(kept)),
+            Output::Unshelve(op_id) => self.do_job(Job::Unshelve(op_id)),
             Output::Reload => {
                 storage::note_reloaded(true);
                 let _ = window().location().reload();
@@ -129,10 +154,16 @@ impl Driver {
             Output::Tell(told) => {
                 if told == Told::Standing(Standing::Live) {
                     storage::note_reloaded(false);
+                    self.do_job(Job::Look);
                 }
                 self.store.apply(told, now);
             }
         }
+    }
+
+    /// The task behind it lives as long as the page.
+    fn do_job(&self, job: Job) {
+        let _ = self.jobs.unbounded_send(job);
     }
 
     fn open(&mut self, number: u32) {

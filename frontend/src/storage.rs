@@ -3,22 +3,39 @@
 //!
 //! Either may be full or forbidden; then nothing is kept and nothing fails. No secret is ever in
 //! here: the sign-in is a cookie that no script reads. A text belongs to one tab. A tab says by a
-//! lock that it lives; what tabs left that are gone is taken over by the next one that starts.
+//! lock that it lives; what tabs left that are gone is taken over by another one (`outbox` decides
+//! when). A text that left the composer stays until its message is kept there.
+
+use std::collections::BTreeSet;
 
 use app::store::Keeper;
 use leptos::prelude::window;
-use protocol::ids::RoomId;
+use protocol::ids::{OpId, RoomId};
 use web_sys::Storage;
 
 use crate::{clock, lock, page};
 
 const RELOADED: &str = "reloaded";
 const TAB: &str = "tab";
+const DRAFT: &str = "draft:";
+const SENT: &str = "sent:";
+/// Letters of a tab's name.
+pub(crate) const TAB_BYTES: usize = 16;
 
 /// The browser's shelf, as this tab uses it.
 #[derive(Clone)]
 pub(crate) struct Shelf {
     tab: String,
+    /// What this tab's former page had sent, by key.
+    sent_before: Vec<String>,
+}
+
+/// What the key of a text says.
+struct Text<'a> {
+    room: &'a str,
+    tab: &'a str,
+    /// It was sent; else it stood in a composer.
+    op_id: Option<OpId>,
 }
 
 impl Shelf {
@@ -28,6 +45,7 @@ impl Shelf {
     /// would find the texts of a tab that crashed.
     pub(crate) fn open() -> Self {
         let kept = session().and_then(|storage| storage.get_item(TAB).ok().flatten());
+        let kept = kept.filter(|name| name.len() == TAB_BYTES);
         let tab = kept.unwrap_or_else(|| format!("{:016x}", u64::from_le_bytes(clock::chance())));
         if lock::are_known() {
             drop_name();
@@ -37,42 +55,51 @@ impl Shelf {
         } else {
             put_name(&tab);
         }
-        Self { tab }
+        let sent = |key: &String| parse(key).is_some_and(|it| it.tab == tab && it.op_id.is_some());
+        let sent_before = keys().into_iter().filter(sent).collect();
+        Self { tab, sent_before }
     }
 
-    /// Says that this tab lives, and takes over what tabs left that do not.
-    pub(crate) async fn take_over(self) {
-        let _ = lock::try_hold(&lock_name(&self.tab)).await;
-        for tab in self.other_tabs() {
-            if let Some(release) = lock::try_hold(&lock_name(&tab)).await {
-                self.inherit(&tab);
-                release();
-            }
-        }
+    /// The tab's name: `TAB_BYTES` letters.
+    pub(crate) fn tab(&self) -> &str {
+        &self.tab
     }
 
-    fn other_tabs(&self) -> Vec<String> {
+    /// The other tabs whose texts are here, each once.
+    pub(crate) fn other_tabs(&self) -> BTreeSet<String> {
         let tabs = keys().into_iter().filter_map(|key| {
-            let (_, tab) = parse(&key)?;
-            (tab != self.tab).then(|| tab.to_owned())
+            let owner = parse(&key)?.tab;
+            (owner != self.tab).then(|| owner.to_owned())
         });
-        let mut tabs: Vec<String> = tabs.collect();
-        tabs.sort();
-        tabs.dedup();
-        tabs
+        tabs.collect()
     }
 
-    fn inherit(&self, tab: &str) {
+    /// Takes over all texts of a tab that is gone, but those of messages that are kept.
+    pub(crate) fn inherit(&self, tab: &str, kept: &BTreeSet<OpId>) {
+        let of_tab = |key: &String| parse(key).is_some_and(|it| it.tab == tab);
+        self.find(keys().into_iter().filter(of_tab).collect(), kept);
+    }
+
+    /// Takes back what this tab's former page had sent, but what is kept.
+    pub(crate) fn take_back(&self, kept: &BTreeSet<OpId>) {
+        self.find(self.sent_before.clone(), kept);
+    }
+
+    /// Makes these texts found ones of this tab, in their order.
+    fn find(&self, mut keys: Vec<String>, kept: &BTreeSet<OpId>) {
         let Some(storage) = local() else { return };
-        let of_tab = |key: &String| parse(key).is_some_and(|(_, owner)| owner == tab);
-        for key in keys().into_iter().filter(of_tab) {
-            let (Some((room, _)), Ok(Some(text))) = (parse(&key), storage.get_item(&key)) else {
+        keys.sort_by_key(|key| !key.starts_with(SENT));
+        for key in keys {
+            let (Some(Text { room, op_id, .. }), Ok(Some(text))) =
+                (parse(&key), storage.get_item(&key))
+            else {
                 continue;
             };
+            let is_kept = op_id.is_some_and(|op_id| kept.contains(&op_id));
             let heir = found_key(room, &self.tab);
             let before = storage.get_item(&heir).ok().flatten();
             let all = before.map_or_else(|| text.clone(), |before| format!("{before}\n{text}"));
-            if storage.set_item(&heir, &all).is_ok() {
+            if is_kept || storage.set_item(&heir, &all).is_ok() {
                 let _ = storage.remove_item(&key);
             }
         }
@@ -86,6 +113,10 @@ impl Keeper for Shelf {
 
     fn keep_draft(&self, room: RoomId, text: &str) {
         write(&draft_key(&room.to_string(), &self.tab), text);
+    }
+
+    fn note_sent(&self, room: RoomId, op_id: OpId, text: &str) {
+        write(&format!("{SENT}{room}:{}:{op_id}", self.tab), text);
     }
 
     fn take_found(&self, room: RoomId) -> Option<String> {
@@ -110,25 +141,26 @@ fn write(key: &str, text: &str) {
 }
 
 fn draft_key(room: &str, tab: &str) -> String {
-    format!("draft:{room}:{tab}")
+    format!("{DRAFT}{room}:{tab}")
 }
 
 fn found_key(room: &str, tab: &str) -> String {
-    format!("draft:{room}:{tab}:found")
+    format!("{DRAFT}{room}:{tab}:found")
 }
 
 fn read_key(room: RoomId) -> String {
     format!("read:{room}")
 }
 
-fn lock_name(tab: &str) -> String {
-    format!("tab:{tab}")
-}
-
-/// The room and the tab of a text's key.
-fn parse(key: &str) -> Option<(&str, &str)> {
-    let (room, tab) = key.strip_prefix("draft:")?.split_once(':')?;
-    Some((room, tab.split(':').next().unwrap_or(tab)))
+fn parse(key: &str) -> Option<Text<'_>> {
+    let sent = key.strip_prefix(SENT);
+    let mut parts = sent.or_else(|| key.strip_prefix(DRAFT))?.split(':');
+    let (room, tab) = (parts.next()?, parts.next()?);
+    let op_id = match sent {
+        Some(_) => Some(parts.next()?.parse().ok()?),
+        None => None,
+    };
+    Some(Text { room, tab, op_id })
 }
 
 fn keys() -> Vec<String> {

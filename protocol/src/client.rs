@@ -14,6 +14,7 @@ pub mod exchange;
 mod hearing;
 mod logs;
 mod outbox;
+pub mod shelf;
 #[cfg(test)]
 mod tests;
 mod typing;
@@ -32,6 +33,7 @@ use connection::Connection;
 use exchange::{Input, Output, Standing, Told};
 use logs::Logs;
 use outbox::Outbox;
+use shelf::Shelf;
 use typing::Typing;
 
 /// Milliseconds after which a page of older messages is given up.
@@ -42,8 +44,10 @@ const OLDER_MS_MAX: i64 = 10_000;
 pub struct Setup {
     /// This page load.
     pub page: PageId,
-    /// The outbox; in memory it is one a page load.
+    /// The outbox; each page load has its own.
     pub device: DeviceId,
+    /// There is a shelf: what lies on it comes by `Input::Restore`, and nothing is sent before.
+    pub shelf: bool,
     /// Which build of which client it is.
     pub build: Text<64>,
     /// The user whom the page was drawn for; nobody: a guest is asked for before the first socket.
@@ -63,6 +67,7 @@ pub struct Client {
     connection: Connection,
     chance: Chance,
     outbox: Outbox,
+    shelf: Shelf,
     logs: Logs,
     typing: Typing,
     /// The rooms of a greeting that is still coming in.
@@ -73,6 +78,7 @@ pub struct Client {
     older_count: u32,
     told_standing: Standing,
     told_waiting: (usize, bool),
+    told_keeps: bool,
 }
 
 /// A page of older messages that was asked for.
@@ -109,6 +115,7 @@ impl Client {
             connection: Connection::default(),
             chance: Chance::new(setup.seed),
             outbox: Outbox::default(),
+            shelf: if setup.shelf { Shelf::Opening { until: None } } else { Shelf::Absent },
             logs: Logs::default(),
             typing: Typing::default(),
             rooms: None,
@@ -118,6 +125,7 @@ impl Client {
             older_count: 0,
             told_standing: Standing::Idle,
             told_waiting: (0, false),
+            told_keeps: setup.shelf,
             setup,
         }
     }
@@ -136,7 +144,10 @@ impl Client {
             Input::Awake => self.awake(turn),
             Input::Asleep => self.asleep(turn),
             Input::Hidden(hidden) => self.connection.hidden = hidden,
+            Input::Shelved { op_id, done } => self.shelved(op_id, done, turn),
+            Input::Restore { kept, keeps } => self.restore(kept, keeps, turn),
         }
+        self.tend_shelf(turn);
         self.pump(turn);
         self.announce(turn);
     }
@@ -150,6 +161,7 @@ impl Client {
             self.connection.wake_at(),
             stalled,
             self.outbox.wake_at(now),
+            self.shelf.wake_at(),
             self.typing.wake_at(),
             older.min(),
         ];
@@ -185,7 +197,8 @@ impl Client {
         for op_id in self.outbox.expire(turn.now) {
             turn.tell(Told::Failed { op_id, refusal: crate::refusal::Refusal::Expired });
         }
-        let Some(user) = self.user.filter(|_| self.connection.takes_ops()) else { return };
+        let may_send = self.connection.takes_ops() && !self.shelf.is_opening();
+        let Some(user) = self.user.filter(|_| may_send) else { return };
         while let Some(command) = self.outbox.next(user, self.window, turn.now) {
             self.say(&command, turn);
         }
@@ -201,6 +214,7 @@ impl Client {
             self.told_standing = standing.clone();
             turn.tell(Told::Standing(standing));
         }
+        self.announce_shelf(turn);
         let waiting = (self.outbox.waiting_count(), self.outbox.is_full());
         if waiting != self.told_waiting {
             self.told_waiting = waiting;

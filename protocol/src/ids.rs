@@ -125,7 +125,7 @@ identifiers! {
     OpId;
     /// One event of a log, made by the server at the commit; its low eight bytes are the tag.
     EventId;
-    /// One outbox: the page load while the outbox is in memory, else the browser.
+    /// One outbox: each page load has its own.
     DeviceId;
     /// One page load, held in memory only, so that a duplicated tab is another page.
     PageId;

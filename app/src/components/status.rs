@@ -25,7 +25,7 @@ pub fn Status(
 ) -> impl IntoView {
     let store = expect_context::<Store>();
     let pill: Signal<Pill> = store.connection.pill.clone().into();
-    let (log, waits) = (room.id.log(), store.clone());
+    let (log, waits, keeps) = (room.id.log(), store.clone(), store.keeps.clone());
     let pending = room.clone();
     let said = store.afresh.clone();
     let afresh = Signal::derive(move || {
@@ -44,7 +44,8 @@ pub fn Status(
         let count = Some(pending.pending_count()).filter(|count| *count > 0)?;
         match pill.get() {
             Pill::Hidden => waits.delay(log).map(|delay| waiting_words(count, &delay)),
-            _ => Some(counted(Count::Waiting, count)),
+            _ if keeps.get() => Some(counted(Count::Waiting, count)),
+            _ => Some(format!("{}. {}", counted(Count::Waiting, count), t(Text::NotKept))),
         }
     };
     view! {

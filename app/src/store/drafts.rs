@@ -1,9 +1,9 @@
 //! The texts that are being written, one a room, kept in the browser's storage for this tab.
 //!
 //! The composer calls `keep` at every change and `restore` when it appears, and offers what
-//! `take_found` gives. Its laws: what was sent stays kept until it is accepted, so that no crash
-//! loses a text: it comes back in the composer; a text is one tab's, and another tab gets it only
-//! when that one is gone.
+//! `take_found` gives. Its laws: a text that was sent stays noted under its op until the outbox
+//! keeps it or it is accepted, so that no crash loses it: it comes back as a message that waits, or
+//! else in the composer; a text is one tab's, and another tab gets it only when that one is gone.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,11 @@ pub trait Keeper: Send + Sync {
     fn draft(&self, room: RoomId) -> Option<String>;
     /// Keeps a room's text for this tab; an empty one is forgotten.
     fn keep_draft(&self, room: RoomId, text: &str);
-    /// Takes what tabs that are gone kept of a room's text.
+    /// Notes a text that left the composer; an empty one is forgotten. A note of a message that is
+    /// in no outbox is what `take_found` gives on the next page.
+    fn note_sent(&self, room: RoomId, op_id: OpId, text: &str);
+    /// Takes what tabs that are gone, or this one before it was loaded anew, have left of a room's
+    /// texts.
     fn take_found(&self, room: RoomId) -> Option<String>;
     /// The last number of a room that was read in this browser.
     fn read_to(&self, room: RoomId) -> Option<u64>;
@@ -36,6 +40,8 @@ impl Keeper for NoKeeper {
 
     fn keep_draft(&self, _room: RoomId, _text: &str) {}
 
+    fn note_sent(&self, _room: RoomId, _op_id: OpId, _text: &str) {}
+
     fn take_found(&self, _room: RoomId) -> Option<String> {
         None
     }
@@ -51,16 +57,9 @@ impl Keeper for NoKeeper {
 #[derive(Clone)]
 pub struct Drafts {
     keeper: Arc<dyn Keeper>,
-    rooms: Arc<Mutex<BTreeMap<RoomId, Draft>>>,
+    /// What stands in the composers of this page.
+    rooms: Arc<Mutex<BTreeMap<RoomId, String>>>,
     found: ArcRwSignal<()>,
-}
-
-#[derive(Default)]
-struct Draft {
-    /// What stands in the composer.
-    text: String,
-    /// What left it and is not accepted yet, in order.
-    sent: Vec<(OpId, Arc<str>)>,
 }
 
 impl Drafts {
@@ -72,7 +71,9 @@ impl Drafts {
 
     /// Keeps what stands in the composer of a room now.
     pub fn keep(&self, room: RoomId, text: &str) {
-        self.change(room, |draft| text.clone_into(&mut draft.text));
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        text.clone_into(rooms.entry(room).or_default());
+        self.keeper.keep_draft(room, text);
     }
 
     /// What to put into an empty composer that appears: what stood in it last in this page, else
@@ -81,12 +82,12 @@ impl Drafts {
     pub fn restore(&self, room: RoomId) -> String {
         let rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         match rooms.get(&room) {
-            Some(draft) => draft.text.clone(),
+            Some(text) => text.clone(),
             None => self.keeper.draft(room).unwrap_or_default(),
         }
     }
 
-    /// What tabs that are gone have left of a room's text, once; tracked.
+    /// What tabs that are gone have left of a room's texts, once; tracked.
     #[must_use]
     pub fn take_found(&self, room: RoomId) -> Option<String> {
         self.found.track();
@@ -98,36 +99,14 @@ impl Drafts {
         self.found.notify();
     }
 
-    /// A text left the composer.
+    /// A text left the composer, or its message failed: it is lost with the page but for this.
     pub(super) fn sent(&self, room: RoomId, op_id: OpId, text: &str) {
-        self.change(room, |draft| draft.sent.push((op_id, Arc::from(text))));
+        self.keeper.note_sent(room, op_id, text);
     }
 
-    /// A text that left the composer is stored, or its user gave it up.
+    /// The message is kept or accepted, or its user gave it up.
     pub(super) fn settled(&self, room: RoomId, op_id: OpId) {
-        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(draft) = rooms.get_mut(&room) else { return };
-        let sent_count = draft.sent.len();
-        draft.sent.retain(|(sent, _)| *sent != op_id);
-        if draft.sent.len() != sent_count {
-            self.keeper.keep_draft(room, &draft.whole());
-        }
-    }
-
-    fn change(&self, room: RoomId, change: impl FnOnce(&mut Draft)) {
-        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        let draft = rooms.entry(room).or_default();
-        change(draft);
-        self.keeper.keep_draft(room, &draft.whole());
-    }
-}
-
-impl Draft {
-    /// All that would be lost with the page.
-    fn whole(&self) -> String {
-        let texts = self.sent.iter().map(|(_, text)| &**text).chain([self.text.as_str()]);
-        let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
-        texts.join("\n")
+        self.keeper.note_sent(room, op_id, "");
     }
 }
 
@@ -137,7 +116,6 @@ mod tests {
 
     const ROOM: RoomId = RoomId::from_bytes([1; 16]);
     const OTHER: RoomId = RoomId::from_bytes([2; 16]);
-    const OP: OpId = OpId::from_bytes([3; 16]);
 
     #[derive(Default)]
     struct Shelf(Mutex<BTreeMap<RoomId, String>>);
@@ -150,6 +128,8 @@ mod tests {
         fn keep_draft(&self, room: RoomId, text: &str) {
             self.0.lock().unwrap().insert(room, text.to_owned());
         }
+
+        fn note_sent(&self, _room: RoomId, _op_id: OpId, _text: &str) {}
 
         fn take_found(&self, _room: RoomId) -> Option<String> {
             None
@@ -170,17 +150,5 @@ mod tests {
         drafts.keep(OTHER, "there");
         assert_eq!(drafts.restore(ROOM), "here");
         assert_eq!(Drafts::new(shelf).restore(OTHER), "there");
-    }
-
-    #[test]
-    fn what_was_sent_is_kept_until_it_is_stored() {
-        let shelf = Arc::new(Shelf::default());
-        let drafts = Drafts::new(shelf.clone());
-        drafts.sent(ROOM, OP, "first");
-        drafts.keep(ROOM, "second");
-        assert_eq!(drafts.restore(ROOM), "second");
-        assert_eq!(Drafts::new(shelf.clone()).restore(ROOM), "first\nsecond");
-        drafts.settled(ROOM, OP);
-        assert_eq!(Drafts::new(shelf).restore(ROOM), "second");
     }
 }

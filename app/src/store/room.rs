@@ -154,16 +154,22 @@ impl Room {
         }
     }
 
-    /// The user wrote a message.
+    /// The user wrote a message, here or on an earlier page: then it may be shown already.
     pub(super) fn queue(&self, op_id: OpId, text: &str, me: Option<&Me>, at: i64, zone: Zone) {
+        if self.own_row(op_id).is_some() {
+            return;
+        }
         let row = Row::pending(self.number(), op_id, text, me, at);
         self.rows.update(|rows| {
-            rows.push(row);
+            let later = |row: &Row| row.seq().is_none() && row.at.get_untracked() > at;
+            let place = rows.iter().position(later).unwrap_or(rows.len());
+            rows.insert(place, row);
             regroup(rows, zone);
         });
     }
 
-    /// An own message is stored.
+    /// An own message is stored. One that an earlier page sent may stand above all that is shown:
+    /// it goes, and is read again in its place.
     pub(super) fn accept(&self, op_id: OpId, seq: u64, at: i64, zone: Zone) {
         let Some(row) = self.own_row(op_id) else { return };
         row.store(seq, at);
@@ -177,11 +183,11 @@ impl Room {
         }
     }
 
-    /// An own message will not be stored.
-    pub(super) fn fail(&self, op_id: OpId, refusal: Refusal) {
-        if let Some(row) = self.own_row(op_id) {
-            row.fail(refusal);
-        }
+    /// An own message will not be stored; gives its text.
+    pub(super) fn fail(&self, op_id: OpId, refusal: Refusal) -> Option<Arc<str>> {
+        let row = self.own_row(op_id)?;
+        row.fail(refusal);
+        Some(row.text.get_untracked())
     }
 
     /// An own message is forgotten. What is stored stays.

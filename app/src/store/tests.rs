@@ -195,6 +195,22 @@ fn a_failed_row_stays_until_it_is_discarded_and_a_sent_one_never_fails() {
 }
 
 #[test]
+fn a_message_of_an_earlier_page_has_one_row_and_leaves_no_hole_above_it() {
+    let store = store(vec![message(7, Some(op(1))), message(8, None)]);
+    store.post(op(1));
+    assert_eq!(store.seqs(), [Some(7), Some(8)], "it was stored, and its answer lost");
+    let room = store.lobby();
+    room.older.set(OlderState::More);
+    store.post(op(2));
+    store.accepted(op(2), 3);
+    assert_eq!(store.seqs(), [Some(7), Some(8)], "what is between is not read yet");
+    room.older.set(OlderState::Start);
+    store.post(op(3));
+    store.accepted(op(3), 3);
+    assert_eq!(store.seqs(), [Some(3), Some(7), Some(8)]);
+}
+
+#[test]
 fn a_reset_keeps_the_elements_of_what_is_still_there_and_what_waits() {
     let store = store(vec![message(1, None), message(2, None)]);
     store.post(op(7));

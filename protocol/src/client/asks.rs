@@ -4,6 +4,7 @@
 //! of it by the same road as of everything else.
 
 use super::exchange::{Ask, Told};
+use super::shelf::is_kept;
 use super::{Client, OLDER_MS_MAX, Turn, Wanted};
 use crate::act::{Op, Post};
 use crate::command::{History, Typing};
@@ -39,6 +40,7 @@ impl Client {
 
     fn act(&mut self, op: Op, turn: &mut Turn<'_>) {
         let told = op.clone();
+        let (op_id, kept) = (op.op_id, is_kept(&op.act));
         match self.outbox.push(op, self.user, turn.now) {
             Ok(()) => {
                 if let Act::Post(Post { room, .. }) = told.act {
@@ -46,6 +48,9 @@ impl Client {
                     self.say_typing(sign, turn);
                 }
                 turn.tell(Told::Queued { op: told, at: turn.now + self.clock_ahead });
+                if kept {
+                    self.shelve(op_id, turn);
+                }
             }
             Err(op) => turn.tell(Told::Full(op)),
         }

@@ -3,6 +3,7 @@
 //! `Ask` is what a person wants, `Told` is all that a screen ever learns, `Input` and `Output` add
 //! the socket. Their law: whoever applies every `Told` in its order shows what the server holds.
 
+use super::shelf::Kept;
 use crate::act::{Act, Op};
 use crate::change::Envelope;
 use crate::close::CloseCode;
@@ -121,6 +122,10 @@ pub enum Told {
         /// When, on the server's clock as far as it is known.
         at: i64,
     },
+    /// A queued message lies on the shelf: no end of the page loses it.
+    Shelved(OpId),
+    /// Whether messages that wait outlive the page.
+    Keeps(bool),
     /// An op was not taken: the outbox is full.
     Full(Op),
     /// An op is stored.
@@ -230,6 +235,21 @@ pub enum Input<'a> {
     Asleep,
     /// Whether the page is hidden: a hidden one waits longer between two tries.
     Hidden(bool),
+    /// What came of `Output::Shelve`.
+    Shelved {
+        /// The message.
+        op_id: OpId,
+        /// It is there; else it could not be put there.
+        done: bool,
+    },
+    /// These messages lay on the shelf and are this page's to send; given at the beginning, also
+    /// where there are none, and whenever more are found.
+    Restore {
+        /// The messages, whoever wrote them.
+        kept: Vec<Kept>,
+        /// Whether the shelf takes more.
+        keeps: bool,
+    },
 }
 
 /// What a server said outside the socket.
@@ -263,6 +283,11 @@ pub enum Output {
         /// It is there: only the guest is wanted.
         guest_only: bool,
     },
+    /// Put this message on the shelf, in the place of what it held under that op id, and answer
+    /// with `Input::Shelved`.
+    Shelve(Kept),
+    /// Take this op off the shelf, in the order of these outputs.
+    Unshelve(OpId),
     /// Load the page again: it is of another version than the server.
     Reload,
     /// Tell the screen.

@@ -77,6 +77,7 @@ impl Client {
             turn.tell(Told::Kept(kept.into_iter().map(|op| op.act).collect()));
         }
         self.user = Some(user);
+        self.sign_kept(user, turn);
         self.me = Some(welcome.user.clone());
         self.window = usize::from(welcome.window).clamp(1, WINDOW_OPS);
         self.clock_ahead = welcome.server_time - turn.now;

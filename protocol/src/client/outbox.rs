@@ -1,12 +1,14 @@
 //! What the user did and the server has not yet accepted: kept in order, sent again until answered.
 //!
-//! Used by the machine alone; in memory. Its laws: ops of one lane (one room, or the user's own
-//! log) are sent in the order they were made; at most a window of them is under way; an op is sent
-//! a second time only after a new connection or a `RefuseRetry`, which voids its whole lane; an op
-//! belongs to the user who made it and is never sent as another.
+//! Used by the machine alone; in memory, beside the shelf that holds its messages over the page's
+//! end. Its laws: ops of one lane (one room, or the user's own log) are sent in the order they were
+//! made; none is sent while it is on its way to the shelf; at most a window of them is under way; an
+//! op is sent a second time only after a new connection or a `RefuseRetry`, which voids its whole
+//! lane; an op belongs to the user who made it and is never sent as another.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::shelf::{Kept, SHELF_MS_MAX, is_kept};
 use crate::act::{Op, OpHead, Post};
 use crate::codec::encode_command;
 use crate::frame::{Act, Command};
@@ -27,6 +29,9 @@ pub(super) struct Outbox {
     entries: VecDeque<Entry>,
     lanes: BTreeMap<Lane, Gate>,
     bytes: usize,
+    last_number: u32,
+    /// Ops to be taken off the shelf.
+    done: Vec<OpId>,
 }
 
 #[derive(Debug)]
@@ -34,12 +39,16 @@ struct Entry {
     op: Op,
     user: Option<UserId>,
     queued_at: i64,
+    /// Its place among those of the same millisecond.
+    number: u32,
     ever_sent: bool,
+    on_shelf: bool,
     stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    Shelving { since: i64 },
     Queued,
     InFlight { sent_at: i64 },
     Failed,
@@ -64,6 +73,11 @@ impl Entry {
     fn is_too_old(&self, now: i64) -> bool {
         now - self.queued_at >= AGE_MS_MAX
     }
+
+    fn kept(&self) -> Kept {
+        let Self { user, queued_at, number, .. } = *self;
+        Kept { op: self.op.clone(), user, queued_at, number }
+    }
 }
 
 fn lane_of(act: &Act) -> Lane {
@@ -86,9 +100,92 @@ impl Outbox {
             return Err(op);
         }
         self.bytes += bytes;
-        let (ever_sent, stage) = (false, Stage::Queued);
-        self.entries.push_back(Entry { op, user, queued_at: now, ever_sent, stage });
+        self.last_number = self.last_number.wrapping_add(1);
+        self.entries.push_back(Entry {
+            op,
+            user,
+            queued_at: now,
+            number: self.last_number,
+            ever_sent: false,
+            on_shelf: false,
+            stage: Stage::Queued,
+        });
         Ok(())
+    }
+
+    /// Holds an op back until it is on the shelf; gives what is to be put there.
+    pub(super) fn shelve(&mut self, op_id: OpId, now: i64) -> Option<Kept> {
+        let entry = self.entries.iter_mut().find(|entry| entry.op.op_id == op_id)?;
+        entry.stage = Stage::Shelving { since: now };
+        entry.on_shelf = true;
+        Some(entry.kept())
+    }
+
+    /// An op is on the shelf, or will not be: it may be sent. `false` where it is not here.
+    pub(super) fn shelved(&mut self, op_id: OpId, done: bool) -> bool {
+        let found = self.entries.iter_mut().find(|entry| entry.op.op_id == op_id);
+        found.is_some_and(|entry| {
+            entry.on_shelf = done;
+            if let Stage::Shelving { .. } = entry.stage {
+                entry.stage = Stage::Queued;
+            }
+            entry.stage != Stage::Failed
+        })
+    }
+
+    /// Whether every message that waits is on the shelf, or on its way there.
+    pub(super) fn is_shelved(&self) -> bool {
+        let waits = |entry: &&Entry| entry.stage != Stage::Failed && is_kept(&entry.op.act);
+        self.entries.iter().filter(waits).all(|entry| entry.on_shelf)
+    }
+
+    /// Lets go on what waited too long for the shelf; whether there was any.
+    pub(super) fn shelf_is_silent(&mut self, now: i64) -> bool {
+        let mut any = false;
+        for entry in &mut self.entries {
+            if matches!(entry.stage, Stage::Shelving { since } if now - since >= SHELF_MS_MAX) {
+                entry.stage = Stage::Queued;
+                entry.on_shelf = false;
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Takes an op in from the shelf, in its old place; `false` where it is known or there is no
+    /// room for it. It counts as sent: nobody wrote down whether it was.
+    pub(super) fn restore(&mut self, kept: Kept) -> bool {
+        let Kept { op, user, queued_at, number } = kept;
+        let bytes = bytes_of(&op.act);
+        let full = self.entries.len() >= OUTBOX_OPS_MAX || self.bytes + bytes > OUTBOX_BYTES_MAX;
+        if full || self.entries.iter().any(|entry| entry.op.op_id == op.op_id) {
+            return false;
+        }
+        self.bytes += bytes;
+        let later = |entry: &Entry| (entry.queued_at, entry.number) > (queued_at, number);
+        let place = self.entries.iter().position(later).unwrap_or(self.entries.len());
+        let (ever_sent, on_shelf, stage) = (true, true, Stage::Queued);
+        self.entries
+            .insert(place, Entry { op, user, queued_at, number, ever_sent, on_shelf, stage });
+        true
+    }
+
+    /// Ops on the shelf that are nobody's are this user's now; they are to be put there anew.
+    pub(super) fn sign(&mut self, user: UserId, now: i64) -> Vec<Kept> {
+        let nameless = |entry: &&mut Entry| entry.on_shelf && entry.user.is_none();
+        let signed = self.entries.iter_mut().filter(nameless).map(|entry| {
+            entry.user = Some(user);
+            if entry.stage != Stage::Failed {
+                entry.stage = Stage::Shelving { since: now };
+            }
+            entry.kept()
+        });
+        signed.collect()
+    }
+
+    /// The ops that are to be taken off the shelf, once.
+    pub(super) fn take_done(&mut self) -> Vec<OpId> {
+        std::mem::take(&mut self.done)
     }
 
     /// The next op that may be sent by this user; it is under way from here on.
@@ -99,8 +196,13 @@ impl Outbox {
         }
         let lanes = &self.lanes;
         let gate = |lane: Lane| lanes.get(&lane).copied().unwrap_or_default();
+        let mut waiting = BTreeSet::new();
         let entry = self.entries.iter_mut().find(|entry| {
+            if let Stage::Shelving { .. } = entry.stage {
+                waiting.insert(entry.lane());
+            }
             entry.stage == Stage::Queued
+                && !waiting.contains(&entry.lane())
                 && entry.user.is_none_or(|owner| owner == user)
                 && gate(entry.lane()).closed_until <= now
         })?;
@@ -122,10 +224,13 @@ impl Outbox {
 
     /// The op will not be done; it stays, to be tried again or discarded by its user.
     pub(super) fn fail(&mut self, op_id: OpId) -> bool {
-        let found = self.entries.iter_mut().find(|entry| entry.op.op_id == op_id);
-        found.is_some_and(|entry| {
-            std::mem::replace(&mut entry.stage, Stage::Failed) != Stage::Failed
-        })
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.op.op_id == op_id) else {
+            return false;
+        };
+        if std::mem::take(&mut entry.on_shelf) {
+            self.done.push(op_id);
+        }
+        std::mem::replace(&mut entry.stage, Stage::Failed) != Stage::Failed
     }
 
     /// A lane was refused for now: all of it that was under way is void and waits in order.
@@ -176,14 +281,15 @@ impl Outbox {
     /// Fails the ops that were never sent and waited too long; those that were once sent are asked
     /// for with `check_only` instead, since they may stand in the room.
     pub(super) fn expire(&mut self, now: i64) -> Vec<OpId> {
-        let due = |entry: &&mut Entry| {
+        let due = |entry: &&Entry| {
             entry.stage == Stage::Queued && !entry.ever_sent && entry.is_too_old(now)
         };
-        let expired = self.entries.iter_mut().filter(due).map(|entry| {
-            entry.stage = Stage::Failed;
-            entry.op.op_id
+        let expired: Vec<OpId> =
+            self.entries.iter().filter(due).map(|entry| entry.op.op_id).collect();
+        expired.iter().for_each(|op_id| {
+            self.fail(*op_id);
         });
-        expired.collect()
+        expired
     }
 
     /// The op under way whose frame is the longest, the first of equals.
@@ -220,7 +326,7 @@ impl Outbox {
         self.in_flight().min()
     }
 
-    /// When a closed lane opens or an op expires, whichever comes first.
+    /// When a closed lane opens, an op expires or the shelf is given up, whichever comes first.
     pub(super) fn wake_at(&self, now: i64) -> Option<i64> {
         let queued = || self.entries.iter().filter(|entry| entry.stage == Stage::Queued);
         let opens = self.lanes.iter().filter(|(lane, gate)| {
@@ -228,13 +334,17 @@ impl Outbox {
         });
         let expires = queued().filter(|entry| !entry.ever_sent).map(|entry| entry.queued_at);
         let expires = expires.min().map(|queued_at| queued_at + AGE_MS_MAX);
-        opens.map(|(_, gate)| gate.closed_until).chain(expires).min()
+        let silent = self.entries.iter().filter_map(|entry| match entry.stage {
+            Stage::Shelving { since } => Some(since + SHELF_MS_MAX),
+            _ => None,
+        });
+        opens.map(|(_, gate)| gate.closed_until).chain(expires).chain(silent).min()
     }
 
     fn in_flight(&self) -> impl Iterator<Item = i64> {
         self.entries.iter().filter_map(|entry| match entry.stage {
             Stage::InFlight { sent_at } => Some(sent_at),
-            Stage::Queued | Stage::Failed => None,
+            Stage::Shelving { .. } | Stage::Queued | Stage::Failed => None,
         })
     }
 
@@ -243,6 +353,9 @@ impl Outbox {
             self.entries.iter().position(|entry| entry.op.op_id == op_id && allowed(entry))?;
         let entry = self.entries.remove(found)?;
         self.bytes = self.bytes.saturating_sub(entry.bytes());
+        if entry.on_shelf {
+            self.done.push(op_id);
+        }
         Some(entry.op)
     }
 }

@@ -3,6 +3,7 @@
 //! Each test is one rule of the conversation. What both halves do together is the simulation's.
 
 mod bench;
+mod shelf;
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -49,6 +49,7 @@ impl Tab {
             device: DeviceId::make(0, chance.id_bytes()),
             build: Text::cut("simulation"),
             user: Some(user),
+            shelf: false,
             reloaded: false,
             seed: chance.number(),
         };

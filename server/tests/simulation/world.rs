@@ -233,6 +233,7 @@ impl<'a> World<'a> {
                     let answer = if up { Checked::Ready } else { Checked::Silent };
                     self.step_tab(tab, Input::Checked(answer));
                 }
+                Output::Shelve(_) | Output::Unshelve(_) => panic!("a tab without a shelf uses one"),
                 Output::Reload => panic!("a client asks for another version"),
                 Output::Tell(_) => {}
             }

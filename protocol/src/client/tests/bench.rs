@@ -33,11 +33,16 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(user: Option<UserId>) -> Self {
+        Self::with_shelf(user, false)
+    }
+
+    pub(super) fn with_shelf(user: Option<UserId>, shelf: bool) -> Self {
         let client = Client::new(Setup {
             page: PageId::NIL,
             device: DeviceId::NIL,
             build: Text::cut("test"),
             user,
+            shelf,
             reloaded: false,
             seed: 3,
         });

@@ -1,0 +1,141 @@
+// Messages that wait outlive their page: a reload, a crash, a closed tab, a server that is away.
+
+import type { BrowserContext } from '@playwright/test';
+
+import type { RoomPage } from '../pages/room';
+import { expect, test } from '../world';
+
+test('a message whose answer was lost with the page stands in the room once', async ({ visitor, street }) => {
+  const ada = await (await visitor({}, street)).open();
+  const ben = await (await visitor()).open();
+  await ada.saySurely('before');
+  street.hold();
+  await ada.say('once');
+  await ben.seesLast('once');
+  await expect(ada.pending).toHaveCount(1);
+  street.cut();
+  street.release();
+  street.mend();
+  await ada.reload();
+  await expect.poll(() => kept(ada)).toBe(0);
+  await expect(ada.pending).toHaveCount(0);
+  expect(await ada.said()).toEqual(['before', 'once']);
+  await expect(ada.composer).toHaveValue('');
+  await ada.reload();
+  expect(await ada.said()).toEqual(['before', 'once']);
+});
+
+test('what waited while the server was away goes out after a reload, in order', async ({ visitor, house }) => {
+  const ada = await (await visitor()).open();
+  const ben = await (await visitor()).open();
+  await ada.saySurely('before');
+  await house.stop();
+  for (const text of ['1', '2', '3']) await ada.say(text);
+  await expect(ada.pending).toHaveCount(3);
+  await expect.poll(() => kept(ada)).toBe(3);
+  await ada.composer.fill('not yet sent');
+  await ada.page.reload().catch(() => {});
+  await house.start();
+  await ada.go('/');
+  const all = ['before', '1', '2', '3'];
+  await expect.poll(() => ben.said(), { timeout: 35_000 }).toEqual(all);
+  await expect.poll(() => ada.said()).toEqual(all);
+  await expect(ada.pending).toHaveCount(0);
+  await expect(ada.composer).toHaveValue('not yet sent');
+});
+
+test('what waited in a tab that crashed is sent by the next one, once', async ({ visitor, house }) => {
+  const visiting = await visitor();
+  const crashed = await visiting.open();
+  await crashed.saySurely('before');
+  await house.stop('SIGKILL');
+  await crashed.say('1');
+  await crashed.say('2');
+  await expect.poll(() => kept(crashed)).toBe(2);
+  const crash = crashed.page.waitForEvent('crash');
+  void crashed.page.goto('chrome://crash').catch(() => {});
+  await crash;
+  await house.start();
+  const next = await visiting.open();
+  await expect.poll(() => next.said()).toEqual(['before', '1', '2']);
+  await expect(next.pending).toHaveCount(0);
+  await expect(next.composer).toHaveValue('');
+  await next.reload();
+  expect(await next.said()).toEqual(['before', '1', '2']);
+});
+
+for (const locks of [true, false]) {
+  const by = locks ? 'by its lock' : 'by its lease, without locks';
+  test(`a tab sends what it wrote, and what another left that was closed: ${by}`, async ({ visitor, house }) => {
+    test.setTimeout(120_000);
+    const visiting = await visitor();
+    if (!locks) await withoutLocks(visiting.context);
+    const ben = await (await visitor()).open();
+    const first = await visiting.open();
+    await first.saySurely('before');
+    const second = await visiting.open();
+    await house.stop();
+    await first.say('from the first');
+    await second.say('from the second');
+    await expect.poll(() => kept(second)).toBe(2);
+    await expect(second.pending).toHaveCount(1);
+    await first.page.close();
+    await house.start();
+    const said = async () => (await ben.said()).sort();
+    const all = ['before', 'from the first', 'from the second'];
+    await expect.poll(said, { timeout: 70_000 }).toEqual(all);
+    await expect.poll(async () => (await second.said()).sort()).toEqual(all);
+    await expect(second.pending).toHaveCount(0);
+    expect(await kept(second)).toBe(0);
+  });
+}
+
+test('a browser that keeps nothing says so, and sends as ever', async ({ visitor, house }) => {
+  const visiting = await visitor();
+  await visiting.context.addInitScript(() => {
+    IDBFactory.prototype.open = () => {
+      throw new DOMException('refused', 'SecurityError');
+    };
+  });
+  const ada = await visiting.open();
+  await ada.saySurely('before');
+  await house.stop();
+  await ada.say('waits');
+  await expect(ada.page.locator('.status-waiting')).toContainText('Leave this page open');
+  await house.start();
+  await expect(ada.pending).toHaveCount(0, { timeout: 35_000 });
+  await expect(ada.page.locator('.status-waiting')).toBeEmpty();
+  await house.stop();
+  await ada.say('comes back in the composer');
+  await expect(ada.pending).toHaveCount(1);
+  await ada.page.reload().catch(() => {});
+  await house.start();
+  await ada.go('/');
+  await expect(ada.composer).toHaveValue('comes back in the composer');
+});
+
+/** How many messages lie in the browser's database. */
+function kept(room: RoomPage): Promise<number> {
+  return room.page.evaluate(
+    () =>
+      new Promise<number>((done, fail) => {
+        const opened = indexedDB.open('wasmchannel');
+        opened.onerror = () => fail(opened.error);
+        opened.onsuccess = () => {
+          const count = opened.result.transaction('outbox').objectStore('outbox').count();
+          count.onerror = () => fail(count.error);
+          count.onsuccess = () => {
+            opened.result.close();
+            done(count.result);
+          };
+        };
+      }),
+  );
+}
+
+/** As on plain http from another machine. */
+async function withoutLocks(context: BrowserContext): Promise<void> {
+  await context.addInitScript(() => {
+    Object.defineProperty(Navigator.prototype, 'locks', { get: () => undefined });
+  });
+}

@@ -1,0 +1,173 @@
+//! Messages that outlive their page: what goes on the shelf, when it is sent, and as whom.
+//!
+//! The bench is the shelf: it sees what is put on it and says what was done.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::super::exchange::{Input, Output, Told};
+use super::super::shelf::Kept;
+use super::bench::{Bench, ME, OTHER, ROOM, op_id};
+use crate::act::{Act, Op, OpHead, Post};
+use crate::bounded::Text;
+use crate::event::Refused;
+use crate::frame::{Command, Event};
+use crate::ids::{OpId, UserId};
+use crate::refusal::Refusal;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+fn kept(number: u8, user: Option<UserId>, queued_at: i64) -> Kept {
+    let act = Act::Post(Post { room: ROOM, text: Text::cut("kept") });
+    Kept { op: Op { op_id: op_id(number), act }, user, queued_at, number: u32::from(number) }
+}
+
+/// A greeted client with a shelf on which these lay.
+fn greeted(user: Option<UserId>, all: Vec<Kept>) -> Bench {
+    let mut bench = Bench::with_shelf(Some(ME), true);
+    bench.client.user = user;
+    bench.step(Input::Restore { kept: all, keeps: true });
+    bench.step(Input::Awake);
+    if user.is_some() {
+        bench.greet(ME);
+    }
+    bench
+}
+
+fn shelved(bench: &mut Bench, number: u8, done: bool) {
+    bench.step(Input::Shelved { op_id: op_id(number), done });
+}
+
+fn taken_off(bench: &Bench) -> Vec<OpId> {
+    let off = |output: &Output| match output {
+        Output::Unshelve(op_id) => Some(*op_id),
+        _ => None,
+    };
+    bench.others.iter().filter_map(off).collect()
+}
+
+#[test]
+fn a_message_is_on_the_shelf_before_it_is_sent_and_off_it_once_it_is_accepted() {
+    let mut bench = greeted(Some(ME), Vec::new());
+    bench.post(1);
+    bench.post(2);
+    let put = bench.others.iter().filter(|output| matches!(output, Output::Shelve(_)));
+    assert_eq!(put.count(), 2);
+    shelved(&mut bench, 2, true);
+    assert_eq!(bench.ops(), [], "the second does not overtake the first");
+    shelved(&mut bench, 1, true);
+    assert_eq!(bench.ops(), [(1, 0), (2, 0)]);
+    assert!(bench.told.contains(&Told::Shelved(op_id(1))));
+    bench.accept(op_id(1), 1);
+    assert_eq!(taken_off(&bench), [op_id(1)]);
+}
+
+#[test]
+fn what_an_earlier_page_left_goes_out_first_under_its_own_ids_and_in_its_order() {
+    let mut bench = Bench::with_shelf(Some(ME), true);
+    bench.step(Input::Awake);
+    bench.greet(ME);
+    bench.post(9);
+    assert_eq!(bench.ops(), [], "nothing is sent before it is known what lies there");
+    let left = vec![kept(3, Some(ME), 20), kept(2, Some(ME), 10), kept(1, Some(ME), 10)];
+    bench.step(Input::Restore { kept: left.clone(), keeps: true });
+    shelved(&mut bench, 9, true);
+    assert_eq!(bench.ops(), [(1, 0), (2, 0), (3, 0), (9, 0)]);
+    let queued = bench.told.iter().filter(|told| matches!(told, Told::Queued { .. })).count();
+    assert_eq!(queued, 4);
+    bench.step(Input::Restore { kept: left, keeps: true });
+    assert_eq!(bench.ops().len(), 4, "what is known already is not taken in twice");
+}
+
+#[test]
+fn a_shelf_that_fails_or_is_silent_ends_nothing_and_is_told() {
+    let mut bench = greeted(Some(ME), Vec::new());
+    bench.post(1);
+    shelved(&mut bench, 1, false);
+    bench.post(2);
+    assert_eq!(bench.ops(), [(1, 0), (2, 0)]);
+    assert!(bench.told.contains(&Told::Keeps(false)));
+    assert!(!bench.told.contains(&Told::Shelved(op_id(1))));
+
+    let mut bench = Bench::with_shelf(Some(ME), true);
+    bench.step(Input::Awake);
+    bench.greet(ME);
+    bench.pass(3_000);
+    bench.post(1);
+    assert_eq!(bench.ops(), [(1, 0)], "it never said what lies there");
+
+    let mut bench = greeted(Some(ME), Vec::new());
+    bench.post(1);
+    bench.pass(2_999);
+    assert_eq!(bench.ops(), []);
+    bench.pass(1);
+    assert_eq!(bench.ops(), [(1, 0)], "it never said that it was done");
+    assert!(bench.told.contains(&Told::Keeps(false)));
+    shelved(&mut bench, 1, true);
+    assert_eq!(bench.told.last(), Some(&Told::Keeps(true)));
+}
+
+#[test]
+fn what_lies_on_the_shelf_is_never_sent_as_another() {
+    let mut bench = greeted(Some(ME), vec![kept(1, Some(OTHER), 10), kept(2, None, 10)]);
+    assert_eq!(bench.ops(), []);
+    assert_eq!(taken_off(&bench), [op_id(2)], "another's waits for him");
+    let offered = Told::Kept(vec![kept(2, None, 10).op.act]);
+    assert!(bench.told.contains(&offered), "whose it was nobody knows");
+    bench.forget();
+    let now = 29 * DAY_MS;
+    bench.now = now;
+    bench.step(Input::Restore { kept: vec![kept(1, Some(OTHER), 10)], keeps: true });
+    assert_eq!(taken_off(&bench), [op_id(1)], "but not for ever");
+}
+
+#[test]
+fn what_a_nameless_visitor_wrote_is_signed_on_the_shelf_before_it_is_sent() {
+    let mut bench = greeted(None, Vec::new());
+    bench.post(1);
+    shelved(&mut bench, 1, true);
+    bench.step(Input::Checked(super::Checked::Ready));
+    bench.forget();
+    bench.greet(ME);
+    let signed = bench.others.iter().find_map(|output| match output {
+        Output::Shelve(kept) => kept.user,
+        _ => None,
+    });
+    assert_eq!(signed, Some(ME));
+    assert_eq!(bench.ops(), []);
+    shelved(&mut bench, 1, true);
+    assert_eq!(bench.ops(), [(1, 0)]);
+}
+
+#[test]
+fn a_refused_message_comes_off_the_shelf_and_an_old_one_is_only_asked_for() {
+    let mut bench = greeted(Some(ME), vec![kept(1, Some(ME), 10)]);
+    bench.hear(Event::Refused(Refused { op_id: op_id(1), refusal: Refusal::NotAllowed }));
+    assert_eq!(taken_off(&bench), [op_id(1)]);
+
+    let mut bench = Bench::with_shelf(Some(ME), true);
+    bench.now = 8 * DAY_MS;
+    bench.step(Input::Restore { kept: vec![kept(1, Some(ME), 10)], keeps: true });
+    bench.step(Input::Awake);
+    bench.greet(ME);
+    let asked = bench.said.iter().find_map(|command| match command {
+        Command::Op(OpHead { check_only, .. }, _) => Some(*check_only),
+        _ => None,
+    });
+    assert_eq!(asked, Some(true), "it may have been sent by the page that left it");
+}
+
+#[test]
+fn what_is_written_on_the_shelf_reads_back_and_nothing_else_does() {
+    for user in [Some(ME), None] {
+        let whole = kept(1, user, 1_732_000_000_000);
+        let bytes = whole.to_bytes().unwrap();
+        assert_eq!(Kept::from_bytes(&bytes), Some(whole));
+        for length in 0..bytes.len() {
+            assert_eq!(Kept::from_bytes(&bytes[..length]), None, "cut at {length}");
+        }
+        let mut other = bytes.clone();
+        other[0] = 2;
+        assert_eq!(Kept::from_bytes(&other), None, "of another build");
+    }
+}
