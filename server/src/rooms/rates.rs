@@ -163,7 +163,9 @@ mod tests {
     #[test]
     fn a_storm_of_users_is_swept_a_few_times_and_then_forgotten() {
         let (mut rates, limits, mut sweeps) = (RatesOfUsers::default(), Limits::default(), 0);
-        let user = |number: usize| UserId::from_bytes((number as u128).to_be_bytes());
+        let user = |number: usize| {
+            UserId::from_bytes(u128::try_from(number).unwrap_or_default().to_be_bytes())
+        };
         let mut awake = Vec::new();
         for number in 0..8 * KEPT_MIN {
             sweeps += usize::from(rates.is_due());
