@@ -221,7 +221,7 @@ impl<'a> Judge<'a> {
         if let Some(room) = self.facts.keys.get(&key) {
             return self.enter(author, name, *room);
         }
-        let room_name = RoomName::cut(&key);
+        let room_name = words::room_name(&RoomName::cut(&key))?;
         let created = self.create(author, name, key, room_name)?;
         Ok(Decision { named: 1, ..created })
     }

@@ -132,6 +132,12 @@ fn entering_a_key_that_nobody_made_makes_the_room_and_names_the_join() {
 }
 
 #[test]
+fn a_key_that_shows_nothing_makes_no_room() {
+    let mut world = World::new();
+    assert_eq!(world.refused(&op(0, 1, enter("\u{3164}"))), Refusal::Empty);
+}
+
+#[test]
 fn entering_where_one_is_already_changes_nothing() {
     let mut world = World::new();
     let room = world.room(0, 1, "tea");
