@@ -101,12 +101,13 @@ impl Postgres {
     /// The lock ended with its connection, if that was lost: takes it again where nobody else did.
     async fn still_holds(&self) -> bool {
         let mut guard = self.guard.lock().await;
-        if let Some(mut held) = guard.take()
+        // It stays where it is while it is asked: who asks may be given up, and must not end the lock.
+        if let Some(held) = guard.as_mut()
             && held.ping().await.is_ok()
         {
-            *guard = Some(held);
             return true;
         }
+        *guard = None;
         if let Ok(mut anew) = connect(&self.options).await
             && lock(&mut anew, Duration::ZERO).await.unwrap_or(false)
         {

@@ -66,7 +66,11 @@ fn shows_something(text: &str) -> bool {
             && !is_blank(character)
             && !matches!(
                 character.general_category(),
-                GeneralCategory::Control | GeneralCategory::Format
+                GeneralCategory::Control
+                    | GeneralCategory::Format
+                    | GeneralCategory::NonspacingMark
+                    | GeneralCategory::EnclosingMark
+                    | GeneralCategory::Unassigned
             )
     })
 }
@@ -103,7 +107,15 @@ mod tests {
 
     #[test]
     fn a_message_of_blanks_is_empty() {
-        for text in ["", " \n\t", "\u{200b}\u{2060}", "\u{3000}", "\u{3164}", "\u{2800}\u{fe0f}"] {
+        for text in [
+            "",
+            " \n\t",
+            "\u{200b}\u{2060}",
+            "\u{3000}",
+            "\u{3164}",
+            "\u{2800}\u{fe0f}",
+            "\u{301}\u{20dd}",
+        ] {
             assert_eq!(message(text), Err(Refusal::Empty), "{text:?}");
         }
     }
