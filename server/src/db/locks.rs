@@ -1,7 +1,7 @@
 //! The locks of a batch, for a database in which several transactions write at once.
 //!
 //! Taken by `history/sql.rs` before its reads. Its law: users first, then logs, each in the order of
-//! their ids, so that no two batches wait for each other in a circle; what a batch is judged by
+//! their ids; the circles that are left are named in decision 0010. What a batch is judged by
 //! cannot change before it is stored. SQLite has one writer, whose transaction is the lock.
 
 use protocol::ids::{LogId, UserId};
