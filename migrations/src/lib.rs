@@ -15,6 +15,7 @@ mod m000002_people;
 mod m000003_rooms;
 mod m000004_key_order;
 mod m000005_owner;
+mod m000006_tenures;
 
 /// All steps, in their order.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m000003_rooms::Migration),
             Box::new(m000004_key_order::Migration),
             Box::new(m000005_owner::Migration),
+            Box::new(m000006_tenures::Migration),
         ]
     }
 }

@@ -122,6 +122,15 @@ impl Db {
         }
     }
 
+    /// Ends when another process has the database: this one must end.
+    pub async fn lost(&self) {
+        match &self.0 {
+            // The lock on the file ends with the process.
+            Kind::Sqlite(_) => std::future::pending().await,
+            Kind::Postgres(postgres) => postgres.lost().await,
+        }
+    }
+
     /// How much room is left where the store writes; nothing where that is another machine's.
     #[must_use]
     pub fn space(&self) -> Option<Space> {

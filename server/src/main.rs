@@ -1,8 +1,8 @@
 //! The binary: reads the command line, does what it asks, ends with a code that tells.
 //!
-//! 0 is done, 1 failed, 2 a command line that makes no sense, 70 a disk that failed under the store
-//! (a supervisor starts again, which opens it anew). Its law: no logic but the order of things; what
-//! goes wrong is said in one line on standard error, with what to do.
+//! 0 is done, 1 failed, 2 a command line that makes no sense, 70 a store that failed or is another
+//! process's (a supervisor starts again, which opens it anew). Its law: no logic but the order of
+//! things; what goes wrong is said in one line on standard error, with what to do.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,8 +14,8 @@ use server::state::House;
 use server::{frame_command, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Ends a process whose disk failed (EX_SOFTWARE of sysexits.h).
-const DISK_FAILED: u8 = 70;
+/// Ends a process whose store failed (EX_SOFTWARE of sysexits.h).
+const STORE_FAILED: u8 = 70;
 
 fn main() -> ExitCode {
     let read = file::read(std::env::args_os());
@@ -56,9 +56,9 @@ async fn run(settings: Settings) -> Result<ExitCode, Error> {
     let by = tokio::select! {
         _ = terminated.recv() => "SIGTERM",
         _ = interrupted.recv() => "SIGINT",
-        () = house.broken() => {
-            tracing::error!("the disk failed under the store; start again to open it anew");
-            return Ok(ExitCode::from(DISK_FAILED));
+        why = house.broken() => {
+            tracing::error!(why, "the store is to be opened anew: start again");
+            return Ok(ExitCode::from(STORE_FAILED));
         }
     };
     tracing::info!(by, "stopping");

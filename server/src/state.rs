@@ -84,10 +84,16 @@ impl House {
         Ok(Self { addr, setup_path, hub, db, stop, serving, writing })
     }
 
-    /// Ends when the disk has failed under the store: the process must end and open it anew.
-    pub async fn broken(&mut self) {
-        if let Ok(WriterEnd::Done) = (&mut self.writing).await {
-            std::future::pending::<()>().await;
+    /// Ends when the process must end and open the store anew; tells why.
+    pub async fn broken(&mut self) -> &'static str {
+        let writing = async {
+            if let Ok(WriterEnd::Done) = (&mut self.writing).await {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = writing => "the disk failed under the store",
+            () = self.db.lost() => "another process has taken the database",
         }
     }
 

@@ -1,8 +1,10 @@
 //! The store in PostgreSQL: its pools, and what must hold of the server.
 //!
-//! Used by `db` alone. Its law: one process has the database; a server that may forget what it
+//! Used by `db` alone. Its law: one process has the database (`guard`); a server that may forget what it
 //! committed is refused at every connection; a connection whose answer never came is not waited for
 //! again, its whole pool is replaced.
+
+mod guard;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,7 +14,8 @@ use sea_orm::{DbBackend, SqlxPostgresConnector, TransactionTrait};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{Connection, Error, PgPool};
 
-use super::transaction::Spoilt;
+use self::guard::{Guard, Taken};
+use super::transaction::{Spoilt, Tenure};
 use super::{Fault, OpenFault, Transaction};
 use crate::config::DatabaseUrl;
 
@@ -27,11 +30,6 @@ const READERS: u32 = 8;
 const ACQUIRE_FOR_MAX: Duration = Duration::from_secs(2);
 /// How long a connection is believed to live without being asked.
 const BELIEVED_FOR: Duration = Duration::from_secs(1);
-/// How long the lock of a process that has just ended may still be held.
-const HANDOVER: Duration = Duration::from_secs(3);
-/// The seed of the advisory lock that says that a process has the store: "wasmchan" in bytes.
-const LOCK: i64 = 0x7761_736d_6368_616e;
-
 /// What loses commits at a power cut, by the setting that must not be so.
 const HARMFUL: [(&str, &str); 3] =
     [("synchronous_commit", "off"), ("fsync", "off"), ("full_page_writes", "off")];
@@ -40,9 +38,7 @@ const HARMFUL: [(&str, &str); 3] =
 pub(super) struct Postgres {
     writers: Pool,
     readers: Pool,
-    /// Holds the advisory lock for as long as it lives.
-    guard: tokio::sync::Mutex<Option<PgConnection>>,
-    options: Arc<PgConnectOptions>,
+    guard: Guard,
 }
 
 /// Connections of one use, replaced together when one of them is lost.
@@ -67,10 +63,10 @@ impl Postgres {
         let told = |error: Error| OpenFault::Database(error.to_string());
         let options: Arc<PgConnectOptions> = Arc::new(url.secret().parse().map_err(told)?);
         // By itself at first: a pool would say of any failure only that it timed out.
-        let mut guard = connect(&options).await.map_err(told)?;
-        if !lock(&mut guard, HANDOVER).await.map_err(told)? {
+        connect(&options).await.map_err(told)?;
+        let Some(taken) = Taken::take(&options).await.map_err(told)? else {
             return Err(OpenFault::Shared);
-        }
+        };
         let writing = "set lock_timeout = '2s'";
         let writers = Pool::new(Arc::clone(&options), WRITERS, writing);
         let schema = SqlxPostgresConnector::from_sqlx_postgres_pool(writers.get());
@@ -80,8 +76,8 @@ impl Postgres {
         let reading =
             "set session characteristics as transaction isolation level repeatable read, read only";
         let readers = Pool::new(Arc::clone(&options), READERS, reading);
-        let guard = tokio::sync::Mutex::new(Some(guard));
-        Ok(Self { writers, readers, guard, options })
+        let guard = taken.begin().await.map_err(told)?;
+        Ok(Self { writers, readers, guard })
     }
 
     pub(super) async fn read(&self) -> Result<Transaction, Fault> {
@@ -89,41 +85,29 @@ impl Postgres {
     }
 
     pub(super) async fn write(&self) -> Result<Transaction, Fault> {
-        self.writers.begin().await
+        let tenure = self.guard.tenure();
+        super::transaction::held(&tenure)?;
+        Ok(self.writers.begin().await?.under(tenure))
     }
 
     /// Whether a query comes back, and the database is still ours.
     pub(super) async fn answers(&self) -> bool {
         let query = sqlx::query("select head from logs limit 1");
-        query.fetch_optional(&self.readers.get()).await.is_ok() && self.still_holds().await
+        query.fetch_optional(&self.readers.get()).await.is_ok() && self.guard.is_held()
     }
 
-    /// The lock ended with its connection, if that was lost: takes it again where nobody else did.
-    async fn still_holds(&self) -> bool {
-        let mut guard = self.guard.lock().await;
-        // It stays where it is while it is asked: who asks may be given up, and must not end the lock.
-        if let Some(held) = guard.as_mut()
-            && held.ping().await.is_ok()
-        {
-            return true;
+    /// Ends when another process has the database.
+    pub(super) async fn lost(&self) {
+        // A guard that is gone tells nothing any more.
+        if self.guard.tenure().wait_for(|tenure| *tenure == Tenure::Over).await.is_err() {
+            std::future::pending::<()>().await;
         }
-        *guard = None;
-        if let Ok(mut anew) = connect(&self.options).await
-            && lock(&mut anew, Duration::ZERO).await.unwrap_or(false)
-        {
-            *guard = Some(anew);
-            return true;
-        }
-        false
     }
 
     pub(super) async fn close(&self) {
         self.readers.get().close().await;
         self.writers.get().close().await;
-        if let Some(guard) = self.guard.lock().await.take() {
-            // The server ends the lock with the connection, politely or not.
-            let _ = guard.close().await;
-        }
+        self.guard.close().await;
     }
 }
 
@@ -172,32 +156,15 @@ fn pool(options: &PgConnectOptions, count: u32, manner: &'static str) -> PgPool 
         .connect_lazy_with(options.clone())
 }
 
-/// A connection of its own, to a server that keeps what it commits.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
+/// Whether the server can be reached, and keeps what it commits.
+async fn connect(options: &PgConnectOptions) -> Result<(), Error> {
     let connecting = async {
         let mut connection = PgConnection::connect_with(options).await?;
         assert_settings(&mut connection).await?;
-        Ok(connection)
+        connection.close().await
     };
     let late = |_| Error::Configuration("no answer in two seconds".into());
     tokio::time::timeout(ACQUIRE_FOR_MAX, connecting).await.map_err(late)?
-}
-
-/// Takes the lock of the one process, if whoever holds it ends in time. Each schema of a database
-/// is a store of its own.
-async fn lock(connection: &mut PgConnection, patience: Duration) -> Result<bool, Error> {
-    let deadline = tokio::time::Instant::now() + patience;
-    loop {
-        let text = "select pg_try_advisory_lock(hashtextextended(current_schema(), $1))";
-        let query = sqlx::query_scalar(text).bind(LOCK);
-        if query.fetch_one(&mut *connection).await? {
-            return Ok(true);
-        }
-        if tokio::time::Instant::now() >= deadline {
-            return Ok(false);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 async fn assert_settings(connection: &mut PgConnection) -> Result<(), Error> {

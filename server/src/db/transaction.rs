@@ -14,6 +14,8 @@ use sea_orm::{
     Statement, Values,
 };
 
+use tokio::sync::watch;
+
 use super::fault::{CommitFault, Fault};
 
 /// Longest wait for the answer to a statement.
@@ -42,11 +44,31 @@ impl Spoilt {
     }
 }
 
+/// Whether the database is this process's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tenure {
+    Held,
+    /// Nobody knows: nothing is written meanwhile.
+    Lost,
+    /// Another process has it.
+    Over,
+}
+
+/// A fault, unless the database is this process's own.
+pub(super) fn held(tenure: &watch::Receiver<Tenure>) -> Result<(), Fault> {
+    if *tenure.borrow() == Tenure::Held {
+        return Ok(());
+    }
+    Err(Fault::Unavailable("the database's lock is lost".to_owned()))
+}
+
 /// A transaction that is open; dropping it rolls it back.
 pub struct Transaction {
     inner: DatabaseTransaction,
     broken: Option<Fault>,
     spoilt: Spoilt,
+    /// What must still hold when it is committed, where that can be lost.
+    tenure: Option<watch::Receiver<Tenure>>,
     /// What is to be run before the next query, or at the end.
     waiting: Option<Statement>,
     /// What was run, so that a test can ask for its plan.
@@ -58,6 +80,7 @@ pub struct Transaction {
 pub struct Unbroken {
     inner: DatabaseTransaction,
     spoilt: Spoilt,
+    tenure: Option<watch::Receiver<Tenure>>,
 }
 
 impl Transaction {
@@ -73,10 +96,16 @@ impl Transaction {
             inner,
             broken: None,
             spoilt,
+            tenure: None,
             waiting: None,
             #[cfg(test)]
             ran: Vec::new(),
         })
+    }
+
+    /// The same, committed only while the database is this process's own.
+    pub(super) fn under(self, tenure: watch::Receiver<Tenure>) -> Self {
+        Self { tenure: Some(tenure), ..self }
     }
 
     /// The proof that it may be committed, or why it may not; what still waits is run before.
@@ -85,7 +114,10 @@ impl Transaction {
             self.run(waiting).await?;
         }
         match self.broken {
-            None => Ok(Unbroken { inner: self.inner, spoilt: self.spoilt }),
+            None => {
+                let Self { inner, spoilt, tenure, .. } = self;
+                Ok(Unbroken { inner, spoilt, tenure })
+            }
             Some(fault) => Err(fault),
         }
     }
@@ -147,6 +179,7 @@ impl Transaction {
 impl Unbroken {
     /// Makes it durable.
     pub async fn commit(self) -> Result<(), CommitFault> {
+        self.tenure.as_ref().map_or(Ok(()), held).map_err(CommitFault::Failed)?;
         let backend = self.inner.get_database_backend();
         let done = match tokio::time::timeout(COMMIT_FOR_MAX, self.inner.commit()).await {
             Ok(result) => result.map_err(CommitFault::from),

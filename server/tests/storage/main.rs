@@ -2,7 +2,7 @@
 //!
 //! Written against the public face of `history` and `db`; rows are read past both. The fold test
 //! (T26 of the test plan) stands in `fold`, the kills in `killing`, what several writers at once need
-//! in `together`. Under `tools/postgres` all of it runs over PostgreSQL.
+//! in `together`, what only PostgreSQL has in `postgres`. Under `tools/postgres` all of it runs over PostgreSQL.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -17,6 +17,7 @@ mod fold;
 mod judging;
 mod killing;
 mod past;
+mod postgres;
 mod reading;
 mod rows;
 mod stores;
