@@ -1,8 +1,9 @@
 //! The locks of a batch, for a database in which several transactions write at once.
 //!
 //! Taken by `history/sql.rs` before its reads. Its law: users first, then logs, each in the order of
-//! their ids; the circles that are left are named in decision 0010. What a batch is judged by
-//! cannot change before it is stored. SQLite has one writer, whose transaction is the lock.
+//! their ids and as strongly as they are written, so that nobody waits in a circle (decision 0010).
+//! What a batch is judged by cannot change before it is stored. SQLite has one writer, whose
+//! transaction is the lock.
 
 use protocol::ids::{LogId, UserId};
 use protocol::model::RoomKey;
@@ -12,11 +13,21 @@ use super::fault::Fault;
 use super::statement::{Named, Sql};
 use super::transaction::Transaction;
 
+/// What a transaction does with the accounts that it locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accounts {
+    /// Others may do the same meanwhile.
+    Read,
+    /// It may write to any of them. A lock that is raised only then could be waited for in a circle
+    /// with who has it shared, too; all of them, for they are locked in one order.
+    Changed,
+}
+
 /// Holds these accounts as they are, and these logs, and the logs of the rooms with these keys, for
 /// this transaction alone.
 pub async fn take(
     transaction: &mut Transaction,
-    users: impl ExactSizeIterator<Item = UserId>,
+    (users, use_of_them): (impl ExactSizeIterator<Item = UserId>, Accounts),
     logs: impl ExactSizeIterator<Item = LogId>,
     keys: impl ExactSizeIterator<Item = &RoomKey>,
 ) -> Result<(), Fault> {
@@ -26,7 +37,10 @@ pub async fn take(
     if users.len() > 0 {
         let statement = Sql::new(DbBackend::Postgres, "select id from users where id in (values ")
             .rows(users.map(|user| [user.value()]))
-            .text(") order by id for share")
+            .text(match use_of_them {
+                Accounts::Read => ") order by id for share",
+                Accounts::Changed => ") order by id for no key update",
+            })
             .build();
         transaction.execute(statement).await?;
     }

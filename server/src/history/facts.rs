@@ -32,6 +32,8 @@ pub struct Need {
     pub own_logs: BTreeSet<LogId>,
     /// Rooms named by key, and the keys that new rooms may get.
     pub keys: BTreeSet<RoomKey>,
+    /// Whether an author's account may be written to.
+    pub changes_people: bool,
 }
 
 impl Need {
@@ -55,7 +57,7 @@ impl Need {
                     need.keys.extend(candidates(name, pending.op.op_id));
                 }
                 Act::Enter(Enter { key }) => need.keys.extend(key::canonical(key)),
-                Act::Rename(_) => {}
+                Act::Rename(_) => need.changes_people = true,
             }
         }
         need

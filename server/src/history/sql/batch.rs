@@ -14,6 +14,7 @@ use protocol::model::{Rank, RoomKey, RoomName};
 use protocol::refusal::{Refusal, RetryReason};
 
 use crate::clock::Chance;
+use crate::db::locks::Accounts;
 use crate::db::members::MemberRecord;
 use crate::db::{CommitFault, Db, Fault, Transaction};
 use crate::db::{events, locks, logs, members, messages, ops, people, rooms};
@@ -194,7 +195,7 @@ pub(super) async fn make_lobby(
     Ok(store(transaction, &effects).await?)
 }
 
-/// Makes a user the owner where there is none.
+/// Makes a user the owner where there is none; where another transaction was first, tried once more.
 pub(super) async fn make_owner(
     db: &Db,
     rules: Rules,
@@ -202,10 +203,27 @@ pub(super) async fn make_owner(
     chance: &mut dyn Chance,
     now_ms: i64,
 ) -> Result<Option<Envelope>, Fault> {
+    match owner(db, rules, user, chance, now_ms).await {
+        Err(Failure::Certain(Fault::Collision(cause))) => {
+            tracing::info!(%cause, "an owner is made again");
+            Ok(owner(db, rules, user, chance, now_ms).await?)
+        }
+        done => Ok(done?),
+    }
+}
+
+async fn owner(
+    db: &Db,
+    rules: Rules,
+    user: UserId,
+    chance: &mut dyn Chance,
+    now_ms: i64,
+) -> Result<Option<Envelope>, Failure> {
     let mut transaction = db.write().await?;
     // Whoever makes an owner holds the lobby, so that two at once cannot both find none.
     let lobby = [RoomKey::cut(key::LOBBY)];
-    locks::take(&mut transaction, [].into_iter(), [user.log()].into_iter(), lobby.iter()).await?;
+    let (users, logs) = ([user].into_iter(), [user.log()].into_iter());
+    locks::take(&mut transaction, (users, Accounts::Changed), logs, lobby.iter()).await?;
     if people::has_owner(&mut transaction).await? {
         return Ok(None);
     }
@@ -226,7 +244,8 @@ async fn read(transaction: &mut Transaction, batch: &[Pending]) -> Result<Facts,
     let authors: BTreeSet<UserId> = need.people.iter().map(|(user, _)| *user).collect();
     let logs: BTreeSet<LogId> =
         need.rooms.iter().map(|room| room.log()).chain(need.own_logs.iter().copied()).collect();
-    let (authors, logs) = (authors.into_iter(), logs.into_iter());
+    let use_of_them = if need.changes_people { Accounts::Changed } else { Accounts::Read };
+    let (authors, logs) = ((authors.into_iter(), use_of_them), logs.into_iter());
     locks::take(transaction, authors, logs, need.keys.iter()).await?;
     let mut facts = Facts::default();
     for op in ops::known(transaction, need.ops.iter().copied()).await? {
