@@ -128,8 +128,8 @@ fn of_postgres(state: &str, text: String) -> Fault {
         // A key that is taken, a deadlock, a row that changed meanwhile.
         ("23505" | "40001" | "40P01", _) => Fault::Collision(text),
         // No connection, no room for one, a lock not had in time, ended or not yet begun, read-only
-        // behind a failover, a disk that fails.
-        (_, "08" | "53" | "55" | "57" | "58") | ("25006", _) => Fault::Unavailable(text),
+        // behind a failover, given up for being idle, a disk that fails.
+        (_, "08" | "53" | "55" | "57" | "58") | ("25006" | "25P03", _) => Fault::Unavailable(text),
         _ => Fault::Statement(text),
     }
 }
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(of("53100"), Fault::DiskFull);
         assert_eq!(of("23505"), Fault::Collision(String::new()));
         assert_eq!(of("40P01"), Fault::Collision(String::new()));
-        for away in ["08006", "53300", "55P03", "57P01", "57P03", "25006"] {
+        for away in ["08006", "53300", "55P03", "57P01", "57P03", "25006", "25P03"] {
             assert_eq!(of(away), Fault::Unavailable(String::new()), "{away}");
         }
         for refused in ["23514", "22021", "25P02", "42P01"] {

@@ -30,6 +30,27 @@ const READERS: u32 = 8;
 const ACQUIRE_FOR_MAX: Duration = Duration::from_secs(2);
 /// How long a connection is believed to live without being asked.
 const BELIEVED_FOR: Duration = Duration::from_secs(1);
+/// What every connection asks of the server: a statement, a transaction or a network that nobody
+/// answers for any more ends there, and with it the locks of its rooms. A statement and an idle
+/// transaction have twice as long as the longest answer that the house waits for, a commit's. A
+/// silent network has 25 seconds, three times as long as the house needs to notice it by the lock's
+/// connection; sqlx lets nobody set the same on this side, where every wait has an end of its own.
+const MANNERS: [(&str, &str); 6] = [
+    ("statement_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "25s"),
+];
+/// Who writes does not wait for somebody's lock until his client has given up.
+const WRITING: &str = "set lock_timeout = '2s'";
+/// All that is read together is read of one moment.
+const READING: &str =
+    "set session characteristics as transaction isolation level repeatable read, read only";
+/// A step of the schema takes as long as it takes.
+const MIGRATING: &str = "set statement_timeout = 0";
+
 /// What loses commits at a power cut, by the setting that must not be so.
 const HARMFUL: [(&str, &str); 3] =
     [("synchronous_commit", "off"), ("fsync", "off"), ("full_page_writes", "off")];
@@ -61,21 +82,20 @@ impl std::fmt::Debug for Postgres {
 impl Postgres {
     pub(super) async fn open(url: &DatabaseUrl) -> Result<Self, OpenFault> {
         let told = |error: Error| OpenFault::Database(error.to_string());
-        let options: Arc<PgConnectOptions> = Arc::new(url.secret().parse().map_err(told)?);
+        let options: PgConnectOptions = url.secret().parse().map_err(told)?;
+        let options = Arc::new(options.options(MANNERS));
         // By itself at first: a pool would say of any failure only that it timed out.
         connect(&options).await.map_err(told)?;
         let Some(taken) = Taken::take(&options).await.map_err(told)? else {
             return Err(OpenFault::Shared);
         };
-        let writing = "set lock_timeout = '2s'";
-        let writers = Pool::new(Arc::clone(&options), WRITERS, writing);
-        let schema = SqlxPostgresConnector::from_sqlx_postgres_pool(writers.get());
-        Migrator::up(&schema, None)
-            .await
-            .map_err(|error| OpenFault::Database(error.to_string()))?;
-        let reading =
-            "set session characteristics as transaction isolation level repeatable read, read only";
-        let readers = Pool::new(Arc::clone(&options), READERS, reading);
+        let steps = pool(&options, 1, MIGRATING);
+        let schema = SqlxPostgresConnector::from_sqlx_postgres_pool(steps.clone());
+        let migrated = Migrator::up(&schema, None).await;
+        migrated.map_err(|error| OpenFault::Database(error.to_string()))?;
+        steps.close().await;
+        let writers = Pool::new(Arc::clone(&options), WRITERS, WRITING);
+        let readers = Pool::new(Arc::clone(&options), READERS, READING);
         let guard = taken.begin().await.map_err(told)?;
         Ok(Self { writers, readers, guard })
     }
