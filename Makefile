@@ -2,10 +2,10 @@
 # Each target is a script in tools/; CARGO_TARGET_DIR is respected everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test dev dist sizes measure readme lint audit tools
+.PHONY: help run test dev dist sizes measure readme lint audit tools prove-sim prove-kill
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Install what is missing, build, and serve http://127.0.0.1:3000 with ./data
 	@tools/run
@@ -36,3 +36,9 @@ audit: ## Licences, sources, bans and advisories of all dependencies, by cargo-d
 
 tools: ## Install what is missing to build, and say what there is
 	@tools/install
+
+prove-sim: ## Simulate seeds that were never tried, for BUDGET_S seconds; see docs/proof.md
+	@tools/prove sim
+
+prove-kill: ## Kill the server under load for BUDGET_S seconds; see docs/proof.md
+	@tools/prove kill

@@ -5,7 +5,9 @@ formatting() { cargo fmt --all --check; }
 
 clippy_server() {
     cargo clippy --locked -p protocol -p migrations -p server -p app --features app/ssr \
-        --all-targets -- -D warnings
+        --all-targets -- -D warnings &&
+        cargo clippy --locked -p protocol -p migrations -p server -p app --features app/ssr \
+            --test proof -- -D warnings
 }
 
 tests_native() {
