@@ -130,7 +130,8 @@ impl Client {
         }
     }
 
-    /// One thing happened at `now`; what is to be done about it is appended to `out`, in order.
+    /// One thing happened at `now`; what is to be done about it is appended to `out`, in order: all
+    /// of it before the next step, for what an answer sets free must not overtake the rest.
     pub fn step(&mut self, input: Input<'_>, now: i64, out: &mut Vec<Output>) {
         let turn = &mut Turn { now, out };
         match input {

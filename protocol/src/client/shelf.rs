@@ -116,8 +116,10 @@ impl Client {
 
     /// What lay on the shelf is to be sent by this page: at its beginning, and whenever another page
     /// of this browser has ended. `keeps` says whether the shelf takes anything.
-    pub(super) fn restore(&mut self, all: Vec<Kept>, keeps: bool, turn: &mut Turn<'_>) {
+    pub(super) fn restore(&mut self, mut all: Vec<Kept>, keeps: bool, turn: &mut Turn<'_>) {
         self.shelf = if keeps { Shelf::Open } else { Shelf::Absent };
+        // A shelf gives them as it likes, and a screen shows them as they are told.
+        all.sort_by_key(|kept| (kept.queued_at, kept.number));
         for kept in all {
             let op = kept.op.clone();
             match (kept.user, self.user) {

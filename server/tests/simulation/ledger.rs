@@ -27,8 +27,19 @@ pub(crate) struct Ledger {
     by_op: BTreeMap<(UserId, OpId), Vec<EventId>>,
     accepted: BTreeMap<(UserId, OpId), Accepted>,
     refused: BTreeMap<(UserId, OpId), Refusal>,
-    /// What each outbox's person did in each lane, in the order he did it.
-    acts: BTreeMap<(usize, LogId), Vec<(UserId, OpId)>>,
+    /// What each outbox's person did in each lane.
+    acts: BTreeMap<(usize, LogId), Acts>,
+    /// Messages that outlive their page, and of which no page has told yet what became of them.
+    kept: BTreeSet<(UserId, OpId)>,
+}
+
+/// Ops in the order in which their person did them.
+#[derive(Debug, Default)]
+struct Acts {
+    /// What an earlier page left.
+    left: Vec<(UserId, OpId)>,
+    /// What was done on this one, which may not know yet what was left.
+    done: Vec<(UserId, OpId)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,9 +109,20 @@ impl Ledger {
         self.refused.clear();
     }
 
-    /// A person did this at the outbox of this number.
-    pub(crate) fn acted(&mut self, outbox: usize, lane: LogId, user: UserId, op_id: OpId) {
-        self.acts.entry((outbox, lane)).or_default().push((user, op_id));
+    /// A person did this in a lane of the outbox of this number; or an earlier page left it there.
+    pub(crate) fn acted(&mut self, lane: (usize, LogId), is_left: bool, op: (UserId, OpId)) {
+        let acts = self.acts.entry(lane).or_default();
+        if is_left { acts.left.push(op) } else { acts.done.push(op) }
+    }
+
+    /// A person was told that his message outlives the page.
+    pub(crate) fn kept(&mut self, user: UserId, op_id: OpId) {
+        self.kept.insert((user, op_id));
+    }
+
+    /// He was told what became of it, or took it back.
+    pub(crate) fn decided(&mut self, user: UserId, op_id: OpId) {
+        self.kept.remove(&(user, op_id));
     }
 
     /// A client was told that its op is stored.
@@ -197,8 +219,10 @@ impl Ledger {
             let undone = self.undone.contains(&accepted.id);
             assert!(stands || undone, "I1: accepted {key:?} is not in the log");
         }
+        assert!(self.kept.is_empty(), "G7: kept, and never heard of again: {:?}", self.kept);
         for ((outbox, lane), acts) in &self.acts {
-            let places: Vec<u64> = acts.iter().filter_map(|key| self.place(*key, *lane)).collect();
+            let acts = acts.left.iter().chain(&acts.done);
+            let places: Vec<u64> = acts.filter_map(|key| self.place(*key, *lane)).collect();
             assert!(places.is_sorted(), "I7: outbox {outbox} in {lane:?}: {places:?}");
         }
     }

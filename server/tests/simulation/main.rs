@@ -25,6 +25,7 @@ mod pipe;
 mod plan;
 mod report;
 mod screen;
+mod shelf;
 mod store;
 mod tab;
 mod trial;

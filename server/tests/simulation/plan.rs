@@ -58,7 +58,7 @@ pub(crate) enum What {
     Form { tab: usize, act: Box<What> },
     /// The oldest failed op again, or forgotten.
     Retry { tab: usize, discard: bool },
-    /// The page is loaded again: outbox and knowledge are gone.
+    /// The page is loaded again: what it knew is gone, and of its outbox all but the messages.
     Reload { tab: usize },
     /// The page sleeps for so long: nothing is read, no timer comes.
     Sleep { tab: usize, ms: u64 },

@@ -17,6 +17,7 @@ use server::clock::{Chance, SeededChance};
 use crate::ledger::Ledger;
 use crate::plan::What;
 use crate::screen::Screen;
+use crate::shelf::Shelf;
 
 /// Unix time in milliseconds at which every run begins.
 pub(crate) const START_MS: u64 = 1_700_000_000_000;
@@ -32,6 +33,8 @@ pub(crate) struct Tab {
     pub(crate) screen: Screen,
     pub(crate) shown: Vec<RoomId>,
     pub(crate) asleep_until: u64,
+    /// What outlives the page.
+    pub(crate) shelf: Shelf,
     timer_at: Option<u64>,
     client: Client,
     /// The number of the page load, which is the number of the outbox.
@@ -41,15 +44,15 @@ pub(crate) struct Tab {
 }
 
 impl Tab {
-    /// A page that was just loaded.
-    pub(crate) fn new(user: UserId, outbox: usize, seed: u64) -> Self {
+    /// A page that was just loaded, over what earlier ones left on the shelf.
+    pub(crate) fn new(user: UserId, outbox: usize, seed: u64, shelf: Shelf) -> Self {
         let mut chance = SeededChance::new(seed);
         let setup = Setup {
             page: PageId::make(0, chance.id_bytes()),
             device: DeviceId::make(0, chance.id_bytes()),
             build: Text::cut("simulation"),
             user: Some(user),
-            shelf: false,
+            shelf: true,
             reloaded: false,
             seed: chance.number(),
         };
@@ -58,6 +61,7 @@ impl Tab {
             screen: Screen::default(),
             shown: Vec::new(),
             asleep_until: 0,
+            shelf,
             timer_at: None,
             client: Client::new(setup),
             outbox,
@@ -71,16 +75,30 @@ impl Tab {
         Some(self.timer_at?.max(self.asleep_until))
     }
 
+    /// When it is told what came of what it asked of the shelf.
+    pub(crate) fn shelf_at(&self) -> Option<u64> {
+        Some(self.shelf.due_at()?.max(self.asleep_until))
+    }
+
     /// Lets the machine take something in; shows what it tells and gives what else it wants.
     pub(crate) fn step(&mut self, input: Input<'_>, now: u64, ledger: &mut Ledger) -> Vec<Output> {
         let mut outputs = Vec::new();
+        let is_left = matches!(input, Input::Restore { .. });
         self.client.step(input, unix(now), &mut outputs);
         let timer_at = self.client.wake_at(unix(now));
         self.timer_at = timer_at.map(|at| u64::try_from(at).unwrap().saturating_sub(START_MS));
         for output in &outputs {
             let Output::Tell(told) = output else { continue };
             if let Told::Queued { op, .. } = told {
-                ledger.acted(self.outbox, op.act.log(self.user), self.user, op.op_id);
+                let lane = (self.outbox, op.act.log(self.user));
+                ledger.acted(lane, is_left, (self.user, op.op_id));
+            }
+            match told {
+                Told::Shelved(op_id) => ledger.kept(self.user, *op_id),
+                Told::Accepted { op_id, .. }
+                | Told::Failed { op_id, .. }
+                | Told::Discarded(op_id) => ledger.decided(self.user, *op_id),
+                _ => {}
             }
             self.screen.tell(told, ledger);
         }

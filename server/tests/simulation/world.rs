@@ -20,6 +20,7 @@ use crate::mutants::Planted;
 use crate::pipe::{CALM_LATENCY_MS_MAX, Pipe};
 use crate::plan::Plan;
 use crate::report::Report;
+use crate::shelf::Shelf;
 use crate::store::Store;
 use crate::tab::Tab;
 use crate::world::forms::Form;
@@ -69,6 +70,7 @@ enum Due {
     Step,
     Calm,
     Timer(usize),
+    Shelf(usize),
     Form(usize),
     Opened(SocketId),
     Up(SocketId),
@@ -114,7 +116,8 @@ impl<'a> World<'a> {
         world.store.write_into(&mut world.ledger);
         for person in &plan.tabs {
             let user = world.users[*person];
-            let tab = world.loaded(user);
+            let shelf = Shelf::new(world.chance.number());
+            let tab = world.loaded(user, shelf);
             world.tabs.push(tab);
         }
         world
@@ -151,9 +154,10 @@ impl<'a> World<'a> {
     }
 
     /// A fresh page of this user.
-    fn loaded(&mut self, user: UserId) -> Tab {
+    fn loaded(&mut self, user: UserId, mut shelf: Shelf) -> Tab {
         self.page_loads += 1;
-        Tab::new(user, self.page_loads, self.chance.number())
+        shelf.open(self.now);
+        Tab::new(user, self.page_loads, self.chance.number(), shelf)
     }
 
     /// What is due now, and when the next thing is.
@@ -167,6 +171,7 @@ impl<'a> World<'a> {
         ];
         for (place, tab) in self.tabs.iter().enumerate() {
             agenda.push((tab.wake_at(), Due::Timer(place)));
+            agenda.push((tab.shelf_at(), Due::Shelf(place)));
         }
         let forms = self.forms.iter().enumerate();
         agenda.extend(forms.map(|(place, form)| (form.again_at, Due::Form(place))));
@@ -199,7 +204,12 @@ impl<'a> World<'a> {
                 self.carry_out(&step.what);
             }
             Due::Calm => self.calm(),
-            Due::Timer(tab) => self.step_tab(tab, Input::Timer),
+            Due::Timer(tab) => {
+                // What is there when a page wakes is read before it can think that nothing came.
+                self.hear_shelf(tab);
+                self.step_tab(tab, Input::Timer);
+            }
+            Due::Shelf(tab) => self.hear_shelf(tab),
             Due::Form(place) => self.send_form(place),
             Due::Opened(socket) => self.opened(socket),
             Due::Up(socket) => self.up(socket),
@@ -221,8 +231,9 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Steps a tab and does what its machine wants done.
+    /// Steps a tab and does what its machine wants done, all of one step before the next.
     fn step_tab(&mut self, tab: usize, input: Input<'_>) {
+        let mut answered = None;
         for output in self.tabs[tab].step(input, self.now, &mut self.ledger) {
             match output {
                 Output::Open(number) => self.open(tab, number),
@@ -230,12 +241,24 @@ impl<'a> World<'a> {
                 Output::Close(number, _) => self.hung_up(tab, number),
                 Output::Check { .. } => {
                     let up = self.house.as_ref().is_some_and(House::takes_new);
-                    let answer = if up { Checked::Ready } else { Checked::Silent };
-                    self.step_tab(tab, Input::Checked(answer));
+                    answered = Some(if up { Checked::Ready } else { Checked::Silent });
                 }
-                Output::Shelve(_) | Output::Unshelve(_) => panic!("a tab without a shelf uses one"),
+                Output::Shelve(kept) => self.tabs[tab].shelf.put(kept, self.now),
+                Output::Unshelve(op_id) => self.tabs[tab].shelf.take(op_id, self.now),
                 Output::Reload => panic!("a client asks for another version"),
                 Output::Tell(_) => {}
+            }
+        }
+        if let Some(answer) = answered {
+            self.step_tab(tab, Input::Checked(answer));
+        }
+    }
+
+    /// A tab hears what came of what it asked of its shelf.
+    fn hear_shelf(&mut self, tab: usize) {
+        while self.tabs[tab].shelf.due_at().is_some_and(|at| at <= self.now) {
+            if let Some(input) = self.tabs[tab].shelf.turn(self.now) {
+                self.step_tab(tab, input);
             }
         }
     }
@@ -429,6 +452,9 @@ impl<'a> World<'a> {
         self.tabs.iter().enumerate().find_map(|(place, tab)| {
             if !tab.screen.nothing_waits() {
                 return Some(format!("tab {place} has not sent all; {:?}", tab.screen));
+            }
+            if let Some(rest) = tab.shelf.rest() {
+                return Some(format!("tab {place} keeps what is over: {rest}"));
             }
             let heads = self.store.heads(&self.ledger);
             if let Some(log) = tab.stands_elsewhere(&heads) {

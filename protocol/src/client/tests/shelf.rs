@@ -73,8 +73,16 @@ fn what_an_earlier_page_left_goes_out_first_under_its_own_ids_and_in_its_order()
     bench.step(Input::Restore { kept: left.clone(), keeps: true });
     shelved(&mut bench, 9, true);
     assert_eq!(bench.ops(), [(1, 0), (2, 0), (3, 0), (9, 0)]);
-    let queued = bench.told.iter().filter(|told| matches!(told, Told::Queued { .. })).count();
-    assert_eq!(queued, 4);
+    let queued = bench.told.iter().filter_map(|told| match told {
+        Told::Queued { op, .. } => Some(op.op_id),
+        _ => None,
+    });
+    let told = [9, 1, 2, 3].map(op_id);
+    assert_eq!(
+        queued.collect::<Vec<_>>(),
+        told,
+        "shown as they will be sent, not as they lay there"
+    );
     bench.step(Input::Restore { kept: left, keeps: true });
     assert_eq!(bench.ops().len(), 4, "what is known already is not taken in twice");
 }

@@ -9,6 +9,7 @@ use server::clock::Chance;
 use super::World;
 use crate::pipe::Pipe;
 use crate::plan::What;
+use crate::shelf::Shelf;
 
 impl World<'_> {
     pub(super) fn carry_out(&mut self, what: &What) {
@@ -86,7 +87,8 @@ impl World<'_> {
         }
         let user = self.tabs[tab].user;
         self.links.values_mut().filter(|link| link.tab == tab).for_each(|link| link.number = 0);
-        self.tabs[tab] = self.loaded(user);
+        let shelf = std::mem::replace(&mut self.tabs[tab].shelf, Shelf::new(0));
+        self.tabs[tab] = self.loaded(user, shelf);
         self.step_tab(tab, Input::Awake);
         let lobby = self.store.lobby();
         let drawn = self.house.is_some().then(|| self.store.drawn(user, lobby)).flatten();

@@ -1,0 +1,115 @@
+//! What of a browser outlives its pages: a database that answers late, in order, and at times not well.
+//!
+//! Asked by a tab's machine, carried out by the world. Its law: what was asked for is done in the
+//! order of the asking, as transactions of one store are; when a page ends, the last of what it asked
+//! for may be undone, and what the next page asks for comes behind the rest.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use protocol::client::exchange::Input;
+use protocol::client::shelf::Kept;
+use protocol::ids::OpId;
+use server::clock::{Chance, SeededChance};
+
+/// No answer takes longer, but for those that come when nobody waits for them any more.
+const SLOW_MS_MAX: u64 = 2_500;
+/// Longer than any page waits.
+const LOST_MS: u64 = 4_000;
+
+/// One tab's messages in the browser's database.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    kept: BTreeMap<OpId, Kept>,
+    asked: VecDeque<(u64, Request)>,
+    chance: SeededChance,
+}
+
+#[derive(Debug)]
+enum Request {
+    /// Read everything: what a page does first.
+    Open,
+    Put(Kept),
+    Take(OpId),
+}
+
+impl Shelf {
+    /// An empty one.
+    pub(crate) fn new(seed: u64) -> Self {
+        let chance = SeededChance::new(seed);
+        Self { kept: BTreeMap::new(), asked: VecDeque::new(), chance }
+    }
+
+    /// A page begins, and whatever was before it has ended.
+    pub(crate) fn open(&mut self, now: u64) {
+        let left = self.chance.below(u64::try_from(self.asked.len()).unwrap() + 1);
+        self.asked.truncate(usize::try_from(left).unwrap());
+        while let Some((_, request)) = self.asked.pop_front() {
+            self.carry_out(request);
+        }
+        self.ask(Request::Open, now);
+    }
+
+    /// Keep this message.
+    pub(crate) fn put(&mut self, kept: Kept, now: u64) {
+        self.ask(Request::Put(kept), now);
+    }
+
+    /// Keep it no longer.
+    pub(crate) fn take(&mut self, op_id: OpId, now: u64) {
+        self.ask(Request::Take(op_id), now);
+    }
+
+    fn ask(&mut self, request: Request, now: u64) {
+        let takes = match self.chance.below(200) {
+            0 if matches!(request, Request::Put(_)) => LOST_MS,
+            0..=3 => self.chance.below(SLOW_MS_MAX),
+            4..=40 => self.chance.below(40),
+            _ => self.chance.below(3),
+        };
+        let before = self.asked.back().map_or(0, |(at, _)| *at);
+        self.asked.push_back((before.max(now + takes), request));
+    }
+
+    /// When the next request is carried out.
+    pub(crate) fn due_at(&self) -> Option<u64> {
+        self.asked.front().map(|(at, _)| *at)
+    }
+
+    /// Carries the next request out, if it is time; gives what the page is told of it.
+    pub(crate) fn turn(&mut self, now: u64) -> Option<Input<'static>> {
+        let (at, request) = self.asked.pop_front()?;
+        if at > now {
+            self.asked.push_front((at, request));
+            return None;
+        }
+        self.carry_out(request)
+    }
+
+    fn carry_out(&mut self, request: Request) -> Option<Input<'static>> {
+        match request {
+            Request::Open => {
+                // In the order of their ids, which are chance within a millisecond.
+                let kept = self.kept.values().cloned().collect();
+                Some(Input::Restore { kept, keeps: true })
+            }
+            Request::Put(kept) => {
+                let op_id = kept.op.op_id;
+                let done = self.chance.below(100) > 0;
+                if done {
+                    self.kept.insert(op_id, kept);
+                }
+                Some(Input::Shelved { op_id, done })
+            }
+            Request::Take(op_id) => {
+                self.kept.remove(&op_id);
+                None
+            }
+        }
+    }
+
+    /// What is kept and asked for, once all of it should be over.
+    pub(crate) fn rest(&self) -> Option<String> {
+        let rests = self.kept.is_empty() && self.asked.is_empty();
+        (!rests).then(|| format!("{:?}, {:?}", self.kept, self.asked))
+    }
+}
