@@ -2,7 +2,8 @@
 //!
 //! Proportional set size of this process before and after, kernel buffers apart. Its law: accounts
 //! are made before, half as many connections are there already, so that what lies free or is made
-//! once is not counted for or against the others, and what is counted is at rest.
+//! once is not counted for or against the others, and what is counted is at rest. Memory that shrank
+//! meanwhile says nothing of a connection: then there is no figure, and the measurement has failed.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -24,7 +25,8 @@ pub(crate) fn measure(sockets: u32, at_most: Option<u64>) {
     let readers = Readers::start(house.addr, None, first..all);
     until_count(&house, all);
     sleep(REST);
-    let each = pss_bytes().saturating_sub(before) / u64::from(sockets);
+    let grown = pss_bytes().checked_sub(before).expect("memory shrank while connections came");
+    let each = grown / u64::from(sockets);
     println!("idle connections: {each} bytes each, of {sockets}, every one another user's");
     drop((readers, before_them));
     if let Some(at_most) = at_most {

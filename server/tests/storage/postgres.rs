@@ -1,28 +1,38 @@
-//! What only a server of PostgreSQL has: a lock that can be lost, and settings of its own.
+//! What only a server of PostgreSQL has: a lock that can be lost, connections that it ends, answers
+//! that come late, and settings of its own.
 //!
-//! In a run over SQLite there is nothing to try.
+//! A run over SQLite has nothing to try here and counts these stories as ignored, never as passed.
+//! Under `tools/postgres` they are asked for by `--ignored postgres::`.
 
 use std::collections::BTreeMap;
 use std::iter;
 use std::time::{Duration, Instant};
 
+use protocol::ids::RoomId;
 use protocol::refusal::RetryReason;
 use server::clock::SeededChance;
 use server::db::OpenFault;
 use server::db::locks::{self, Accounts};
-use server::history::{History, Outcome};
+use server::history::{History, Outcome, Pending};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 
 use crate::stores::Place;
-use crate::trouble::resent;
 use crate::world::{House, NOW_MS, accepted, op, post};
 
-/// A house over PostgreSQL; nothing in a run over SQLite, which has no server to lose.
-pub(crate) async fn over_postgres(chance: &mut SeededChance) -> Option<House> {
+/// A schema of its own. Whoever asks for these stories has a server.
+async fn place() -> Place {
     let place = Place::new().await;
-    place.url.as_ref()?;
-    Some(House::at(place, chance).await)
+    assert!(place.url.is_some(), "tools/postgres starts the server that this story is about");
+    place
+}
+
+async fn over_postgres(chance: &mut SeededChance) -> House {
+    House::at(place().await, chance).await
+}
+
+fn batch(lobby: RoomId, first: u16) -> Vec<Pending> {
+    (first..first + 64).map(|number| op(0, number, post(lobby, &"a".repeat(90)))).collect()
 }
 
 /// Ends the connection that has the store's lock.
@@ -34,9 +44,10 @@ const TAKE: &str =
     "select pg_advisory_lock(hashtextextended(current_schema(), 8602283676910772590))";
 
 #[tokio::test]
+#[ignore = "needs tools/postgres"]
 async fn a_lost_lock_that_nobody_took_is_ours_again() {
     let mut chance = SeededChance::new(1);
-    let Some(house) = over_postgres(&mut chance).await else { return };
+    let house = over_postgres(&mut chance).await;
     let lobby = house.lobby().await;
     for number in 0..3 {
         let (before, begun) = (guard(&house).await, Instant::now());
@@ -63,9 +74,10 @@ async fn guard(house: &House) -> Option<i32> {
 }
 
 #[tokio::test]
+#[ignore = "needs tools/postgres"]
 async fn nothing_is_written_while_somebody_else_may_have_the_database() {
     let mut chance = SeededChance::new(1);
-    let Some(house) = over_postgres(&mut chance).await else { return };
+    let house = over_postgres(&mut chance).await;
     let lobby = house.lobby().await;
     // Whoever waits for the lock has it as soon as it is lost.
     let waiting = house.place.hold("", TAKE);
@@ -102,9 +114,10 @@ async fn settings(house: &House) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
+#[ignore = "needs tools/postgres"]
 async fn every_connection_asks_the_server_to_give_up_who_is_silent() {
     let mut chance = SeededChance::new(1);
-    let Some(house) = over_postgres(&mut chance).await else { return };
+    let house = over_postgres(&mut chance).await;
     let lobby = house.lobby().await;
     // On a socket of the file system those of TCP are shown as 0; what was asked for is the other.
     let look = "create table seen (name text, value text); \
@@ -130,9 +143,10 @@ async fn every_connection_asks_the_server_to_give_up_who_is_silent() {
 }
 
 #[tokio::test]
+#[ignore = "needs tools/postgres"]
 async fn a_transaction_that_nobody_goes_on_with_does_not_keep_its_room() {
     let mut chance = SeededChance::new(1);
-    let Some(house) = over_postgres(&mut chance).await else { return };
+    let house = over_postgres(&mut chance).await;
     let lobby = house.lobby().await;
     let mut silent = house.db.write().await.unwrap();
     let (nobody, logs) = ((iter::empty(), Accounts::Read), iter::once(lobby.log()));
@@ -143,4 +157,79 @@ async fn a_transaction_that_nobody_goes_on_with_does_not_keep_its_room() {
     accepted(&resent(&house, &said).await[0]);
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert!(silent.unbroken().await.unwrap().commit().await.is_err(), "it was given up");
+}
+
+#[tokio::test]
+#[ignore = "needs tools/postgres"]
+async fn a_server_that_ends_our_connections_loses_nothing_that_was_accepted() {
+    let mut chance = SeededChance::new(1);
+    let house = over_postgres(&mut chance).await;
+    let lobby = house.lobby().await;
+    let mut accepted_count = 0;
+    for round in 0..20 {
+        let ending = "select pg_terminate_backend(pid) from pg_stat_activity \
+            where application_name = current_setting('application_name') \
+            and pid <> pg_backend_pid()";
+        let batch = batch(lobby, round * 64);
+        let (outcome, ()) = tokio::join!(
+            house.history.commit(&batch, &mut chance, NOW_MS),
+            house.place.write("", ending)
+        );
+        let answers = match outcome {
+            Outcome::Committed(answers) => answers,
+            Outcome::Failed(RetryReason::Unavailable) | Outcome::Unknown => {
+                resent(&house, &batch).await
+            }
+            other => panic!("{other:?}"),
+        };
+        accepted_count += answers.iter().map(accepted).count();
+    }
+    assert_eq!(accepted_count, 20 * 64);
+    assert_eq!(house.tables().await.messages.len(), 20 * 64);
+}
+
+/// What a client does whose op was not answered: it sends it again.
+async fn resent(house: &House, batch: &[Pending]) -> Vec<server::history::Answer> {
+    let mut chance = SeededChance::new(5);
+    for _ in 0..100 {
+        if let Outcome::Committed(answers) = house.history.commit(batch, &mut chance, NOW_MS).await
+        {
+            return answers;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the store does not come back")
+}
+
+#[tokio::test]
+#[ignore = "needs tools/postgres"]
+async fn a_commit_that_is_not_answered_is_unknown_and_is_found_when_it_is_sent_again() {
+    let mut chance = SeededChance::new(1);
+    let house = over_postgres(&mut chance).await;
+    let lobby = house.lobby().await;
+    let slow = "create function dawdle() returns trigger language plpgsql as \
+        $$ begin perform pg_sleep(7); return null; end $$; \
+        create constraint trigger dawdle after insert on messages \
+        deferrable initially deferred for each row execute function dawdle()";
+    house.place.write("", slow).await;
+    let said = [op(0, 1, post(lobby, "hello"))];
+    let begun = Instant::now();
+    let outcome = house.history.commit(&said, &mut chance, NOW_MS).await;
+    assert_eq!(outcome, Outcome::Unknown);
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    let answers = resent(&house, &said).await;
+    assert_eq!(accepted(&answers[0]).seq, 2);
+    assert_eq!(answers[0].events, [], "it was stored the first time");
+    assert_eq!(house.tables().await.messages.len(), 1);
+}
+
+#[tokio::test]
+#[ignore = "needs tools/postgres"]
+async fn a_server_that_may_forget_what_it_commits_is_refused() {
+    let place = place().await;
+    let url = place.url.as_deref().unwrap();
+    let forgetful = format!("{url}%20-c%20synchronous_commit%3Doff");
+    let opened = crate::stores::open(&place.data, Some(&forgetful)).await;
+    let Err(OpenFault::Database(words)) = opened else { panic!("{opened:?}") };
+    assert!(words.contains("synchronous_commit"), "{words}");
 }

@@ -4,6 +4,7 @@
 //! store that is not asked to be a file is in PostgreSQL. Shared by the stories of the store and of
 //! the engine. Its law: what is written or read here goes past the house.
 
+use std::env::VarError;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -32,7 +33,9 @@ impl Place {
     pub(crate) async fn new() -> Self {
         let url = match std::env::var(SERVER) {
             Ok(server) => Some(schema(&server).await),
-            Err(_) => None,
+            Err(VarError::NotPresent) => None,
+            // A run that is to be over PostgreSQL must not be green over a file.
+            Err(VarError::NotUnicode(_)) => panic!("{SERVER} is no address"),
         };
         Self { url, ..Self::file() }
     }

@@ -1,36 +1,38 @@
-//! When the store cannot write: a full disk, a lock that somebody else holds, a server that goes
-//! away, a commit whose answer does not come.
+//! When the store cannot write: a full disk, a lock that somebody else holds. What only a server of
+//! its own can do to it stands in `postgres`.
 //!
 //! Its law: what is not stored is said to be so in time, what may be stored is said to be unknown,
 //! reading goes on where it can, and nothing has to be started again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use protocol::ids::RoomId;
 use protocol::refusal::RetryReason;
 use server::clock::SeededChance;
-use server::db::OpenFault;
 use server::history::{History, Outcome, Pending};
 
-use crate::postgres::over_postgres;
 use crate::stores::Place;
 use crate::world::{House, NOW_MS, accepted, account, op, post};
 
 const SECOND_MS: i64 = 1_000;
+/// The story below as the test's own program names it.
+const FULL_DISK: &str = "trouble::a_full_disk_makes_the_store_read_only_until_there_is_room";
+/// Set for the child that tries it in a namespace.
+const IN_NAMESPACE: &str = "WASMCHANNEL_TEST_NAMESPACE";
 
 /// A disk of twelve MiB that ends with it.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// Nothing where this user may not make one.
-    fn under(place: &Place) -> Option<Self> {
-        std::fs::create_dir(&place.data).unwrap();
-        let path = place.data.clone();
+    fn at(path: &Path) -> Option<Self> {
+        std::fs::create_dir(path).unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=12m,mode=0700", "wasmchannel-test"]).arg(&path);
-        mount.status().is_ok_and(|done| done.success()).then_some(Self(path))
+        mount.args(["-t", "tmpfs", "-o", "size=12m,mode=0700", "wasmchannel-test"]).arg(path);
+        let is_mounted = mount.status().is_ok_and(|done| done.success());
+        is_mounted.then(|| Self(path.to_owned()))
     }
 }
 
@@ -44,12 +46,25 @@ fn batch(lobby: RoomId, first: u16) -> Vec<Pending> {
     (first..first + 64).map(|number| op(0, number, post(lobby, &"a".repeat(90)))).collect()
 }
 
+/// Tries it as the root of a namespace: a user who may not mount may do it there, where he may have
+/// one. What cannot be tried has failed.
+fn try_in_a_namespace() {
+    let mut again = Command::new("unshare");
+    again.args(["--map-root-user", "--mount"]).arg(std::env::current_exe().unwrap());
+    again.args(["--exact", FULL_DISK, "--nocapture"]).env(IN_NAMESPACE, "1");
+    let is_tried = again.status().is_ok_and(|done| done.success());
+    assert!(
+        is_tried,
+        "it needs a small disk: this user may mount none, nor in a namespace; be root"
+    );
+}
+
 #[tokio::test]
 async fn a_full_disk_makes_the_store_read_only_until_there_is_room() {
     let place = Place::file();
-    let Some(disk) = SmallDisk::under(&place) else {
-        eprintln!("not tried: this user may not mount a small disk");
-        return;
+    let Some(disk) = SmallDisk::at(&place.data) else {
+        assert!(std::env::var_os(IN_NAMESPACE).is_none(), "no small disk in the namespace either");
+        return try_in_a_namespace();
     };
     let filler = disk.0.join("filler");
     let mut chance = SeededChance::new(1);
@@ -120,76 +135,4 @@ async fn a_store_that_is_locked_is_away_in_time_and_back_at_once() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(house.answers(&batch(lobby, 0), &mut chance).await.len(), 64);
     assert_eq!(house.tables().await.messages.len(), 64);
-}
-
-#[tokio::test]
-async fn a_server_that_ends_our_connections_loses_nothing_that_was_accepted() {
-    let mut chance = SeededChance::new(1);
-    let Some(house) = over_postgres(&mut chance).await else { return };
-    let lobby = house.lobby().await;
-    let mut accepted_count = 0;
-    for round in 0..20 {
-        let ending = "select pg_terminate_backend(pid) from pg_stat_activity \
-            where application_name = current_setting('application_name') \
-            and pid <> pg_backend_pid()";
-        let batch = batch(lobby, round * 64);
-        let (outcome, ()) = tokio::join!(
-            house.history.commit(&batch, &mut chance, NOW_MS),
-            house.place.write("", ending)
-        );
-        let answers = match outcome {
-            Outcome::Committed(answers) => answers,
-            Outcome::Failed(RetryReason::Unavailable) | Outcome::Unknown => {
-                resent(&house, &batch).await
-            }
-            other => panic!("{other:?}"),
-        };
-        accepted_count += answers.iter().map(accepted).count();
-    }
-    assert_eq!(accepted_count, 20 * 64);
-    assert_eq!(house.tables().await.messages.len(), 20 * 64);
-}
-
-/// What a client does whose op was not answered: it sends it again.
-pub(crate) async fn resent(house: &House, batch: &[Pending]) -> Vec<server::history::Answer> {
-    let mut chance = SeededChance::new(5);
-    for _ in 0..100 {
-        if let Outcome::Committed(answers) = house.history.commit(batch, &mut chance, NOW_MS).await
-        {
-            return answers;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("the store does not come back")
-}
-
-#[tokio::test]
-async fn a_commit_that_is_not_answered_is_unknown_and_is_found_when_it_is_sent_again() {
-    let mut chance = SeededChance::new(1);
-    let Some(house) = over_postgres(&mut chance).await else { return };
-    let lobby = house.lobby().await;
-    let slow = "create function dawdle() returns trigger language plpgsql as \
-        $$ begin perform pg_sleep(7); return null; end $$; \
-        create constraint trigger dawdle after insert on messages \
-        deferrable initially deferred for each row execute function dawdle()";
-    house.place.write("", slow).await;
-    let said = [op(0, 1, post(lobby, "hello"))];
-    let begun = Instant::now();
-    let outcome = house.history.commit(&said, &mut chance, NOW_MS).await;
-    assert_eq!(outcome, Outcome::Unknown);
-    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
-    let answers = resent(&house, &said).await;
-    assert_eq!(accepted(&answers[0]).seq, 2);
-    assert_eq!(answers[0].events, [], "it was stored the first time");
-    assert_eq!(house.tables().await.messages.len(), 1);
-}
-
-#[tokio::test]
-async fn a_server_that_may_forget_what_it_commits_is_refused() {
-    let place = Place::new().await;
-    let Some(url) = &place.url else { return };
-    let forgetful = format!("{url}%20-c%20synchronous_commit%3Doff");
-    let opened = crate::stores::open(&place.data, Some(&forgetful)).await;
-    let Err(OpenFault::Database(words)) = opened else { panic!("{opened:?}") };
-    assert!(words.contains("synchronous_commit"), "{words}");
 }
