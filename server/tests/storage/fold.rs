@@ -22,7 +22,7 @@ use crate::world::{
 
 /// One op of a plan: rooms are named by their place among those that exist when it is run.
 #[derive(Debug, Clone)]
-struct Step {
+pub(crate) struct Step {
     person: u8,
     number: u16,
     deed: Deed,
@@ -51,7 +51,7 @@ fn deeds() -> impl Strategy<Value = Deed> {
     ]
 }
 
-fn plans() -> impl Strategy<Value = Vec<Vec<Step>>> {
+pub(crate) fn plans() -> impl Strategy<Value = Vec<Vec<Step>>> {
     // Few op numbers, so that resends, twins and ids used twice are common.
     let step = (0..5_u8, 0..40_u16, deeds());
     let step = step.prop_map(|(person, number, deed)| Step { person, number, deed });
@@ -59,7 +59,7 @@ fn plans() -> impl Strategy<Value = Vec<Vec<Step>>> {
 }
 
 impl Step {
-    fn pending(&self, rooms: &[RoomId]) -> Pending {
+    pub(crate) fn pending(&self, rooms: &[RoomId]) -> Pending {
         let room = |place: &usize| rooms.get(*place).copied().unwrap_or(RoomId::NIL);
         let act = match &self.deed {
             Deed::Post(place, text) => post(room(place), text),
@@ -172,7 +172,7 @@ fn assert_ops_match_events(tables: &Tables) {
     }
 }
 
-fn room_ids(tables: &Tables) -> Vec<RoomId> {
+pub(crate) fn room_ids(tables: &Tables) -> Vec<RoomId> {
     tables.rooms.keys().copied().collect()
 }
 
@@ -189,7 +189,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// How many logs are tried: `PROPTEST_CASES`, else what `make test` has time for.
-fn cases(default: u32) -> u32 {
+pub(crate) fn cases(default: u32) -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|count| count.parse().ok()).unwrap_or(default)
 }
 

@@ -16,6 +16,7 @@ mod commits;
 mod fold;
 mod judging;
 mod killing;
+mod naive;
 mod past;
 mod postgres;
 mod reading;
