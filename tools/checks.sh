@@ -18,7 +18,7 @@ tests_native() {
 tests_over_postgres() {
     tools/postgres bash -ec '
         [ -n "$WASMCHANNEL_TEST_POSTGRES" ]
-        cargo test --locked --no-fail-fast -p server --test storage --test it
+        cargo test --locked --no-fail-fast -p server --test storage --test it -- --skip naive::
         cargo test --locked -p server --test storage -- --ignored postgres::'
 }
 
