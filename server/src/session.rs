@@ -78,6 +78,8 @@ pub enum Input {
         /// The kind it named; 0 where it could not be read.
         kind: u16,
     },
+    /// A ping or pong of the transport's own, which the task around answers.
+    Sign,
     /// The answer to `Output::Arrive`.
     Arrived {
         /// What the user finds; nothing where the account is gone.
@@ -267,6 +269,7 @@ impl Session {
                 self.heard(now);
                 self.bad_frame(fault, kind, out);
             }
+            Input::Sign => self.heard(now),
             Input::Arrived { arrival, server_time } => {
                 self.arrived(arrival, (server_time, now), out);
             }
@@ -301,13 +304,13 @@ impl Session {
     /// When `Tick` is due.
     #[must_use]
     pub fn wakes_at(&self) -> Option<i64> {
+        let rested_at = self.rests_until.unwrap_or(i64::MAX);
         match self.stage {
             Stage::Opened | Stage::Arriving { .. } => {
-                Some(self.opened_at.saturating_add(WELCOME_MS_MAX))
+                Some(self.opened_at.saturating_add(WELCOME_MS_MAX).min(rested_at))
             }
             Stage::Open { .. } => {
                 let silent_at = self.heard_at.saturating_add(CLIENT_SILENCE_MS_MAX);
-                let rested_at = self.rests_until.unwrap_or(i64::MAX);
                 Some(self.ping_at.min(self.note_at).min(silent_at).min(rested_at))
             }
             Stage::Closed => None,

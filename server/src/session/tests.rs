@@ -310,6 +310,30 @@ fn what_comes_faster_than_frames_are_read_waits_and_nothing_of_it_is_lost() {
 }
 
 #[test]
+fn pings_of_the_transport_are_paced_and_show_that_the_client_lives() {
+    let mut world = World::opened();
+    for number in 1..400 {
+        world.step(Input::Sign);
+        assert!(world.session.is_ready(), "{number}");
+    }
+    world.step(Input::Sign);
+    assert!(!world.session.is_ready(), "also before Hello");
+    world.now = world.session.wakes_at().unwrap();
+    assert!((1..=51).contains(&world.now), "{}", world.now);
+    world.step(Input::Tick);
+    assert!(world.session.is_ready());
+
+    let mut world = World::greeted();
+    for _ in 0..3 {
+        world.now += CLIENT_SILENCE_MS_MAX - 1;
+        world.step(Input::Sign);
+        assert_eq!(closed(&world.step(Input::Tick)), None);
+    }
+    world.now += CLIENT_SILENCE_MS_MAX;
+    assert_eq!(closed(&world.step(Input::Tick)), Some(CloseCode::SILENT));
+}
+
+#[test]
 fn asking_for_ops_is_paced_like_everything_else() {
     let mut world = World::greeted();
     let mut asked = 0;

@@ -150,8 +150,11 @@ impl Connection {
     pub(super) async fn take_up(&mut self, woken: Woken) {
         match woken {
             Woken::Heard(Heard::Message(bytes)) => self.receive(&bytes).await,
-            Woken::Heard(Heard::Ping(payload)) => self.say(Said::Answer(Frame::pong(&payload))),
-            Woken::Heard(Heard::Pong) => {}
+            Woken::Heard(Heard::Ping(payload)) => {
+                self.step(Input::Sign).await;
+                self.say(Said::Answer(Frame::pong(&payload)));
+            }
+            Woken::Heard(Heard::Pong) => self.step(Input::Sign).await,
             Woken::Heard(Heard::Closed(code)) => self.say(Said::Echo(code)),
             Woken::Heard(Heard::Fault(code)) => self.close(code),
             Woken::Replied(ticket, reply) => self.step(Input::Replied(ticket, reply)).await,

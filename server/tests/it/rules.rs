@@ -190,6 +190,21 @@ async fn more_frames_than_their_rate_are_all_answered_in_the_end() {
 }
 
 #[tokio::test]
+async fn pings_of_the_transport_do_not_come_faster_than_frames() {
+    let frames_per_socket = "100/s burst 10".parse().unwrap();
+    let world = World::with(Limits { frames_per_socket, ..wide_limits() }).await;
+    let mut ada = Client::arrive(&world, "ada").await;
+    let begun = Instant::now();
+    for _ in 0..15 {
+        ada.send_message(Message::Ping(vec![7].into())).await;
+        ada.send_message(Message::Pong(vec![7].into())).await;
+    }
+    ada.send(&Command::Probe(Probe { number: 1 })).await;
+    ada.until(|event| matches!(event, Event::Probed(_)).then_some(())).await;
+    assert!(begun.elapsed() >= Duration::from_millis(200), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn who_sends_too_fast_is_told_when_to_go_on() {
     let world = World::with(Limits::default()).await;
     let mut ada = Client::arrive(&world, "ada").await;
