@@ -64,7 +64,7 @@ pub(super) struct Shared {
 }
 
 /// What waits for the task. Ops have the mailbox's bound; of joins each connection waits for one at
-/// a time, a leave answers a join, and typing has its connection's rate.
+/// a time and takes it back where it gave up, a leave answers a join, and typing has its connection's rate.
 pub(super) struct Inbox {
     pub(super) mailbox: Mailbox<oneshot::Sender<Reply>>,
     pub(super) visits: VecDeque<Visit>,
@@ -98,11 +98,15 @@ struct ListSeat {
     log: LogHandle,
     socket: SocketId,
     sub: u32,
+    /// Whether the task has said so.
+    is_taken: bool,
 }
 
 impl Drop for ListSeat {
     fn drop(&mut self) {
-        self.log.visit(Visit::Leave(self.socket, self.sub));
+        if self.is_taken || !self.log.take_back(self.socket, self.sub) {
+            self.log.visit(Visit::Leave(self.socket, self.sub));
+        }
     }
 }
 
@@ -166,11 +170,27 @@ impl LogHandle {
     /// where the task died of a bug meanwhile.
     pub async fn join(&self, subscriber: Subscriber<OutletHandle>) -> Option<Seat> {
         let (socket, sub) = (subscriber.socket, subscriber.sub);
-        let seat = ListSeat { log: self.clone(), socket, sub };
+        let mut seat = ListSeat { log: self.clone(), socket, sub, is_taken: false };
         let (done, joined) = oneshot::channel();
         self.visit(Visit::Join(subscriber, done));
         joined.await.ok()?;
+        seat.is_taken = true;
         Some(Box::new(seat))
+    }
+
+    /// Takes back a join that the task has not come to; false where it has.
+    fn take_back(&self, socket: SocketId, sub: u32) -> bool {
+        let is_it = |visit: &Visit| match visit {
+            Visit::Join(subscriber, _) => (subscriber.socket, subscriber.sub) == (socket, sub),
+            Visit::Leave(..) | Visit::Typing(..) => false,
+        };
+        let taken_back = {
+            let mut inbox = self.inbox();
+            let place = inbox.visits.iter().position(is_it);
+            place.and_then(|place| inbox.visits.remove(place))
+        };
+        // Whatever ends with the subscriber ends outside of the lock.
+        taken_back.is_some()
     }
 
     /// A subscriber writes still, or has stopped.
@@ -234,5 +254,49 @@ impl LogHandle {
     pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
         // Every change of the inbox is one call that cannot panic half-way.
         self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use protocol::ids::RoomId;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::outlet::{Outlet, SharedSink};
+    use crate::throttle::Rate;
+
+    /// A socket that takes everything.
+    struct Open;
+
+    impl SharedSink for Open {
+        fn write(&self, parts: &[Bytes]) -> usize {
+            parts.iter().map(Bytes::len).sum()
+        }
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_a_join_leaves_nothing_in_the_inbox() {
+        let posts = Bucket::new(&Rate::per_second(1, 1));
+        let log = LogHandle::new(RoomId::from_bytes([1; 16]).log(), posts);
+        let user = UserId::from_bytes([5; 16]);
+        let subscriber = |number| {
+            let (socket, outlet) = (SocketId(number), Outlet::new(user, 200));
+            let outlet = OutletHandle::new(socket, outlet, Arc::new(Open));
+            Subscriber { socket, sub: 1, user, born: 0, outlet }
+        };
+        let mut waits = Box::pin(log.join(subscriber(1)));
+        assert!(timeout(Duration::ZERO, waits.as_mut()).await.is_err());
+        for number in 2..100 {
+            assert!(timeout(Duration::ZERO, log.join(subscriber(number))).await.is_err());
+        }
+        assert_eq!(log.inbox().visits.len(), 1, "the one that still waits");
+
+        // The task has come to it just now: then it has to leave again.
+        let Some(Visit::Join(_, done)) = log.inbox().visits.pop_front() else { panic!("none") };
+        done.send(()).unwrap();
+        drop(waits);
+        assert!(matches!(log.inbox().visits.pop_front(), Some(Visit::Leave(SocketId(1), 1))));
     }
 }
