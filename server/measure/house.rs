@@ -69,7 +69,8 @@ impl House {
                 let (runtime, (_never, stop)) = (Handle::current(), watch::channel(false));
                 opened.send(Self { addr, engine, lobby, runtime, task }).unwrap();
                 let time = Duration::from_secs(10);
-                let allowed = Allowed { time, per_address: u32::MAX, proxies: Vec::new() };
+                let (connections, per_address) = (4_096, u32::MAX);
+                let allowed = Allowed { time, connections, per_address, proxies: Vec::new() };
                 listen::serve(listener, router, allowed, stop).await;
             });
         });

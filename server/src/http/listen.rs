@@ -34,8 +34,6 @@ const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Fields of a request's head.
 const HEAD_FIELDS_MAX: usize = 100;
-/// Connections that speak HTTP at once; sockets are counted elsewhere.
-const CONNECTIONS_MAX: usize = 4_096;
 /// Connections that wait in the kernel to be taken in.
 const BACKLOG: u32 = 1_024;
 /// How long requests under way may take once the server is stopping.
@@ -47,6 +45,8 @@ const OUT_OF_FILES: Duration = Duration::from_millis(100);
 pub struct Allowed {
     /// Time for a request's head, for the rest between two requests, and for a byte of an answer.
     pub time: Duration,
+    /// Connections that speak HTTP at once; sockets are counted elsewhere.
+    pub connections: u32,
     /// Connections of one address.
     pub per_address: u32,
     /// Whose connections are not counted: each of them speaks for many.
@@ -59,6 +59,7 @@ impl Allowed {
     pub fn by(settings: &Settings) -> Self {
         Self {
             time: Duration::from_millis(settings.limits.request_ms.into()),
+            connections: settings.limits.connections,
             per_address: settings.limits.connections_per_address,
             proxies: settings.trusted_proxies.clone(),
         }
@@ -87,8 +88,9 @@ pub async fn serve(
 ) {
     let (mut connections, of_addresses) = (JoinSet::new(), Gauge::default());
     let stopped = stop.clone();
+    let connections_max = usize::try_from(allowed.connections).unwrap_or(usize::MAX);
     loop {
-        let full = connections.len() >= CONNECTIONS_MAX;
+        let full = connections.len() >= connections_max;
         tokio::select! {
             () = stopped_by(&mut stop) => break,
             Some(_) = connections.join_next() => {}

@@ -131,6 +131,17 @@ async fn connections_of_one_address_have_a_limit() {
 }
 
 #[tokio::test]
+async fn who_finds_all_connections_taken_waits_for_one() {
+    let world = World::with(&["--limits-connections", "2"]).await;
+    let first = TcpStream::connect(world.house.addr).await.unwrap();
+    let _second = TcpStream::connect(world.house.addr).await.unwrap();
+    let moment = Duration::from_millis(300);
+    assert!(timeout(moment, is_answered(&world)).await.is_err(), "there are two");
+    drop(first);
+    until_answered(&world).await;
+}
+
+#[tokio::test]
 async fn connections_of_a_trusted_proxy_are_not_counted() {
     let flags = ["--limits-connections-per-address", "1", "--trusted-proxies", "127.0.0.0/8"];
     let world = World::with(&flags).await;

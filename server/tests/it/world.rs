@@ -171,7 +171,8 @@ impl World {
             let listener = listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
             let addr = listener.local_addr().unwrap();
             let time = Duration::from_secs(10);
-            let allowed = Allowed { time, per_address: u32::MAX, proxies: Vec::new() };
+            let (connections, per_address) = (4_096, u32::MAX);
+            let allowed = Allowed { time, connections, per_address, proxies: Vec::new() };
             let (never, stop) = watch::channel(false);
             tokio::spawn(async move {
                 listen::serve(listener, door, allowed, stop).await;
