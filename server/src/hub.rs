@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{RangeBounds, RangeInclusive};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,9 +17,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::clock::Clock;
 use crate::outlet::SocketId;
 use crate::outlet::handle::OutletHandle;
+use crate::throttle::Rate;
 
 /// How often a drain looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// Milliseconds over which the clients of a stopping server come back, however few they are.
+const SPREAD_MS_MIN: u32 = 2_000;
+/// The same, however many.
+const SPREAD_MS_MAX: u32 = 60_000;
 
 /// How often the operator is told at most of clients with another history, in milliseconds.
 const DIVERGED_TELL_MS: i64 = 60_000;
@@ -36,7 +42,8 @@ struct Shared {
     ended: Mutex<BTreeMap<u16, u64>>,
     /// When the last connection came or went, in ticks.
     changed_at: AtomicI64,
-    is_stopping: AtomicBool,
+    /// Milliseconds over which the clients of a stopping server come back; 0 while it is not.
+    spread_ms: AtomicU32,
     /// How many cursors were of another history than the store's.
     diverged: AtomicU64,
     /// When that was last told the operator, in ticks.
@@ -73,7 +80,7 @@ impl Hub {
             ended: Mutex::default(),
             changed_at: AtomicI64::new(clock.ticks_ms()),
             clock,
-            is_stopping: AtomicBool::new(false),
+            spread_ms: AtomicU32::new(0),
             diverged: AtomicU64::new(0),
             diverged_told_at: AtomicI64::new(i64::MIN),
         }))
@@ -143,17 +150,18 @@ impl Hub {
         self.0.diverged.load(Ordering::Relaxed)
     }
 
-    /// Whether the server is about to stop: connections then send `Drain` and take in no further
-    /// acts.
+    /// Whether the server is about to stop, and then over how many milliseconds its clients come
+    /// back: connections send `Drain` and take in no further acts.
     #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.0.is_stopping.load(Ordering::Acquire)
+    pub fn stopping(&self) -> Option<u32> {
+        Some(self.0.spread_ms.load(Ordering::Acquire)).filter(|spread_ms| *spread_ms > 0)
     }
 
     /// Ends all connections for a restart: says so, waits until what was taken in is answered, at
-    /// most `patience`, then closes each with 1012 and waits as long again for the last bytes.
-    pub async fn drain(&self, patience: Duration) {
-        self.0.is_stopping.store(true, Ordering::Release);
+    /// most `patience`, then closes each with 1012 and waits as long again for the last bytes. They
+    /// come back no faster than the next server takes them in at this rate.
+    pub async fn drain(&self, patience: Duration, accepted: &Rate) {
+        self.0.spread_ms.store(spread_ms(self.count(), accepted), Ordering::Release);
         self.outlets(.., |_, _| true).iter().for_each(OutletHandle::nudge);
         // Every connection's task is given a moment to see the sign before the first look.
         sleep(DRAIN_LOOK).await;
@@ -231,7 +239,26 @@ impl Drop for Registration {
     }
 }
 
+/// Half as long again as it takes to let so many in: who finds no place comes a second time.
+fn spread_ms(count: usize, accepted: &Rate) -> u32 {
+    let ms = accepted.ms_for(count);
+    ms.saturating_add(ms / 2).clamp(SPREAD_MS_MIN, SPREAD_MS_MAX)
+}
+
 /// The places of all connections of one user.
 const fn all_of(user: UserId) -> RangeInclusive<(UserId, SocketId)> {
     (user, SocketId(0))..=(user, SocketId(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_come_back_as_fast_as_they_are_let_in_and_not_faster() {
+        let rate = Rate::per_second(1_000, 1_000);
+        let spreads = [0, 1_000, 5_000, 10_000, 100_000].map(|count| spread_ms(count, &rate));
+        assert_eq!(spreads, [2_000, 2_000, 7_500, 15_000, 60_000]);
+        assert_eq!(spread_ms(100, &Rate::per_minute(600, 1)), 15_000);
+    }
 }

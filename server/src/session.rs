@@ -35,8 +35,6 @@ pub mod reading;
 const LANES_MAX: usize = 1_024;
 /// Refusals for sending too fast that a client may ignore before it is closed.
 const IGNORED_MAX: u32 = 3;
-/// Milliseconds over which the clients of a stopping server come back.
-const DRAIN_SPREAD_MS: u64 = 2_000;
 
 /// Whom a connection speaks for; made only where a sign-in was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +89,8 @@ pub enum Input {
     Replied(Ticket, Reply),
     /// Another answer to `Output::Act`: the log did not take the op in.
     TurnedAway(Ticket, TurnedAway),
-    /// The server is about to stop.
-    Stop,
+    /// The server is about to stop; its clients come back within so many milliseconds.
+    Stop(u32),
     /// Time has passed.
     Tick,
 }
@@ -224,7 +222,8 @@ pub struct Session {
     typing: Bucket,
     /// Where the user types, as the others were told.
     types_in: Option<RoomId>,
-    is_stopping: bool,
+    /// Over how many milliseconds the clients of a server come back that is about to stop.
+    spread_ms: Option<u32>,
     chance: SeededChance,
 }
 
@@ -250,7 +249,7 @@ impl Session {
             rests_until: None,
             typing,
             types_in: None,
-            is_stopping: false,
+            spread_ms: None,
             chance,
         }
     }
@@ -275,7 +274,7 @@ impl Session {
             }
             Input::Replied(ticket, reply) => self.replied(ticket, reply, out),
             Input::TurnedAway(ticket, away) => self.turned_away(&ticket, away, out),
-            Input::Stop => self.stop(out),
+            Input::Stop(spread_ms) => self.stop(spread_ms, out),
             Input::Tick => self.tick(now, out),
         }
     }
@@ -355,9 +354,7 @@ impl Session {
         out.push(Output::Greet(self.greeting(me, rooms, server_time)));
         out.push(Output::SubscribeOwn { admission, cursor });
         self.note_use(now, out);
-        if self.is_stopping {
-            self.say_drain(out);
-        }
+        self.say_drain(out);
     }
 
     fn greeting(&self, user: Me, rooms: Vec<RoomEntry>, server_time: i64) -> Vec<Event> {
@@ -442,15 +439,17 @@ impl Session {
         out.push(Output::NoteUse);
     }
 
-    fn stop(&mut self, out: &mut Vec<Output>) {
-        self.is_stopping = true;
+    fn stop(&mut self, spread_ms: u32, out: &mut Vec<Output>) {
+        self.spread_ms = Some(spread_ms);
         if matches!(self.stage, Stage::Open { .. }) {
             self.say_drain(out);
         }
     }
 
+    /// Every client comes back at a moment of its own.
     fn say_drain(&mut self, out: &mut Vec<Output>) {
-        let after_ms = u32::try_from(self.chance.below(DRAIN_SPREAD_MS)).unwrap_or(0);
+        let Some(spread_ms) = self.spread_ms else { return };
+        let after_ms = u32::try_from(self.chance.below(spread_ms.into())).unwrap_or(0);
         out.push(Output::Answer(Event::Drain(Drain { after_ms })));
     }
 

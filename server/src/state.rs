@@ -30,6 +30,7 @@ use crate::http::{Door, Gate, Port, listen, router};
 use crate::hub::Hub;
 use crate::rooms::Rooms;
 use crate::socket::{Engine, Timers};
+use crate::throttle::Rate;
 
 /// How long what was taken in may take to be answered at the end, and again to be sent.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
@@ -47,6 +48,8 @@ pub struct House {
     /// The path of the setup link, where this start made it.
     pub setup_path: Option<String>,
     hub: Hub,
+    /// How fast sockets are let in, by this server and by who takes its place.
+    upgrades: Rate,
     db: Arc<Db>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
@@ -76,12 +79,13 @@ impl House {
         let addr = listener.local_addr().map_err(listened)?;
 
         let (hub, setup) = (engine.hub.clone(), Arc::new(setup));
+        let upgrades = settings.limits.upgrades;
         let inside = Inside { db: Arc::clone(&db), history, engine, setup };
         let (stop, stopping) = watch::channel(false);
         let allowed = Allowed::by(&settings);
         let router = doors(settings, assets, inside, stopping.clone());
         let serving = tokio::spawn(listen::serve(listener, router, allowed, stopping));
-        Ok(Self { addr, setup_path, hub, db, stop, serving, writing })
+        Ok(Self { addr, setup_path, hub, upgrades, db, stop, serving, writing })
     }
 
     /// Ends when the process must end and open the store anew; tells why.
@@ -100,7 +104,7 @@ impl House {
     /// Ends it in order; everything accepted is stored and everybody connected was told.
     pub async fn close(self) {
         self.stop.send_replace(true);
-        self.hub.drain(DRAIN_PATIENCE).await;
+        self.hub.drain(DRAIN_PATIENCE, &self.upgrades).await;
         // The task ends by itself within its own patience; a panic in it ends it too.
         let _ = self.serving.await;
         self.db.close().await;

@@ -75,6 +75,13 @@ impl Rate {
         };
         (period / self.count.get()).max(Duration::from_nanos(1))
     }
+
+    /// How many milliseconds so many take at this rate, once its burst is used up.
+    #[must_use]
+    pub fn ms_for(&self, count: usize) -> u32 {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        u32::try_from(self.interval().saturating_mul(count).as_millis()).unwrap_or(u32::MAX)
+    }
 }
 
 const fn at_least_one(count: u32) -> NonZeroU32 {

@@ -82,7 +82,7 @@ impl Session {
 
     fn act(&mut self, device: DeviceId, head: &OpHead, act: Act, now: i64, out: &mut Vec<Output>) {
         let log = act.log(self.terms.caller.user);
-        let is_stopping = self.is_stopping;
+        let is_stopping = self.spread_ms.is_some();
         let rates = self.terms.rates.clone();
         let Some(open) = self.lane(log) else { return self.close(CloseCode::POLICY, out) };
         if head.lane_generation != open.lane.generation() {

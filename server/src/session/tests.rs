@@ -364,7 +364,13 @@ fn typing_is_told_once_in_three_seconds_and_its_end_always() {
 #[test]
 fn a_stopping_server_says_so_and_takes_no_op_in() {
     let mut world = World::greeted();
-    assert!(matches!(world.step(Input::Stop)[..], [Output::Answer(Event::Drain(_))]));
+    let mut told = || match &world.step(Input::Stop(60_000))[..] {
+        [Output::Answer(Event::Drain(drain))] => drain.after_ms,
+        other => panic!("{other:?}"),
+    };
+    let after: Vec<u32> = (0..100).map(|_| told()).collect();
+    let parts = [0, 1, 2].map(|part| after.iter().filter(|ms| **ms / 20_000 == part).count());
+    assert!(parts.iter().all(|count| *count > 15), "over the whole time: {after:?}");
     assert_eq!(retried(&world.post(0, "late")), Some((1, RetryReason::Draining)));
 }
 

@@ -65,7 +65,7 @@ pub(super) enum Woken {
     Heard(Heard),
     Replied(Ticket, Reply),
     Fetched(Order, Result<Fetched, CloseCode>),
-    Stop,
+    Stop(u32),
     Time,
 }
 
@@ -130,9 +130,11 @@ impl Connection {
             }
         }
         // What came before the sign is taken in first.
-        if !self.is_stopping && self.engine.hub.is_stopping() {
+        if !self.is_stopping
+            && let Some(spread_ms) = self.engine.hub.stopping()
+        {
             self.is_stopping = true;
-            return Poll::Ready(Some(Woken::Stop));
+            return Poll::Ready(Some(Woken::Stop(spread_ms)));
         }
         let session_due = self.session.wakes_at().filter(|_| !wants.closing);
         let Some(due) = [session_due, wants.tick_at].into_iter().flatten().min() else {
@@ -159,7 +161,7 @@ impl Connection {
             Woken::Heard(Heard::Fault(code)) => self.close(code),
             Woken::Replied(ticket, reply) => self.step(Input::Replied(ticket, reply)).await,
             Woken::Fetched(order, fetched) => self.fetched(&order, fetched),
-            Woken::Stop => self.step(Input::Stop).await,
+            Woken::Stop(spread_ms) => self.step(Input::Stop(spread_ms)).await,
             Woken::Time => {
                 self.say(Said::Tick);
                 self.step(Input::Tick).await;

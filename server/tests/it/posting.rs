@@ -259,7 +259,8 @@ async fn a_drain_is_announced_finishes_what_was_taken_and_closes() {
     })
     .await;
     let hub = world.engine.hub.clone();
-    let drained = tokio::spawn(async move { hub.drain(Duration::from_secs(5)).await });
+    let rate = world.engine.limits.upgrades;
+    let drained = tokio::spawn(async move { hub.drain(Duration::from_secs(5), &rate).await });
     if !was_accepted.get() {
         ada.accepted(op).await;
     }

@@ -33,6 +33,8 @@ mod form;
 const DELAY_MS_MAX: u64 = 3;
 /// From the sign that the house stops to the close of its sockets.
 const DRAIN_MS: u64 = 5_000;
+/// Over how many milliseconds the clients of a house that stops come back.
+const SPREAD_MS: u32 = 2_000;
 
 /// One server process.
 pub(crate) struct House {
@@ -204,7 +206,7 @@ impl House {
         self.stopping = true;
         let sockets: Vec<SocketId> = self.connections.keys().copied().collect();
         for socket in sockets {
-            self.step_session(socket, session::Input::Stop, now);
+            self.step_session(socket, session::Input::Stop(SPREAD_MS), now);
         }
         self.todo.push((now + DRAIN_MS, Task::CloseAll));
     }
