@@ -326,6 +326,9 @@ impl Slot {
         let Stage::Fed(feed) = &mut self.stage else { return Bytes::new() };
         let begun = chunk.begun(feed.next, taken);
         feed.next = begun.next;
+        if let State::Live { below } = &mut feed.state {
+            *below = false;
+        }
         if feed.next >= chunk.next() && feed.is_ended_by(chunk, user) {
             self.stage = Stage::Over(GoneReason::Ended);
         }
@@ -373,8 +376,9 @@ impl Slot {
         }
     }
 
-    /// Whether a live slot stands below its log's head for the second ping: nobody told it. It then
-    /// follows from the tail.
+    /// Whether a live slot stands below its log's head for the second ping, and was told nothing
+    /// between the two: it was forgotten, and then follows from the tail. Below it is at times, too,
+    /// while the log's task tells one after the other.
     pub(super) fn was_forgotten(&mut self) -> bool {
         let Stage::Fed(feed) = &mut self.stage else { return false };
         let State::Live { below } = feed.state else { return false };

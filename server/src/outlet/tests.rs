@@ -359,6 +359,19 @@ fn a_ping_names_live_positions_and_finds_who_was_forgotten() {
 }
 
 #[test]
+fn who_is_told_between_two_pings_was_not_forgotten() {
+    let mut world = World::new(2);
+    world.resume(2, 3);
+    for seq in [3, 4] {
+        // The ping comes while the log's task has not got to this outlet yet.
+        let chunk = world.say(&[posted(seq, "a")]).remove(0);
+        world.step(Input::Ping(1));
+        world.step(Input::Offer(&chunk));
+    }
+    assert!(!world.out.contains(&Output::Alarm(Alarm::Forgotten(log()))));
+}
+
+#[test]
 fn the_greeting_comes_before_every_slot() {
     let mut world = World::new(2);
     world.socket.room = 1;
