@@ -2,7 +2,7 @@
 # Each target is a script in tools/; CARGO_TARGET_DIR is respected everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test dev dist sizes measure readme lint audit tools prove-sim prove-kill
+.PHONY: help run test dev dist sizes measure readme lint audit tools prove-sim prove-kill prove-power
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,3 +42,6 @@ prove-sim: ## Simulate seeds that were never tried, for BUDGET_S seconds; see do
 
 prove-kill: ## Kill the server under load for BUDGET_S seconds; see docs/proof.md
 	@tools/prove kill
+
+prove-power: ## Cut the power at any moment of a record, for BUDGET_S seconds; see docs/proof.md
+	@tools/prove power

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use server::clock::Chance;
 use tokio::sync::watch;
@@ -23,6 +23,7 @@ const SETTLE_MAX: Duration = Duration::from_secs(60);
 /// Everybody.
 pub(crate) struct Company {
     phase: watch::Sender<Phase>,
+    pub(crate) seen: Arc<Seen>,
     writers: JoinSet<Journal>,
     readers: JoinSet<Journal>,
 }
@@ -40,12 +41,35 @@ impl Company {
             let all = if writes { &mut writers } else { &mut readers };
             all.spawn(tab.live(phases.clone()));
         }
-        Self { phase, writers, readers }
+        Self { phase, seen, writers, readers }
     }
 
     /// The house is back for the so-manieth time: nobody waits with coming back.
     pub(crate) fn come_back(&self, life: u64) {
         self.phase.send_replace(Phase::Life(life));
+    }
+
+    /// Waits until they have seen this, and says how long it took.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        patience: Duration,
+        is_seen: impl Fn(&Seen) -> bool,
+    ) -> Duration {
+        let begun = Instant::now();
+        while !is_seen(&self.seen) {
+            assert!(begun.elapsed() < patience, "I12: {what}: not after {patience:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        begun.elapsed()
+    }
+
+    /// Everybody goes as he stands, with what he knows.
+    pub(crate) async fn leave(mut self) -> Vec<Journal> {
+        self.phase.send_replace(Phase::Leave);
+        let mut journals = joined(&mut self.writers).await;
+        journals.extend(joined(&mut self.readers).await);
+        journals
     }
 
     /// Ends the load, lets everybody send and read what is left, kills the house, and judges.

@@ -39,8 +39,6 @@ pub(crate) struct House {
     pub(crate) place: Place,
     /// What the binary is started under, such as `strace` with its words.
     under: Vec<OsString>,
-    /// More words of its command line.
-    more: Vec<String>,
     child: Option<Child>,
     started: Instant,
 }
@@ -71,8 +69,13 @@ impl House {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        let (under, more, started) = (Vec::new(), Vec::new(), Instant::now());
-        Self { address, place, under, more, child: None, started }
+        let (under, started) = (Vec::new(), Instant::now());
+        Self { address, place, under, child: None, started }
+    }
+
+    /// What the next lives are started under; nothing ends it.
+    pub(crate) fn put_under(&mut self, under: Vec<OsString>) {
+        self.under = under;
     }
 
     pub(crate) fn start(&mut self) {
@@ -89,7 +92,6 @@ impl House {
         for rate in RATES {
             command.arg(rate).arg("100000/s burst 100000");
         }
-        command.args(&self.more);
         let said = File::options().create(true).append(true).open(self.said()).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
         self.started = Instant::now();

@@ -12,6 +12,8 @@ use protocol::ids::{EventId, OpId, UserId};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Accepted {
     pub(crate) seq: u64,
+    /// When it was heard, in Unix microseconds.
+    pub(crate) at_us: u128,
 }
 
 /// An event that was shown.
@@ -19,6 +21,8 @@ pub(crate) struct Accepted {
 pub(crate) struct Shown {
     pub(crate) seq: u64,
     pub(crate) id: EventId,
+    /// When, in Unix microseconds.
+    pub(crate) at_us: u128,
 }
 
 /// One person's.
@@ -93,7 +97,7 @@ impl Stored {
             let twin = places.insert(OpId::from_bytes(event.op_id), event.seq);
             assert_eq!(twin, None, "I2: an op has two events");
         }
-        for (op_id, Accepted { seq }) in &journal.accepted {
+        for (op_id, Accepted { seq, .. }) in &journal.accepted {
             assert_eq!(places.get(op_id), Some(seq), "I1: accepted {op_id} is not at {seq}");
         }
         for op_id in &journal.failed {
@@ -109,7 +113,7 @@ impl Stored {
 
     fn judge_shown(&self, journal: &Journal) {
         for (shown, expected) in journal.shown.iter().zip(journal.began + 1..) {
-            let Shown { seq, id } = *shown;
+            let Shown { seq, id, .. } = *shown;
             assert_eq!(seq, expected, "I4: a hole on the screen");
             let stored = self.0.get(usize::try_from(seq - 1).unwrap());
             let stored = stored.expect("I5: what is shown is stored");
@@ -144,10 +148,10 @@ mod tests {
             .collect();
         let mut journal = Journal { user, ..Journal::default() };
         for event in &events {
-            let seq = event.seq;
+            let (seq, at_us) = (event.seq, 0);
             journal.written.push(OpId::from_bytes(event.op_id));
-            journal.accepted.insert(OpId::from_bytes(event.op_id), Accepted { seq });
-            journal.shown.push(Shown { seq, id: EventId::from_bytes(event.id) });
+            journal.accepted.insert(OpId::from_bytes(event.op_id), Accepted { seq, at_us });
+            journal.shown.push(Shown { seq, id: EventId::from_bytes(event.id), at_us });
         }
         (events, journal)
     }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot go on ends, and says where it stood"
@@ -18,6 +19,7 @@ mod company;
 mod house;
 mod journal;
 mod kill;
+mod power;
 #[path = "../storage/stores.rs"]
 #[expect(dead_code, reason = "the stories of the store need more of it")]
 mod stores;

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt, StreamExt};
 use protocol::act::{Op, Post};
@@ -42,6 +42,8 @@ pub(crate) enum Phase {
     Settle,
     /// Read to this number; then a reader is done.
     Until(u64),
+    /// Go at once.
+    Leave,
 }
 
 /// What everybody together has seen so far, for a story that waits for it.
@@ -155,6 +157,7 @@ impl Tab {
     fn is_done(&self, phase: Phase) -> bool {
         match phase {
             Phase::Life(_) => false,
+            Phase::Leave => true,
             Phase::Settle => self.writes && self.client.waiting_count() == 0,
             Phase::Until(head) => {
                 let seq = self.room.and_then(|room| self.client.cursor(room)).map(|at| at.seq);
@@ -212,7 +215,7 @@ impl Tab {
                 return Some(Ask::Show { room: lobby, cursor: None });
             }
             Told::Accepted { op_id, seq, .. } => {
-                let accepted = Accepted { seq };
+                let accepted = Accepted { seq, at_us: now_us() };
                 let before = self.journal.accepted.insert(op_id, accepted);
                 assert!(before.is_none(), "I9: {op_id} is accepted twice");
                 self.seen.accepted.fetch_add(1, Ordering::Relaxed);
@@ -230,7 +233,7 @@ impl Tab {
                 self.journal.began = cursor.seq;
             }
             Told::Logged { envelope, .. } if envelope.log.room().is_some() => {
-                let shown = Shown { seq: envelope.seq, id: envelope.id };
+                let shown = Shown { seq: envelope.seq, id: envelope.id, at_us: now_us() };
                 self.journal.shown.push(shown);
                 self.seen.shown.fetch_add(1, Ordering::Relaxed);
             }
@@ -287,6 +290,11 @@ async fn carry(
         }
     }
     let _ = happened.send(Happened::Closed(number, code));
+}
+
+/// Microseconds of the clock by which `strace` stamps a call.
+pub(crate) fn now_us() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()
 }
 
 fn now() -> i64 {
