@@ -2,10 +2,10 @@
 # Each target is a script in tools/; CARGO_TARGET_DIR is respected everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test dev dist sizes measure readme lint audit tools prove-sim prove-kill prove-power
+.PHONY: help run test dev dist sizes measure readme lint audit tools prove-sim prove-kill prove-power prove-flood prove-slow prove-storm prove-soak
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Install what is missing, build, and serve http://127.0.0.1:3000 with ./data
 	@tools/run
@@ -45,3 +45,15 @@ prove-kill: ## Kill the server under load for BUDGET_S seconds; see docs/proof.m
 
 prove-power: ## Cut the power at any moment of a record, for BUDGET_S seconds; see docs/proof.md
 	@tools/prove power
+
+prove-flood: ## Hold 10,000 idle sockets while others open things and say nothing
+	@tools/prove flood
+
+prove-slow: ## Let a fifth of 500 listeners stop reading, and see that the others do not notice
+	@tools/prove slow
+
+prove-storm: ## Restart and crash the server under 5,000 clients, who all come back
+	@tools/prove storm
+
+prove-soak: ## Use the server for BUDGET_S seconds over the data of the last time
+	@tools/prove soak
