@@ -5,11 +5,11 @@
 
 use protocol::ids::{RoomId, UserId};
 use protocol::model::Role;
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::{FromQueryResult, QueryResult, Value};
 
 use super::entity::members::Model;
 use super::fault::Fault;
-use super::statement::{Named, Sql, signed, unsigned};
+use super::statement::{Named, Question, Sql, signed, unsigned};
 use super::transaction::Transaction;
 
 /// A user's part in a room.
@@ -62,21 +62,19 @@ pub async fn part(
 }
 
 /// Those of the named pairs that stand in the roster.
-pub async fn known(
-    transaction: &mut Transaction,
+pub fn known(
+    transaction: &Transaction,
     pairs: impl ExactSizeIterator<Item = (RoomId, UserId)>,
-) -> Result<Vec<MemberRecord>, Fault> {
+) -> Question<MemberRecord> {
     if pairs.len() == 0 {
-        return Ok(Vec::new());
+        return Question::none(record);
     }
     let text = "select room_id, user_id, role, joined_seq from members \
         where (room_id, user_id) in (values ";
-    let statement = Sql::new(transaction.backend(), text)
+    let sql = Sql::new(transaction.backend(), text)
         .rows(pairs.map(|(room, user)| [room.value(), user.value()]))
-        .text(")")
-        .build();
-    let rows = transaction.rows(statement).await?;
-    rows.iter().map(|row| record(&Model::from_query_result(row, "")?)).collect()
+        .text(")");
+    Question::new(sql, record)
 }
 
 /// Adds rows.
@@ -131,7 +129,8 @@ fn membership(role: i16, joined_seq: i64) -> Result<Membership, Fault> {
     Ok(Membership { role: role_of(role)?, joined_seq: unsigned(joined_seq)? })
 }
 
-fn record(model: &Model) -> Result<MemberRecord, Fault> {
+fn record(row: &QueryResult) -> Result<MemberRecord, Fault> {
+    let model = Model::from_query_result(row, "")?;
     Ok(MemberRecord {
         room: RoomId::from_bytes(*model.room_id.as_bytes()),
         user: UserId::from_bytes(*model.user_id.as_bytes()),

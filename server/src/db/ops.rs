@@ -10,7 +10,7 @@ use sea_orm::{QueryResult, Value};
 
 use super::fault::Fault;
 use super::logs::kind_of;
-use super::statement::{Named, Sql, signed, unsigned};
+use super::statement::{Named, Question, Sql, signed, unsigned};
 use super::transaction::Transaction;
 
 /// An op that was answered.
@@ -35,22 +35,21 @@ pub struct OpRecord {
 }
 
 /// Those of the named ops that were answered before.
-pub async fn known(
-    transaction: &mut Transaction,
+pub fn known(
+    transaction: &Transaction,
     keys: impl ExactSizeIterator<Item = (UserId, OpId)>,
-) -> Result<Vec<OpRecord>, Fault> {
+) -> Question<OpRecord> {
     if keys.len() == 0 {
-        return Ok(Vec::new());
+        return Question::none(record);
     }
     let text = "select ops.author as author, ops.op_id as op_id, ops.payload_hash as payload_hash, \
         ops.refusal as refusal, ops.log_id as log_id, ops.seq as seq, ops.id as id, ops.at as at, \
         logs.kind as kind from ops join logs on logs.id = ops.log_id \
         where (ops.author, ops.op_id) in (values ";
-    let statement = Sql::new(transaction.backend(), text)
+    let sql = Sql::new(transaction.backend(), text)
         .rows(keys.map(|(author, op_id)| [author.value(), op_id.value()]))
-        .text(")")
-        .build();
-    transaction.rows(statement).await?.iter().map(record).collect()
+        .text(")");
+    Question::new(sql, record)
 }
 
 /// Adds answered ops.

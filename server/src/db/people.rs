@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::entity::{sign_ins, users};
 use super::fault::Fault;
 use super::logs::number;
-use super::statement::{Named, Sql, from_bits};
+use super::statement::{Named, Question, Sql, from_bits};
 use super::transaction::Transaction;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -128,14 +128,14 @@ pub struct Person {
 }
 
 /// The accounts and sign-ins that are there of those named.
-pub async fn known(
-    transaction: &mut Transaction,
+pub fn known(
+    transaction: &Transaction,
     named: impl ExactSizeIterator<Item = (UserId, SignInHash)>,
-) -> Result<Vec<Person>, Fault> {
+) -> Question<Person> {
     if named.len() == 0 {
-        return Ok(Vec::new());
+        return Question::none(person);
     }
-    let statement = Sql::new(transaction.backend(), "with v(user_id, id_hash) as (values ")
+    let sql = Sql::new(transaction.backend(), "with v(user_id, id_hash) as (values ")
         .rows(named.map(|(user, hash)| [user.value(), hash.bytes().to_vec().into()]))
         .text(") select users.id as id, users.name as name, users.rank as rank, ")
         .text("users.created_at as created_at, users.disabled_at as disabled_at, ")
@@ -145,9 +145,8 @@ pub async fn known(
         .text("s.created_at as s_created_at, s.seen_at as s_seen_at, ")
         .text("s.expires_at as s_expires_at, s.revoked_at as s_revoked_at from v ")
         .text("join users on users.id = v.user_id join logs on logs.id = users.id ")
-        .text("left join sign_ins s on s.id_hash = v.id_hash")
-        .build();
-    transaction.rows(statement).await?.iter().map(person).collect()
+        .text("left join sign_ins s on s.id_hash = v.id_hash");
+    Question::new(sql, person)
 }
 
 /// One account.

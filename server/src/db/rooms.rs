@@ -11,7 +11,7 @@ use super::entity::rooms::Model;
 use super::fault::Fault;
 use super::logs::number;
 use super::members::role_of;
-use super::statement::{Named, Sql, from_bits};
+use super::statement::{Named, Question, Sql, from_bits};
 use super::transaction::Transaction;
 
 /// A room.
@@ -59,14 +59,14 @@ const MEMBER_COUNT: &str = ", case when rooms.everyone then (select count(*) fro
     from rooms";
 
 /// The rooms that are there of those named by id or by key.
-pub async fn known(
-    transaction: &mut Transaction,
+pub fn known<'a>(
+    transaction: &Transaction,
     ids: impl ExactSizeIterator<Item = RoomId>,
-    keys: impl ExactSizeIterator<Item = &RoomKey>,
-) -> Result<Vec<RoomAtHead>, Fault> {
+    keys: impl ExactSizeIterator<Item = &'a RoomKey>,
+) -> Question<RoomAtHead> {
     let (by_id, by_key) = (ids.len() > 0, keys.len() > 0);
     if !by_id && !by_key {
-        return Ok(Vec::new());
+        return Question::none(at_head);
     }
     let mut sql = Sql::new(transaction.backend(), COLUMNS)
         .text(", logs.epoch as epoch, logs.head as head")
@@ -82,7 +82,7 @@ pub async fn known(
         let rows = keys.map(|key| [key.to_string().into()]);
         sql = sql.text("rooms.key in (values ").rows(rows).text(")");
     }
-    transaction.rows(sql.build()).await?.iter().map(at_head).collect()
+    Question::new(sql, at_head)
 }
 
 /// The rooms of a user: those of everybody first, then by key.

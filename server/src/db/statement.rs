@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use protocol::ids::{EventId, LogId, OpId, RoomId, UserId};
 use sea_orm::prelude::Uuid;
-use sea_orm::{DbBackend, Statement, Value};
+use sea_orm::{DbBackend, QueryResult, Statement, Value};
 
 use super::fault::Fault;
 
@@ -63,6 +63,23 @@ impl Sql {
         } else {
             self.text.push('?');
         }
+    }
+}
+
+/// A statement that reads, and how a row of its answer is understood.
+pub struct Question<T> {
+    pub(super) statement: Option<Statement>,
+    pub(super) read: fn(&QueryResult) -> Result<T, Fault>,
+}
+
+impl<T> Question<T> {
+    pub(super) fn new(sql: Sql, read: fn(&QueryResult) -> Result<T, Fault>) -> Self {
+        Self { statement: Some(sql.build()), read }
+    }
+
+    /// One about nothing, whose answer is known to be empty.
+    pub(super) const fn none(read: fn(&QueryResult) -> Result<T, Fault>) -> Self {
+        Self { statement: None, read }
     }
 }
 

@@ -177,10 +177,13 @@ async fn ask_everything(transaction: &mut Transaction) {
     let people = [SignInHash::of(b"a"), SignInHash::of(b"b")].map(|hash| (user, hash));
     let logs = rooms.map(RoomId::log);
 
-    ops::known(transaction, ops.into_iter()).await.unwrap();
-    rooms::known(transaction, rooms.into_iter(), keys.iter()).await.unwrap();
-    people::known(transaction, people.into_iter()).await.unwrap();
-    members::known(transaction, pairs.into_iter()).await.unwrap();
+    let known = (
+        ops::known(transaction, ops.into_iter()),
+        rooms::known(transaction, rooms.into_iter(), keys.iter()),
+        people::known(transaction, people.into_iter()),
+        members::known(transaction, pairs.into_iter()),
+    );
+    transaction.ask_all(known).await.unwrap();
 
     members::remove(transaction, pairs.into_iter()).await.unwrap();
     let configured = rooms.iter().map(|room| (*room, &name, &topic));

@@ -17,6 +17,7 @@ use sea_orm::{
 use tokio::sync::watch;
 
 use super::fault::{CommitFault, Fault};
+use super::statement::Question;
 
 /// Longest wait for the answer to a statement.
 const STATEMENT_FOR_MAX: Duration = Duration::from_secs(3);
@@ -143,6 +144,52 @@ impl Transaction {
     pub(super) async fn rows(&mut self, statement: Statement) -> Result<Vec<QueryResult>, Fault> {
         #[cfg(test)]
         self.ran.push(statement.clone());
+        self.query(statement).await
+    }
+
+    /// Asks one question.
+    pub async fn ask<T>(&mut self, question: Question<T>) -> Result<Vec<T>, Fault> {
+        let Some(statement) = question.statement else { return Ok(Vec::new()) };
+        self.rows(statement).await?.iter().map(question.read).collect()
+    }
+
+    /// Asks four; over SQLite in one trip to the connection's thread, as in `execute`.
+    pub async fn ask_all<A, B, C, D>(
+        &mut self,
+        (a, b, c, d): (Question<A>, Question<B>, Question<C>, Question<D>),
+    ) -> Result<(Vec<A>, Vec<B>, Vec<C>, Vec<D>), Fault> {
+        if self.backend() != DbBackend::Sqlite {
+            let (a, b) = (self.ask(a).await?, self.ask(b).await?);
+            return Ok((a, b, self.ask(c).await?, self.ask(d).await?));
+        }
+        let statements = [a.statement, b.statement, c.statement, d.statement];
+        let [of_a, of_b, of_c, of_d] = self.rows_of(statements).await?;
+        Ok((read(&of_a, a.read)?, read(&of_b, b.read)?, read(&of_c, c.read)?, read(&of_d, d.read)?))
+    }
+
+    /// Runs several statements as one; each row tells whose it is.
+    async fn rows_of<const N: usize>(
+        &mut self,
+        statements: [Option<Statement>; N],
+    ) -> Result<[Vec<QueryResult>; N], Fault> {
+        let mut answers = [const { Vec::new() }; N];
+        let mut all = None;
+        for (number, mut statement) in (0..).zip(statements).filter_map(numbered) {
+            statement.sql = format!("select {number} as question, * from ({})", statement.sql);
+            #[cfg(test)]
+            self.ran.push(statement.clone());
+            all = Some(joined(all, statement));
+        }
+        let Some(all) = all else { return Ok(answers) };
+        for row in self.query(all).await? {
+            let number: i64 = row.try_get("", "question")?;
+            let answer = usize::try_from(number).ok().and_then(|number| answers.get_mut(number));
+            answer.ok_or_else(|| Fault::damaged("an answer to no question"))?.push(row);
+        }
+        Ok(answers)
+    }
+
+    async fn query(&mut self, statement: Statement) -> Result<Vec<QueryResult>, Fault> {
         let statement = joined(self.waiting.take(), statement);
         let run = self.inner.query_all_raw(statement);
         let result = in_time(STATEMENT_FOR_MAX, "a query", run).await;
@@ -187,6 +234,17 @@ impl Unbroken {
         };
         done.inspect_err(|fault| self.spoilt.by(fault.cause(), backend))
     }
+}
+
+fn numbered((number, statement): (u8, Option<Statement>)) -> Option<(u8, Statement)> {
+    Some((number, statement?))
+}
+
+fn read<T>(
+    rows: &[QueryResult],
+    read: fn(&QueryResult) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    rows.iter().map(read).collect()
 }
 
 /// Both statements as one text; SQLite takes the values in the order of their places.

@@ -248,19 +248,22 @@ async fn read(transaction: &mut Transaction, batch: &[Pending]) -> Result<Facts,
     let (authors, logs) = ((authors.into_iter(), use_of_them), logs.into_iter());
     locks::take(transaction, authors, logs, need.keys.iter()).await?;
     let mut facts = Facts::default();
-    for op in ops::known(transaction, need.ops.iter().copied()).await? {
-        facts.add_op(op);
-    }
-    for room in rooms::known(transaction, need.rooms.iter().copied(), need.keys.iter()).await? {
-        facts.add_room(room);
-    }
-    for person in people::known(transaction, need.people.iter().copied()).await? {
-        facts.add_person(person);
-    }
-    let pairs = facts.pairs(batch);
-    for member in members::known(transaction, pairs.iter().copied()).await? {
-        facts.add_member(member);
-    }
+    // Who names a room by its key may be a member of what is only found by it.
+    let named = if need.keys.is_empty() { facts.pairs(batch) } else { BTreeSet::new() };
+    let questions = (
+        ops::known(transaction, need.ops.iter().copied()),
+        rooms::known(transaction, need.rooms.iter().copied(), need.keys.iter()),
+        people::known(transaction, need.people.iter().copied()),
+        members::known(transaction, named.iter().copied()),
+    );
+    let (ops, rooms, people, mut members) = transaction.ask_all(questions).await?;
+    ops.into_iter().for_each(|op| facts.add_op(op));
+    rooms.into_iter().for_each(|room| facts.add_room(room));
+    people.into_iter().for_each(|person| facts.add_person(person));
+    let found: Vec<_> = facts.pairs(batch).difference(&named).copied().collect();
+    let known = members::known(transaction, found.into_iter());
+    members.extend(transaction.ask(known).await?);
+    members.into_iter().for_each(|member| facts.add_member(member));
     Ok(facts)
 }
 
