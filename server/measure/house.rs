@@ -22,6 +22,7 @@ use server::db::accounts::Account;
 use server::db::people::{SignInRecord, UserRecord};
 use server::history::judge::Rules;
 use server::history::memory::MemoryHistory;
+use server::history::shared::SharedReads;
 use server::history::writer::Writer;
 use server::history::{History, Pending, SignInHash, Verdict};
 use server::http::listen::{self, Allowed};
@@ -130,7 +131,8 @@ async fn engine(accounts: u32) -> (Arc<Engine>, RoomId) {
     let (writer, _task) = Writer::start(Arc::clone(&history), Arc::clone(&clock), chance);
     let rooms = Rooms::new(Arc::clone(&history), writer, Arc::clone(&clock), Arc::clone(&limits));
     let (hub, timers) = (Hub::new(Arc::clone(&clock)), Timers::start(Arc::clone(&clock)));
-    (Arc::new(Engine { rooms, hub, history, clock, timers, limits }), lobby)
+    let shared = SharedReads::new(Arc::clone(&history));
+    (Arc::new(Engine { rooms, hub, history, shared, clock, timers, limits }), lobby)
 }
 
 fn account(number: u32, now: i64) -> Account {

@@ -10,6 +10,7 @@ mod effects;
 pub mod facts;
 pub mod judge;
 pub mod memory;
+pub mod shared;
 pub mod sql;
 mod views;
 pub mod writer;
@@ -79,6 +80,9 @@ pub trait History: Send + Sync + 'static {
     /// A room as it stands now; nothing where there is none or it is not open to this reader.
     /// `None` reads as somebody who is not signed in.
     fn snapshot(&self, reader: Option<UserId>, room: RoomId) -> Read<'_, Option<RoomView>>;
+
+    /// A room as it stands now, whoever reads it: the asker checks who that is.
+    fn state(&self, room: RoomId) -> Read<'_, Option<RoomState>>;
 
     /// The messages just before number `before`, at most `count`; nothing as with `snapshot`.
     fn older(
@@ -250,6 +254,25 @@ pub struct Arrival {
     pub rooms: Vec<RoomEntry>,
     /// Its own log.
     pub admission: Admission,
+}
+
+/// A room at a cursor, whoever reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomState {
+    /// The room with its newest messages, as a mere member sees it.
+    snapshot: Snapshot,
+    /// The position at which it stood so.
+    pub cursor: Cursor,
+}
+
+impl RoomState {
+    /// The same as this member sees it.
+    #[must_use]
+    pub fn seen_by(self, membership: Membership) -> RoomView {
+        let Self { mut snapshot, cursor } = self;
+        snapshot.room.role = membership.role;
+        RoomView { snapshot, cursor, membership }
+    }
 }
 
 /// A room at a cursor, as one reader sees it.

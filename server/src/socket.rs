@@ -11,6 +11,7 @@ use protocol::close::CloseCode;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::history::History;
+use crate::history::shared::SharedReads;
 use crate::hub::Hub;
 use crate::rooms::Rooms;
 pub use crate::session::Caller;
@@ -35,6 +36,8 @@ pub struct Engine {
     pub hub: Hub,
     /// The store, for reading.
     pub history: Arc<dyn History>,
+    /// The same for what many read at once.
+    pub shared: SharedReads,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The times at which connections are due.

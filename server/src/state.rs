@@ -19,6 +19,7 @@ use crate::clock::{Clock, SystemChance, SystemClock};
 use crate::config::Settings;
 use crate::db::{Db, OpenFault, accounts};
 use crate::error::Error;
+use crate::history::shared::SharedReads;
 use crate::history::sql::SqlHistory;
 use crate::history::writer::{Writer, WriterEnd};
 use crate::history::{History, Rules};
@@ -144,7 +145,8 @@ fn engine(
     let rooms = Rooms::new(Arc::clone(&history), writer, Arc::clone(&clock), Arc::clone(&limits));
     let hub = Hub::new(Arc::clone(&clock));
     let timers = Timers::start(Arc::clone(&clock));
-    (Arc::new(Engine { rooms, hub, history, clock, timers, limits }), writing)
+    let shared = SharedReads::new(Arc::clone(&history));
+    (Arc::new(Engine { rooms, hub, history, shared, clock, timers, limits }), writing)
 }
 
 fn broken_store(fault: impl std::fmt::Display) -> Error {

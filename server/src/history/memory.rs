@@ -26,7 +26,7 @@ use crate::history::facts::Facts;
 use crate::history::judge::{Judge, Rules};
 use crate::history::{
     Admission, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard,
-    RoomView, SignInHash, Unavailable, views,
+    RoomState, RoomView, SignInHash, Unavailable, views,
 };
 
 /// What happens to a commit that does not simply succeed.
@@ -206,7 +206,14 @@ impl History for MemoryHistory {
     }
 
     fn snapshot(&self, reader: Option<UserId>, room: RoomId) -> Read<'_, Option<RoomView>> {
-        self.read(|tables| tables.snapshot(reader, room))
+        self.read(|tables| {
+            let part = tables.membership(reader, room)?;
+            tables.state(room).map(|state| state.seen_by(part))
+        })
+    }
+
+    fn state(&self, room: RoomId) -> Read<'_, Option<RoomState>> {
+        self.read(|tables| tables.state(room))
     }
 
     fn older(

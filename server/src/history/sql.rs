@@ -22,7 +22,7 @@ use crate::history::disk::Disk;
 use crate::history::judge::Rules;
 use crate::history::{
     Admission, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard,
-    RoomView, SignInHash, Unavailable, views,
+    RoomState, RoomView, SignInHash, Unavailable, views,
 };
 
 /// What the lobby is called until somebody configures it.
@@ -154,12 +154,14 @@ impl History for SqlHistory {
             let Some(part) = members::part(&mut transaction, room, reader).await? else {
                 return Ok(None);
             };
-            let counted = rooms::by_id(&mut transaction, room).await?;
-            let extent = logs::extent(&mut transaction, room.log(), None).await?;
-            let Some((counted, extent)) = counted.zip(extent) else { return Ok(None) };
-            let newest =
-                messages::newest(&mut transaction, room, u64::MAX, views::SNAPSHOT_READ).await?;
-            Ok(Some(views::room(counted, part, extent.head, newest)))
+            Ok(state(&mut transaction, room).await?.map(|state| state.seen_by(part)))
+        })
+    }
+
+    fn state(&self, room: RoomId) -> Read<'_, Option<RoomState>> {
+        Box::pin(async move {
+            let mut transaction = self.db.read().await?;
+            Ok(state(&mut transaction, room).await?)
         })
     }
 
@@ -204,6 +206,15 @@ impl History for SqlHistory {
             Ok(found.into_iter().map(views::card).collect())
         })
     }
+}
+
+/// A room with its newest messages.
+async fn state(transaction: &mut Transaction, room: RoomId) -> Result<Option<RoomState>, Fault> {
+    let counted = rooms::by_id(transaction, room).await?;
+    let extent = logs::extent(transaction, room.log(), None).await?;
+    let Some((counted, extent)) = counted.zip(extent) else { return Ok(None) };
+    let newest = messages::newest(transaction, room, u64::MAX, views::SNAPSHOT_READ).await?;
+    Ok(Some(views::state(counted, extent.head, newest)))
 }
 
 /// How a user stands to a log: his own, or a room's where he is a member.

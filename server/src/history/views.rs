@@ -11,12 +11,12 @@ use protocol::limits::{
     EVENT_BYTES_MAX, HISTORY_MESSAGES_MAX, PAGE_EVENTS_MAX, SNAPSHOT_BYTES_MAX,
     SNAPSHOT_MESSAGES_MAX,
 };
-use protocol::model::{Message, RoomEntry};
+use protocol::model::{Message, Role, RoomEntry};
 
 use crate::db::logs::LogExtent;
 use crate::db::members::Membership;
 use crate::db::rooms::CountedRoom;
-use crate::history::{Admission, OlderMessages, RoomCard, RoomView};
+use crate::history::{Admission, OlderMessages, RoomCard, RoomState};
 
 /// Messages to read for a snapshot: one more than fit tells whether there are older ones.
 pub(super) const SNAPSHOT_READ: usize = SNAPSHOT_MESSAGES_MAX + 1;
@@ -68,13 +68,8 @@ pub(super) fn card(counted: CountedRoom) -> RoomCard {
     }
 }
 
-/// A room as its member sees it.
-pub(super) fn room(
-    counted: CountedRoom,
-    membership: Membership,
-    cursor: Cursor,
-    newest_first: Vec<Message>,
-) -> RoomView {
+/// A room as it stands.
+pub(super) fn state(counted: CountedRoom, cursor: Cursor, newest_first: Vec<Message>) -> RoomState {
     let CountedRoom { room, member_count } = counted;
     let entry = RoomEntry {
         id: room.id,
@@ -82,12 +77,11 @@ pub(super) fn room(
         name: room.name,
         topic: room.topic,
         everyone: room.everyone,
-        role: membership.role,
+        role: Role::Member,
         head: cursor.seq,
     };
     let OlderMessages { messages, older } = older(newest_first, SNAPSHOT_MESSAGES_MAX);
-    let snapshot = Snapshot { room: entry, member_count, messages, older };
-    RoomView { snapshot, cursor, membership }
+    RoomState { snapshot: Snapshot { room: entry, member_count, messages, older }, cursor }
 }
 
 /// How a user stands to a log.

@@ -105,6 +105,7 @@ fn answered(ready: bool, body: impl IntoResponse) -> Response {
 
 /// Who is there, and for how long nobody was.
 pub(super) async fn status(State(door): State<Arc<Door>>) -> Response {
+    let (pages, rooms) = door.engine.shared.counts();
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "connections": door.engine.hub.count(),
@@ -112,6 +113,8 @@ pub(super) async fn status(State(door): State<Arc<Door>>) -> Response {
         "idle_seconds": door.engine.hub.idle_ms() / 1_000,
         "closed": door.engine.hub.ended(),
         "diverged": door.engine.hub.diverged_count(),
+        "pages_read": pages,
+        "rooms_read": rooms,
         "policy_reports": door.policy_reports.load(Ordering::Relaxed),
     });
     Json(body).into_response()

@@ -433,11 +433,12 @@ async fn fetch(engine: Arc<Engine>, caller: Caller, order: Order) -> FetchedFor 
         let user = caller.user;
         match (order.what, order.log.room()) {
             (What::Page { after }, _) => {
-                let events = patiently(engine.history.page(order.log, after)).await?;
+                let events = patiently(Box::pin(engine.shared.page(order.log, after))).await?;
                 Ok(reading::page(&order, user, events))
             }
             (What::Snapshot(_), Some(room)) => {
-                let view = patiently(engine.history.snapshot(Some(user), room)).await?;
+                let read = engine.shared.snapshot(user, room, order.born);
+                let view = patiently(Box::pin(read)).await?;
                 Ok(reading::snapshot(&order, view))
             }
             (What::Snapshot(_), None) => Ok(Ok(None)),

@@ -8,6 +8,8 @@ use protocol::event::{Event, Reset, ResetReason};
 
 use server::clock::{Chance, SeededChance};
 
+use futures_util::future::join_all;
+
 use crate::client::{Client, ada_and_bob};
 use crate::stores::Place;
 use crate::world::World;
@@ -159,4 +161,47 @@ async fn a_slow_reader_is_closed_and_catches_up() {
     let texts = ada.texts(lobby, sent).await;
     let in_order = |(number, text): (usize, &String)| text.starts_with(&format!("{number} "));
     assert!(texts.iter().enumerate().all(in_order));
+}
+
+#[tokio::test]
+async fn a_crowd_that_comes_at_once_has_the_store_read_once_or_twice() {
+    let (world, mut ada, mut bob, lobby) = ada_and_bob().await;
+    ada.snapshot(lobby).await;
+    let known = ada.cursors.clone();
+    for first in (0..700).step_by(16) {
+        let mut ops = Vec::new();
+        for number in first..(first + 16).min(700) {
+            ops.push(bob.post(lobby, &number.to_string()).await);
+        }
+        for op in ops {
+            bob.accepted(op).await;
+        }
+    }
+    let mut crowd = Vec::new();
+    for number in 0..500 {
+        let name = format!("guest-{number}");
+        let cursors = known.iter().filter(|(log, _)| **log == lobby.log() && number % 2 == 0);
+        let cursors = cursors.map(|(log, cursor)| (*log, *cursor)).collect();
+        crowd.push(Client::come_back(&world, &name, cursors).await);
+    }
+    let begun = world.engine.shared.counts();
+    let arrivals = crowd.iter_mut().map(|client| async {
+        if matches!(client.subscribe(lobby).await, Event::Reset(_)) {
+            return 700;
+        }
+        let mut told = 0;
+        while told < 700 {
+            told += match client.event().await {
+                Event::Page(page) => page.events.len(),
+                Event::Logged(_) => 1,
+                _ => 0,
+            };
+        }
+        told
+    });
+    assert!(join_all(arrivals).await.iter().all(|told| *told == 700), "each of them is told all");
+    let (pages, states) = world.engine.shared.counts();
+    let (pages, states) = (pages - begun.0, states - begun.1);
+    assert!((1..=2).contains(&states), "{states} reads of the room");
+    assert!((2..=4).contains(&pages), "{pages} reads of its two pages");
 }

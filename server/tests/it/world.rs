@@ -23,6 +23,7 @@ use server::db::accounts::{self, Account};
 use server::db::people::{SignInRecord, UserRecord};
 use server::history::judge::Rules;
 use server::history::memory::MemoryHistory;
+use server::history::shared::SharedReads;
 use server::history::sql::SqlHistory;
 use server::history::writer::Writer;
 use server::history::{History, SignInHash};
@@ -165,7 +166,8 @@ impl World {
             let rooms = Rooms::new(reading, writer, Arc::clone(&clock), Arc::clone(&limits));
             let hub = Hub::new(Arc::clone(&clock));
             let timers = Timers::start(Arc::clone(&clock));
-            let engine = Arc::new(Engine { rooms, hub, history, clock, timers, limits });
+            let shared = SharedReads::new(Arc::clone(&history));
+            let engine = Arc::new(Engine { rooms, hub, history, shared, clock, timers, limits });
             let state = Arc::clone(&engine);
             let door = Router::new().route("/ws/{name}", get(upgrade)).with_state(state);
             let listener = listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();

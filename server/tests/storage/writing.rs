@@ -13,7 +13,7 @@ use server::clock::{Chance, SeededChance, SystemClock};
 use server::history::writer::{Writer, WriterEnd};
 use server::history::{
     Admission, Answer, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read,
-    RoomCard, RoomView, SignInHash, Verdict,
+    RoomCard, RoomState, RoomView, SignInHash, Verdict,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -65,6 +65,10 @@ impl History for Gate {
     }
 
     fn snapshot(&self, _: Option<UserId>, _: RoomId) -> Read<'_, Option<RoomView>> {
+        panic!("the writer only writes")
+    }
+
+    fn state(&self, _: RoomId) -> Read<'_, Option<RoomState>> {
         panic!("the writer only writes")
     }
 

@@ -16,7 +16,7 @@ use crate::db::ops::OpRecord;
 use crate::db::people::{Person, SignInHash, SignInRecord, UserRecord};
 use crate::db::rooms::{CountedRoom, RoomAtHead, RoomRecord};
 use crate::history::facts::{Facts, Need};
-use crate::history::{Admission, Arrival, Effects, Pending, RoomView, views};
+use crate::history::{Admission, Arrival, Effects, Pending, RoomState, views};
 
 /// All rows, by their primary keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -144,16 +144,11 @@ impl Tables {
         Some(Arrival { me, disabled: account.disabled_at.is_some(), rooms, admission })
     }
 
-    pub(super) fn snapshot(&self, reader: Option<UserId>, room: RoomId) -> Option<RoomView> {
-        let membership = self.membership(reader, room)?;
+    pub(super) fn state(&self, room: RoomId) -> Option<RoomState> {
         let counted = self.counted(self.rooms.get(&room)?);
         let extent = self.extent(room.log(), None)?;
-        Some(views::room(
-            counted,
-            membership,
-            extent.head,
-            self.newest(room, u64::MAX, views::SNAPSHOT_READ),
-        ))
+        let newest = self.newest(room, u64::MAX, views::SNAPSHOT_READ);
+        Some(views::state(counted, extent.head, newest))
     }
 
     pub(super) fn newest(&self, room: RoomId, before: u64, count: usize) -> Vec<Message> {
