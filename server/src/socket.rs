@@ -19,7 +19,7 @@ pub use crate::session::Caller;
 mod connection;
 mod handshake;
 mod patience;
-mod reader;
+pub mod reader;
 mod task;
 mod timers;
 mod wire;

@@ -20,7 +20,7 @@ const LENGTH_64: u8 = 127;
 
 /// What came of the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Heard {
+pub enum Heard {
     /// A whole binary message.
     Message(Vec<u8>),
     /// A ping: to be answered with the same bytes.
@@ -71,16 +71,17 @@ struct Frame {
     mask: [u8; 4],
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Stage {
+    #[default]
     Header,
     Payload(Frame),
     Over,
 }
 
 /// The reading half of one WebSocket connection, on the server's side.
-#[derive(Debug)]
-pub(super) struct Reader {
+#[derive(Debug, Default)]
+pub struct Reader {
     header: [u8; HEADER_BYTES_MAX],
     header_count: u8,
     /// Whether a message has begun whose last fragment did not come yet.
@@ -92,19 +93,13 @@ pub(super) struct Reader {
 
 impl Reader {
     /// The reader of a connection that was just opened.
-    pub(super) const fn new() -> Self {
-        Self {
-            header: [0; HEADER_BYTES_MAX],
-            header_count: 0,
-            is_in_message: false,
-            stage: Stage::Header,
-            message: Vec::new(),
-            control: Vec::new(),
-        }
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Takes bytes in, up to the end of the first thing that comes of them; tells how many it took.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> (usize, Option<Heard>) {
+    pub fn feed(&mut self, bytes: &[u8]) -> (usize, Option<Heard>) {
         let mut input = bytes;
         let mut heard = None;
         while heard.is_none() {
