@@ -115,6 +115,16 @@ impl Ledger {
         if is_left { acts.left.push(op) } else { acts.done.push(op) }
     }
 
+    /// The page of an outbox has ended, and of what it had not heard it kept only some: the rest is
+    /// no longer sent, and what of it was under way may come behind what the next page sends again.
+    pub(crate) fn page_ended(&mut self, outbox: usize, unheard: &[(UserId, OpId)]) {
+        let is_lost = |op: &(UserId, OpId)| unheard.contains(op) && !self.kept.contains(op);
+        for (_, acts) in self.acts.iter_mut().filter(|((other, _), _)| *other == outbox) {
+            acts.left.retain(|op| !is_lost(op));
+            acts.done.retain(|op| !is_lost(op));
+        }
+    }
+
     /// A person was told that his message outlives the page.
     pub(crate) fn kept(&mut self, user: UserId, op_id: OpId) {
         self.kept.insert((user, op_id));

@@ -145,6 +145,12 @@ impl Screen {
         failed.next().map(|(op_id, _)| *op_id)
     }
 
+    /// What was done and not heard of since.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = OpId> {
+        let waits = |(_, state): &(&OpId, &State)| **state == State::Queued;
+        self.ops.iter().filter(waits).map(|(op_id, _)| *op_id)
+    }
+
     /// Whether nothing of what was written waits.
     pub(crate) fn nothing_waits(&self) -> bool {
         self.ops.values().all(|state| *state != State::Queued)

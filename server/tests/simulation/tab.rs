@@ -106,6 +106,12 @@ impl Tab {
         outputs
     }
 
+    /// The page ends here, whatever is under way.
+    pub(crate) fn end(&self, ledger: &mut Ledger) {
+        let unheard: Vec<_> = self.screen.waiting().map(|op_id| (self.user, op_id)).collect();
+        ledger.page_ended(self.outbox, &unheard);
+    }
+
     /// A room of his on the screen whose log stands otherwise in the store.
     pub(crate) fn stands_elsewhere(&self, heads: &BTreeMap<LogId, Cursor>) -> Option<LogId> {
         let stands = |room: &&RoomId| {

@@ -113,13 +113,15 @@ fn shrunk(mut failure: Failure) -> Failure {
 }
 
 impl Totals {
-    /// The failures as they are shown, each with the plan to be kept.
+    /// The failures as they are shown, each with the file that holds what is left of its plan.
     pub(crate) fn told(failures: &[Failure]) -> String {
         let told = failures.iter().map(|Failure { plan, message }| {
+            let written = plan.written();
+            let file = format!("{}/seed-{}.json", env!("CARGO_TARGET_TMPDIR"), plan.seed);
+            std::fs::write(&file, &written).unwrap();
             format!(
-                "seed {}: {message}\nthe plan that is left of it:\n{}",
-                plan.seed,
-                plan.written()
+                "seed {}: {message}\nthe plan that is left of it is {file}:\n{written}",
+                plan.seed
             )
         });
         told.collect::<Vec<_>>().join("\n")

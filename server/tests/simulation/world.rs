@@ -2,7 +2,7 @@
 //!
 //! Each turn it lists what is due, lets chance choose one of it, and lets that happen; when nothing
 //! is due, time moves to what is next. Its law: the plan decides everything, so a run can be had
-//! again; when the plan is over, faults stop, and within thirty seconds all tabs must agree with the
+//! again; when the plan is over, faults stop, and within forty seconds all tabs must agree with the
 //! store (I12).
 
 use protocol::client::exchange::{Checked, Input, Output};
@@ -30,8 +30,9 @@ mod steps;
 
 /// After the last step, before faults stop.
 const AFTER_MS: u64 = 500;
-/// For all tabs to agree with the store once faults have stopped.
-const AGREE_MS_MAX: u64 = 30_000;
+/// For all tabs to agree with the store once faults have stopped: thirty seconds are the longest
+/// wait of a client between two tries, of which the first may come just before the house is back.
+const AGREE_MS_MAX: u64 = 40_000;
 /// Between two looks at screens to which nothing comes.
 const LOOK_MS: u64 = 100;
 /// No run has so many turns; one that has goes in circles.
@@ -439,11 +440,12 @@ impl<'a> World<'a> {
         if std::mem::replace(&mut self.looked_at, looked_at) == looked_at {
             return false;
         }
-        let differs = self.difference();
+        let (differs, passed) = (self.difference(), self.now - since);
         if let Some(what) = &differs {
-            assert!(self.now - since < AGREE_MS_MAX, "I12: after {AGREE_MS_MAX} ms {what}");
+            assert!(passed < AGREE_MS_MAX, "I12: after {AGREE_MS_MAX} ms {what}");
             return false;
         }
+        assert!(passed < AGREE_MS_MAX, "I12: they agree only after {passed} ms");
         self.report.slowest_agreement_ms = self.now - since;
         true
     }

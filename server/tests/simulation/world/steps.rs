@@ -87,6 +87,7 @@ impl World<'_> {
         }
         let user = self.tabs[tab].user;
         self.links.values_mut().filter(|link| link.tab == tab).for_each(|link| link.number = 0);
+        self.tabs[tab].end(&mut self.ledger);
         let shelf = std::mem::replace(&mut self.tabs[tab].shelf, Shelf::new(0));
         self.tabs[tab] = self.loaded(user, shelf);
         self.step_tab(tab, Input::Awake);
