@@ -16,6 +16,7 @@ mod m000003_rooms;
 mod m000004_key_order;
 mod m000005_owner;
 mod m000006_tenures;
+mod m000007_totals;
 
 /// All steps, in their order.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m000004_key_order::Migration),
             Box::new(m000005_owner::Migration),
             Box::new(m000006_tenures::Migration),
+            Box::new(m000007_totals::Migration),
         ]
     }
 }

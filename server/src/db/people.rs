@@ -175,7 +175,7 @@ pub async fn has_owner(transaction: &mut Transaction) -> Result<bool, Fault> {
     Ok(!transaction.rows(statement).await?.is_empty())
 }
 
-/// Makes an account; its log is there already.
+/// Makes an account, and counts it; its log is there already.
 pub async fn insert(transaction: &mut Transaction, user: &UserRecord) -> Result<(), Fault> {
     let row = users::ActiveModel {
         id: ActiveValue::Set(user.id.uuid()),
@@ -185,7 +185,9 @@ pub async fn insert(transaction: &mut Transaction, user: &UserRecord) -> Result<
         disabled_at: ActiveValue::Set(user.disabled_at),
     };
     let statement = users::Entity::insert(row).build(transaction.backend());
-    transaction.execute(statement).await
+    transaction.execute(statement).await?;
+    let one_more = Sql::new(transaction.backend(), "update totals set users = users + 1").build();
+    transaction.execute(one_more).await
 }
 
 /// Makes a sign-in.

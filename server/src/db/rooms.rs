@@ -54,7 +54,7 @@ pub struct CountedRoom {
 const COLUMNS: &str = "select rooms.id as id, rooms.key as key, rooms.name as name, \
     rooms.topic as topic, rooms.everyone as everyone, rooms.created_at as created_at";
 
-const MEMBER_COUNT: &str = ", case when rooms.everyone then (select count(*) from users) \
+const MEMBER_COUNT: &str = ", case when rooms.everyone then (select users from totals) \
     else (select count(*) from members where members.room_id = rooms.id) end as member_count \
     from rooms";
 

@@ -2,14 +2,20 @@
 //!
 //! That both kinds of history read alike is told in `fold`; here is what they read.
 
+use std::sync::Arc;
+
+use futures_util::future::join_all;
 use protocol::cursor::Cursor;
 use protocol::event::ResetReason;
 use protocol::ids::RoomId;
 use protocol::limits::REPLAY_EVENTS_MAX;
+use server::clock::SeededChance;
+use server::db::accounts;
 use server::db::members::BY_RULE;
+use server::history::sql::SqlHistory;
 use server::history::{Admission, History, Resume};
 
-use crate::world::{World, account, create, leave, op, own_log, post};
+use crate::world::{House, NOW_MS, RULES, World, account, create, leave, op, own_log, post};
 
 /// A log of events 8 to 10_000 whose cursors carry their number as tag.
 fn admission(asked: u64) -> Admission {
@@ -113,4 +119,31 @@ fn who_left_a_room_reads_nothing_more_of_it() {
         assert_eq!(arrival.rooms.len(), 1, "the lobby alone");
         assert_eq!(arrival.admission.head.seq, 2, "added and removed");
     });
+}
+
+#[tokio::test]
+async fn the_lobby_counts_every_account_once() {
+    let mut chance = SeededChance::new(1);
+    let house = House::new(&mut chance).await;
+    let members = async |house: &House| {
+        house.history.room_by_key("lobby").await.unwrap().unwrap().member_count
+    };
+    assert_eq!(members(&house).await, 4);
+    let made: Vec<_> = (10..30).map(account).collect();
+    let making = made.iter().map(|account| accounts::make(&house.db, account, 1));
+    let made = join_all(making).await;
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+    assert!(accounts::make(&house.db, &account(0), 1).await.is_err(), "it is there already");
+    assert_eq!(members(&house).await, 24);
+
+    // A store from before they were counted.
+    let House { place, db, history } = house;
+    drop(history);
+    db.close().await;
+    let before = "drop table totals; \
+        delete from seaql_migrations where version = 'm000007_totals'";
+    place.write(before, before).await;
+    let db = place.open().await.unwrap();
+    let history = SqlHistory::open(Arc::new(db), RULES, &mut chance, NOW_MS).await.unwrap();
+    assert_eq!(history.room_by_key("lobby").await.unwrap().unwrap().member_count, 24);
 }
