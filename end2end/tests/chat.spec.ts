@@ -106,6 +106,17 @@ test('somebody who writes is shown to the others, and not when he stops', async 
   await expect(ben.typing).toBeHidden({ timeout: 8_000 });
 });
 
+test('a text of which nothing would be seen stays in the composer, which says so', async ({ visitor }) => {
+  const ada = await (await visitor()).open();
+  await ada.say('\u200b\u2060\u0301');
+  const words = ada.page.getByText('Nothing would be seen of it');
+  await expect(words).toBeVisible();
+  await expect(ada.composer).toHaveValue('\u200b\u2060\u0301');
+  await expect(ada.messages).toHaveCount(0);
+  await ada.saySurely('seen');
+  await expect(words).toBeHidden();
+});
+
 test.describe('with the limit set to 256', () => {
   test.use({ settings: { WASMCHANNEL_LIMITS_TEXT_CHARS: '256' } });
 

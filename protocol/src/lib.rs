@@ -21,3 +21,4 @@ pub mod ids;
 pub mod limits;
 pub mod model;
 pub mod refusal;
+pub mod words;

@@ -29,6 +29,8 @@ pub const TEXT_BYTES_MAX: usize = 40 * 1024;
 pub const TEXT_CHARS_DEFAULT: u32 = 10_000;
 /// Characters of a display name; four bytes each at most.
 pub const NAME_CHARS_MAX: usize = 64;
+/// Combining marks of a name on one letter: Arabic and Hebrew have so many.
+pub const NAME_MARKS_MAX: usize = 3;
 /// Characters of a room's name.
 pub const ROOM_NAME_CHARS_MAX: usize = 80;
 /// Characters of a room's topic.

@@ -31,7 +31,6 @@ pub mod roster;
 pub mod tail;
 pub mod task;
 pub mod typing;
-pub mod words;
 
 use lane::Mark;
 use rates::{Bucket, RatesOfUsers, SharedRates};

@@ -13,9 +13,11 @@ use protocol::act::{Act, Post};
 use protocol::client::exchange::Ask;
 use protocol::ids::{OpId, UserId};
 use protocol::model::MessageText;
+use protocol::refusal::Refusal;
+use protocol::words::{check_message, shows_something};
 
 use super::flag::Flag;
-use super::form::{FormOp, RefusedForm, count_words, why_words};
+use super::form::{FormOp, RefusedForm, count_words, refusal_words, why_words};
 use super::header::navigated;
 use super::icon::{Icon, Sign};
 use crate::browser::{early_texts, grow, touch};
@@ -39,6 +41,8 @@ struct Writing {
     link: Link,
     area: NodeRef<html::Textarea>,
     text: RwSignal<String>,
+    /// Why the text that stands here was not taken.
+    refused: RwSignal<Option<Refusal>>,
     on_sent: Callback<()>,
 }
 
@@ -60,6 +64,7 @@ pub fn Composer(
         link: use_context().unwrap_or_default(),
         area: NodeRef::new(),
         text: RwSignal::new(String::new()),
+        refused: RwSignal::new(None),
         on_sent,
     };
     writing.clone().begin();
@@ -76,7 +81,7 @@ pub fn Composer(
             }
         }
     };
-    let full = store.outbox_full;
+    let (full, here) = (store.outbox_full, writing.refused);
     view! {
         {wrong
             .map(|wrong| {
@@ -88,10 +93,9 @@ pub fn Composer(
                 }
             })}
         {live(move || {
-            full.get().then(|| {
-                view! { <p class="composer-wrong" role="alert">{t(Text::OutboxFull)}</p> }
-                    .into_part()
-            })
+            let full = || full.get().then(|| t(Text::OutboxFull).to_owned());
+            let words = here.with(|refused| refused.as_ref().map(refusal_words)).or_else(full)?;
+            Some(view! { <p class="composer-wrong" role="alert">{words}</p> }.into_part())
         })}
         <form class="composer" method="post" action=room_path(&room.key) on:submit=submit>
             <FormOp op/>
@@ -229,9 +233,9 @@ impl Writing {
         let text = area.value();
         self.store.drafts.keep(self.room.id, &text);
         grow(&area);
-        let text_is_there = !text.trim().is_empty();
-        self.link.ask(Ask::Typing { room: self.room.id, text: text_is_there });
+        self.link.ask(Ask::Typing { room: self.room.id, text: shows_something(&text) });
         self.text.set(text);
+        self.refused.set(None);
     }
 
     /// Enter sends, Shift and Enter make a line; the Enter that ends an input method's word (229
@@ -256,15 +260,24 @@ impl Writing {
         }
     }
 
-    /// Sends a text, where it is one and there is a place for it.
+    /// Sends a text, where the server would take it and there is a place for it. Of blanks there is
+    /// nothing to be said.
     fn takes(&self, value: &str) -> bool {
-        let chars_max = usize::try_from(self.store.text_chars_max.get_untracked());
-        let too_long = chars_max.is_ok_and(|chars_max| value.chars().count() > chars_max);
-        if value.trim().is_empty() || too_long || self.store.outbox_full.get_untracked() {
+        if value.trim().is_empty() || self.store.outbox_full.get_untracked() {
             return false;
         }
-        let Ok(text) = MessageText::new(value) else { return false };
-        self.link.act(Act::Post(Post { room: self.room.id, text }));
-        true
+        let chars_max = self.store.text_chars_max.get_untracked();
+        let text = MessageText::new(value).map_err(|_| Refusal::TooBig);
+        let good = text.and_then(|text| check_message(&text, chars_max).map(|()| text));
+        match good {
+            Ok(text) => {
+                self.link.act(Act::Post(Post { room: self.room.id, text }));
+                true
+            }
+            Err(refusal) => {
+                self.refused.set(Some(refusal));
+                false
+            }
+        }
     }
 }

@@ -15,6 +15,7 @@ use protocol::frame::Change;
 use protocol::ids::{DeviceId, EventId, LogId, OpId, RoomId, UserId};
 use protocol::model::{DisplayName, Rank, RoomKey, RoomName};
 use protocol::refusal::Refusal;
+use protocol::words;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Chance;
@@ -23,8 +24,8 @@ use crate::db::logs::LogRecord;
 use crate::db::ops::OpRecord;
 use crate::history::facts::{self, Facts};
 use crate::history::{Answer, Effects, Fold, Pending, Verdict};
+use crate::rooms::key;
 use crate::rooms::roster::{Actor, Ground, may};
-use crate::rooms::{key, words};
 
 /// The limits that an operator may turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

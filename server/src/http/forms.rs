@@ -24,6 +24,7 @@ use protocol::ids::{DeviceId, LogId, OpId, RoomId};
 use protocol::limits::{NAME_CHARS_MAX, ROOM_NAME_CHARS_MAX, TOPIC_CHARS_MAX};
 use protocol::model::RoomKey;
 use protocol::refusal::{Refusal, RetryReason};
+use protocol::words::with_plain_line_ends;
 use serde::Deserialize;
 
 use super::Door;
@@ -34,7 +35,6 @@ use crate::auth::Principal;
 use crate::clock::{Chance, SystemChance};
 use crate::history::{Pending, Verdict};
 use crate::rooms::task::TurnedAway;
-use crate::rooms::words::with_plain_line_ends;
 use crate::throttle::Source;
 
 /// The fields of all forms; a form has only some of them.

@@ -12,11 +12,11 @@ use protocol::frame::{Act, Command, Kind};
 use protocol::ids::{DeviceId, LogId};
 use protocol::model::MessageText;
 use protocol::refusal::{Fault, RetryReason};
+use protocol::words;
 
 use super::{Caller, IGNORED_MAX, LANES_MAX, OpenLane, Output, Session, Stage, Ticket};
 use crate::history::Pending;
 use crate::rooms::task::TurnedAway;
-use crate::rooms::words;
 
 impl Session {
     pub(super) fn handle(&mut self, command: Command, now: i64, out: &mut Vec<Output>) {
