@@ -156,8 +156,6 @@ pub struct Ticket {
     op_id: OpId,
     log: LogId,
     mark: Mark,
-    /// The name that the op gives the user, if it is that kind of op.
-    name: Option<DisplayName>,
 }
 
 impl Ticket {
@@ -381,9 +379,6 @@ impl Session {
         self.answered(&ticket);
         match reply {
             Reply::Verdict(Verdict::Accepted(accepted)) => {
-                if let (Some(new), Stage::Open { name, .. }) = (ticket.name, &mut self.stage) {
-                    *name = new;
-                }
                 out.push(Output::Answer(Event::Accepted(accepted)));
             }
             Reply::Verdict(Verdict::Refused(refused)) => {

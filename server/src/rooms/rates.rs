@@ -1,13 +1,15 @@
 //! How often one user may act, and how often all of them in one room.
 //!
-//! Shared by all connections and forms of a user; asked before an op enters a mailbox. Its law: time
-//! is handed in, what is refused costs nothing, and the answer is the time to wait.
+//! Shared by all connections and forms of a user; asked before an op enters a mailbox. Beside the
+//! rates stands the user's newest name, which a connection may have been greeted without. Its law:
+//! time is handed in, what is refused costs nothing, and the answer is the time to wait.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::act::Act;
 use protocol::ids::UserId;
+use protocol::model::DisplayName;
 
 use crate::config::Limits;
 use crate::throttle::Rate;
@@ -67,6 +69,7 @@ pub struct Rates {
     sends: Bucket,
     joins: Bucket,
     makes: Bucket,
+    renamed: Option<DisplayName>,
 }
 
 impl Rates {
@@ -77,6 +80,7 @@ impl Rates {
             sends: Bucket::new(&limits.sends_per_user),
             joins: Bucket::new(&limits.joins_per_user),
             makes: Bucket::new(&limits.rooms_made_per_user),
+            renamed: None,
         }
     }
 
@@ -122,6 +126,17 @@ impl SharedRates {
     /// will be one.
     pub fn make(&self, now: i64) -> Result<(), u32> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).make(now)
+    }
+
+    /// The user is called so from now on.
+    pub fn rename(&self, name: DisplayName) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).renamed = Some(name);
+    }
+
+    /// The name that was given to the user while somebody held these.
+    #[must_use]
+    pub fn renamed(&self) -> Option<DisplayName> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).renamed.clone()
     }
 
     /// Whether nobody holds them and nothing is remembered in them.

@@ -8,6 +8,7 @@
 use protocol::bounded::List;
 use protocol::change::Envelope;
 use protocol::event::{Event, Typists};
+use protocol::frame::Change;
 use protocol::ids::{LogId, UserId};
 use protocol::model::DisplayName;
 use protocol::refusal::RetryReason;
@@ -91,6 +92,8 @@ pub enum Output<R> {
     Sweep,
     /// Whisper this to every subscriber.
     Whisper(Frame),
+    /// The user whose log this is has another name from now on.
+    Renamed(UserId, DisplayName),
     /// The log's order is broken: a bug. Whoever `take_subscribers` gives is to be closed with
     /// `POSITION_LOST`; nothing was spoken past the break.
     Halt,
@@ -322,6 +325,9 @@ impl<R, S> Log<R, S> {
             .count();
         events.truncate(follows);
         let Ok(chunks) = Chunk::cut(&events) else { return self.halt(now, out) };
+        if self.id.room().is_none() {
+            out.extend(events.iter().filter_map(renamed));
+        }
         for chunk in chunks {
             if self.tail.change(|tail| tail.push(chunk.clone())).is_err() {
                 return self.halt(now, out);
@@ -393,6 +399,14 @@ impl<R, S> Log<R, S> {
     /// Takes everybody off the list, after a `Halt`.
     pub fn take_subscribers(&mut self) -> Vec<Subscriber<S>> {
         std::mem::take(&mut self.subscribers)
+    }
+}
+
+/// What is to be done about a user's new name; he names himself, so the author is who has it.
+fn renamed<R>(event: &Envelope) -> Option<Output<R>> {
+    match Change::decode(event.kind, &event.body).ok()?? {
+        Change::Renamed(renamed) => Some(Output::Renamed(event.author, renamed.name)),
+        _ => None,
     }
 }
 

@@ -174,6 +174,7 @@ impl Task {
             Output::Hint(log, seq) => self.rooms.hint(log, seq),
             Output::Sweep => self.sweep = Some(self.rooms.heads()),
             Output::Whisper(frame) => self.whisper(&frame).await,
+            Output::Renamed(user, name) => self.rooms.rates(user).rename(name),
             Output::Halt => self.halt(),
         }
     }

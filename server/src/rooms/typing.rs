@@ -35,7 +35,8 @@ impl Typing {
     pub fn note(&mut self, user: UserId, name: DisplayName, active: bool, now: i64) {
         if active {
             let until = now.saturating_add(TYPING_MS_MAX);
-            self.changed |= self.people.insert(user, Spell { name, until }).is_none();
+            let before = self.people.insert(user, Spell { name: name.clone(), until });
+            self.changed |= before.is_none_or(|before| before.name != name);
         } else {
             self.changed |= self.people.remove(&user).is_some();
         }
@@ -106,6 +107,16 @@ mod tests {
         assert_eq!(typing.wakes_at(), Some(9_000));
         assert_eq!(told(&mut typing, 9_000), Some(0));
         assert_eq!(typing.wakes_at(), None);
+    }
+
+    #[test]
+    fn who_is_called_otherwise_meanwhile_is_told_by_his_new_name() {
+        let mut typing = Typing::default();
+        note(&mut typing, 1, true, 0);
+        told(&mut typing, 0);
+        typing.note(UserId::from_bytes([1; 16]), DisplayName::cut("Grace"), true, 3_000);
+        let names = typing.tell(2, 3_000).unwrap_or_default().into_iter().map(|typist| typist.name);
+        assert_eq!(names.collect::<Vec<_>>(), [DisplayName::cut("Grace")]);
     }
 
     #[test]

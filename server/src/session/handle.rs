@@ -76,7 +76,8 @@ impl Session {
             if active { self.typing.take(now).is_ok() } else { self.types_in == Some(room) };
         if is_told {
             self.types_in = active.then_some(room);
-            out.push(Output::Typing { room, name: name.clone(), active });
+            let name = self.terms.rates.renamed().unwrap_or_else(|| name.clone());
+            out.push(Output::Typing { room, name, active });
         }
     }
 
@@ -88,11 +89,7 @@ impl Session {
         if head.lane_generation != open.lane.generation() {
             return;
         }
-        let name = match &act {
-            Act::Rename(rename) => Some(rename.name.clone()),
-            _ => None,
-        };
-        let ticket = Ticket { op_id: head.op_id, log, mark: open.lane.mark(), name };
+        let ticket = Ticket { op_id: head.op_id, log, mark: open.lane.mark() };
         if is_stopping {
             return self.refuse(&ticket, RetryReason::Draining.into(), out);
         }

@@ -4,7 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use protocol::act::{Act, Enter, OpHead, Post};
+use protocol::act::{Act, Enter, OpHead, Post, Rename};
+use protocol::bounded::Text;
 use protocol::close::CloseCode;
 use protocol::codec::encode_command;
 use protocol::command::{History, Probe};
@@ -237,8 +238,8 @@ async fn a_user_with_too_many_sockets_is_told_so() {
 }
 
 #[tokio::test]
-async fn typing_is_told_to_the_others_and_ends() {
-    let (_world, mut ada, mut bob, lobby) = ada_and_bob().await;
+async fn typing_is_told_to_the_others_by_the_newest_name_and_ends() {
+    let (world, mut ada, mut bob, lobby) = ada_and_bob().await;
     ada.snapshot(lobby).await;
     bob.snapshot(lobby).await;
     let told = |event: &Event| match event {
@@ -247,7 +248,14 @@ async fn typing_is_told_to_the_others_and_ends() {
         }
         _ => None,
     };
-    for (active, expected) in [(true, vec!["ada".to_owned()]), (false, Vec::new())] {
+    let mut elsewhere = Client::arrive(&world, "ada").await;
+    for (active, name) in [(true, Some("ada")), (true, Some("Grace")), (false, None)] {
+        if name == Some("Grace") {
+            let rename = Rename { name: Text::cut("Grace") };
+            let op_id = elsewhere.act(Act::Rename(rename)).await;
+            elsewhere.accepted(op_id).await;
+        }
+        let expected: Vec<String> = name.into_iter().map(str::to_owned).collect();
         let typing = protocol::command::Typing { room: lobby, active };
         // A live subscription is a moment younger than its snapshot: until then nobody is told.
         while !bob.is_told(told, &expected) {
