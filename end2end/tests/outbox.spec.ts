@@ -1,5 +1,7 @@
 // Messages that wait outlive their page: a reload, a crash, a closed tab, a server that is away.
 
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { BrowserContext } from '@playwright/test';
 
 import type { RoomPage } from '../pages/room';
@@ -90,6 +92,33 @@ for (const locks of [true, false]) {
   });
 }
 
+for (const locks of [true, false]) {
+  test(`what a tab has left is taken over once${locks ? '' : ', also without locks'}`, async ({ visitor, house }) => {
+    const visiting = await visitor();
+    if (!locks) await withoutLocks(visiting.context);
+    test.setTimeout(90_000);
+    await countDatabase(visiting.context);
+    const gone = await visiting.open();
+    await gone.saySurely('before');
+    const heir = await visiting.open();
+    await house.stop();
+    await gone.say('left behind');
+    await expect.poll(() => kept(gone)).toBe(1);
+    await gone.page.close();
+    const look = () => heir.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+    await look();
+    await expect(heir.pending).toHaveCount(1, { timeout: 40_000 });
+    for (let time = 0; time < 5; time++) await look();
+    await sleep(1_000);
+    await heir.page.evaluate(() => (window.database = { all: 0, leases: 0 }));
+    await sleep(10_500);
+    const { all, leases } = await heir.page.evaluate(() => window.database);
+    expect(all, 'nobody is waited for any more').toBe(0);
+    // Two leases, the own and the one that was taken over, each renewed every five seconds.
+    expect(leases).toBeLessThanOrEqual(locks ? 0 : 6);
+  });
+}
+
 test('a browser that keeps nothing says so, and sends as ever', async ({ visitor, house }) => {
   const visiting = await visitor();
   await visiting.context.addInitScript(() => {
@@ -131,6 +160,28 @@ function kept(room: RoomPage): Promise<number> {
         };
       }),
   );
+}
+
+/** Counts how often the outbox is read whole, and how often a lease is looked up. */
+async function countDatabase(context: BrowserContext): Promise<void> {
+  await context.addInitScript(() => {
+    window.database = { all: 0, leases: 0 };
+    const { get, getAll } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.getAll = function (...given) {
+      window.database.all += 1;
+      return getAll.apply(this, given);
+    };
+    IDBObjectStore.prototype.get = function (...given) {
+      if (this.name === 'leases') window.database.leases += 1;
+      return get.apply(this, given);
+    };
+  });
+}
+
+declare global {
+  interface Window {
+    database: { all: number; leases: number };
+  }
 }
 
 /** As on plain http from another machine. */

@@ -54,6 +54,8 @@ struct Task {
     owns: bool,
     /// What the tab's former page left is this page's now.
     took_back: bool,
+    /// The tabs that are gone and whose messages are this page's: once held, until it ends.
+    held: BTreeSet<String>,
     looks_again: bool,
 }
 
@@ -64,8 +66,8 @@ pub(crate) async fn keep(
     tell: impl Fn(Report) + Clone + 'static,
 ) {
     let (sender, mut jobs) = jobs;
-    let (owns, took_back, looks_again) = (false, false, false);
-    let mut task = Task { shelf, database: None, jobs: sender, owns, took_back, looks_again };
+    let (owns, took_back, held, looks_again) = (false, false, BTreeSet::new(), false);
+    let mut task = Task { shelf, database: None, jobs: sender, owns, took_back, held, looks_again };
     // Before anything that takes time: nobody may take this tab for one that is gone.
     task.own().await;
     task.database = Database::open().await.map(Rc::new);
@@ -116,6 +118,7 @@ impl Task {
         let own = self.shelf.tab().to_owned();
         let mut tabs = self.shelf.other_tabs();
         tabs.extend(all.iter().map(|(tab, _)| tab.clone()).filter(|tab| *tab != own));
+        tabs.retain(|tab| !self.held.contains(tab));
         let mut found = BTreeSet::new();
         self.own().await;
         // Without a database there is no lease, and whose these are is not in doubt.
@@ -130,7 +133,7 @@ impl Task {
             };
             self.shelf.inherit(&tab, &op_ids);
             if all.iter().any(|(owner, _)| *owner == tab) {
-                // Held from here on: the messages are this page's until it ends.
+                self.held.insert(tab.clone());
                 found.insert(tab);
             } else {
                 release();
