@@ -12,46 +12,39 @@ use leptos::prelude::{ArcRwSignal, Notify, Track};
 use protocol::ids::{OpId, RoomId};
 
 /// What is kept across page loads: in the browser's storage, nowhere on the server. It may fail
-/// silently: the storage can be full or forbidden.
+/// silently, since the storage can be full or forbidden: by itself a keeper keeps nothing.
 pub trait Keeper: Send + Sync {
     /// What this tab kept of a room's text.
-    fn draft(&self, room: RoomId) -> Option<String>;
-    /// Keeps a room's text for this tab; an empty one is forgotten.
-    fn keep_draft(&self, room: RoomId, text: &str);
-    /// Notes a text that left the composer; an empty one is forgotten. A note of a message that is
-    /// in no outbox is what `take_found` gives on the next page.
-    fn note_sent(&self, room: RoomId, op_id: OpId, text: &str);
-    /// Takes what tabs that are gone, or this one before it was loaded anew, have left of a room's
-    /// texts.
-    fn take_found(&self, room: RoomId) -> Option<String>;
-    /// The last number of a room that was read in this browser.
-    fn read_to(&self, room: RoomId) -> Option<u64>;
-    /// Keeps that number, for all tabs.
-    fn keep_read_to(&self, room: RoomId, seq: u64);
-}
-
-/// Keeps nothing: the server's side, and browsers that refuse.
-pub struct NoKeeper;
-
-impl Keeper for NoKeeper {
     fn draft(&self, _room: RoomId) -> Option<String> {
         None
     }
 
+    /// Keeps a room's text for this tab; an empty one is forgotten.
     fn keep_draft(&self, _room: RoomId, _text: &str) {}
 
+    /// Notes a text that left the composer; an empty one is forgotten. A note of a message that is
+    /// in no outbox is what `take_found` gives on the next page.
     fn note_sent(&self, _room: RoomId, _op_id: OpId, _text: &str) {}
 
+    /// Takes what tabs that are gone, or this one before it was loaded anew, have left of a room's
+    /// texts.
     fn take_found(&self, _room: RoomId) -> Option<String> {
         None
     }
 
+    /// The last number of a room that was read in this browser.
     fn read_to(&self, _room: RoomId) -> Option<u64> {
         None
     }
 
+    /// Keeps that number, for all tabs.
     fn keep_read_to(&self, _room: RoomId, _seq: u64) {}
 }
+
+/// Keeps nothing: the server's side, and tests.
+pub struct NoKeeper;
+
+impl Keeper for NoKeeper {}
 
 /// The drafts of a page; a clone is the same drafts.
 #[derive(Clone)]
@@ -128,18 +121,6 @@ mod tests {
         fn keep_draft(&self, room: RoomId, text: &str) {
             self.0.lock().unwrap().insert(room, text.to_owned());
         }
-
-        fn note_sent(&self, _room: RoomId, _op_id: OpId, _text: &str) {}
-
-        fn take_found(&self, _room: RoomId) -> Option<String> {
-            None
-        }
-
-        fn read_to(&self, _room: RoomId) -> Option<u64> {
-            None
-        }
-
-        fn keep_read_to(&self, _room: RoomId, _seq: u64) {}
     }
 
     #[test]
