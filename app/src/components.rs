@@ -20,4 +20,4 @@ pub use header::Header;
 pub use icon::{Icon, Sign, Sprite};
 pub use messages::Messages;
 pub use sidebar::Sidebar;
-pub use status::Status;
+pub use status::{Afloat, Status};

@@ -19,8 +19,8 @@ use protocol::client::exchange::Ask;
 use protocol::ids::RoomId;
 
 use crate::browser::Hydrated;
-use crate::components::Sidebar;
 use crate::components::form::RefusedForm;
+use crate::components::{Afloat, Sidebar};
 use crate::first_page::{FirstPage, RoomPage, Shown};
 use crate::link::Link;
 use crate::live::effect;
@@ -86,6 +86,7 @@ pub fn Pages() -> impl IntoView {
                 <Route path=path!("/language") view=me::MePage/>
                 <Route path=path!("/setup/:token") view=setup::SetupPage/>
             </Routes>
+            <Afloat/>
         </div>
     }
 }

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUntracked, untrack};
-use protocol::act::{Op, Post};
+use protocol::act::{Lane, Op, Post};
 use protocol::change::Envelope;
 use protocol::client::exchange::Told;
 use protocol::event::{GoneReason, ResetReason};
@@ -75,7 +75,7 @@ pub struct Store {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delay {
     /// The lane.
-    pub log: LogId,
+    pub lane: Lane,
     /// Why.
     pub reason: RetryReason,
     /// Until when, on the page's clock.
@@ -193,8 +193,8 @@ impl Store {
 
     /// Until when, and why, the acts of this lane wait; tracked.
     #[must_use]
-    pub fn delay(&self, log: LogId) -> Option<Delay> {
-        self.delays.with(|delays| delays.iter().find(|delay| delay.log == log).copied())
+    pub fn delay(&self, lane: Lane) -> Option<Delay> {
+        self.delays.with(|delays| delays.iter().find(|delay| delay.lane == lane).copied())
     }
 
     /// Looks up how far this browser has read, which another tab may have moved on.
@@ -244,8 +244,8 @@ impl Store {
             Told::Failed { op_id, refusal } => self.fail(op_id, &refusal),
             Told::Discarded(op_id) => self.discard(op_id),
             Told::Waiting { full, .. } => set(&self.outbox_full, full),
-            Told::Delayed { log, reason, until } => {
-                self.put_off(Delay { log, reason, until, long: until - now > 60_000 }, now);
+            Told::Delayed { lane, reason, until } => {
+                self.put_off(Delay { lane, reason, until, long: until - now > 60_000 }, now);
             }
             Told::Logged { envelope, change } => self.logged(&envelope, change),
             Told::Reset { log, reason, cursor, snapshot: Some(snapshot) } => {
@@ -294,13 +294,13 @@ impl Store {
     /// and the word stands until the next of them is put off.
     fn put_off(&self, mut delay: Delay, now: i64) {
         let rooms = self.rooms.get_untracked();
-        let here = rooms.iter().find(|room| room.id.log() == delay.log);
+        let here = rooms.iter().find(|room| room.lane() == delay.lane);
         if here.is_some_and(|room| untrack(|| room.pending_count()) > 1) {
             delay.until = delay.until.max(now + PATIENCE_MS);
         }
         if delay.until - now >= PATIENCE_MS {
             self.delays.update(|delays| {
-                delays.retain(|known| known.log != delay.log);
+                delays.retain(|known| known.lane != delay.lane);
                 delays.push(delay);
             });
         }

@@ -174,6 +174,7 @@ texts! {
     ThreeTyping: "{}, {} and {} are typing", "يكتب الآن: {} و{} و{}";
 
     Reconnecting: "Reconnecting", "جارٍ إعادة الاتصال";
+    InSeconds: ", {} s", "، {} ث";
     RetryNow: "Retry now", "المحاولة الآن";
     NotKept: "Leave this page open: this browser keeps nothing", "يُرجى إبقاء الصفحة مفتوحة: هذا المتصفح لا يحفظ شيئًا";
     Offline: "Offline. Messages wait on this device", "لا اتصال. الرسائل محفوظة على هذا الجهاز";
@@ -232,7 +233,9 @@ texts! {
     LaterDraining: "The server is being restarted.", "تجري إعادة تشغيل الخادم.";
     GoesOnAt: "It will be done at {} if this page stays open.", "سيُنفَّذ عند الساعة {} إن بقيت هذه الصفحة مفتوحة.";
     GoesOnSoon: "It will be done within a minute if this page stays open.", "سيُنفَّذ خلال دقيقة إن بقيت هذه الصفحة مفتوحة.";
-    SendingGoesOnAt: "Sending goes on at {}.", "يُستأنف الإرسال عند الساعة {}.";
+    SendingGoesOnAt: "Sending goes on by itself at {}.", "يُستأنف الإرسال تلقائيًا عند الساعة {}.";
+    SendingGoesOnSoon: "Sending goes on by itself.", "يُستأنف الإرسال تلقائيًا.";
+    WaitsForConnection: "It waits for the connection, and is done then if this page stays open.", "في انتظار الاتصال، ثم يُنفَّذ إن بقيت هذه الصفحة مفتوحة.";
 }
 
 counts! {
@@ -255,10 +258,10 @@ counts! {
         ["Next try in {} s", "Next try in {} s"],
         ["المحاولة التالية الآن", "المحاولة التالية بعد ثانية", "المحاولة التالية بعد ثانيتين", "المحاولة التالية بعد {} ثوانٍ", "المحاولة التالية بعد {} ثانية", "المحاولة التالية بعد {} ثانية"];
     CharactersLeft:
-        ["{} left", "{} left"],
+        ["{} character left", "{} characters left"],
         ["لم يبقَ شيء", "بقي محرف واحد", "بقي محرفان", "بقيت {} محارف", "بقي {} محرفًا", "بقي {} محرف"];
     CharactersOver:
-        ["{} too many", "{} too many"],
+        ["{} character too many", "{} characters too many"],
         ["لا زيادة", "زيادة محرف واحد", "زيادة محرفين", "زيادة {} محارف", "زيادة {} محرفًا", "زيادة {} محرف"];
     CharactersMax:
         ["Too long: at most {} character.", "Too long: at most {} characters."],

@@ -17,6 +17,7 @@ use app::text::PageLanguage;
 use leptos::prelude::*;
 use leptos_router::components::Router;
 use leptos_router::location::RequestUrl;
+use protocol::act::Lane;
 use protocol::cursor::Cursor;
 use protocol::ids::{OpId, RoomId, UserId};
 use protocol::model::{Me, Rank, Role, RoomEntry, RoomKey, RoomName, Topic};
@@ -308,7 +309,7 @@ fn a_text_that_is_too_long_is_counted_and_not_cut() {
     let html = draw("/r/lobby/settings", FirstPage { refused: Some(refused), ..page() }, |store| {
         store.room("lobby").expect("the lobby").role.set(Role::Owner);
     });
-    assert!(html.contains("12 too many") && html.contains(&"x".repeat(262)), "{html}");
+    assert!(html.contains("12 characters too many") && html.contains(&"x".repeat(262)), "{html}");
     assert!(!html.contains("maxlength"));
 }
 
@@ -358,14 +359,15 @@ fn why_messages_wait_is_said_above_the_composer() {
     let waiting = |pending, long| {
         draw("/", page(), |store| {
             let (log, reason) = (RoomId::from_bytes([1; 16]).log(), RetryReason::Rate);
-            store.delays.set(vec![Delay { log, reason, until: 1_795_262_700_000, long }]);
+            let lane = Lane { log, kind: None };
+            store.delays.set(vec![Delay { lane, reason, until: 1_795_262_700_000, long }]);
             let rows = (0..pending).map(|it| row(it, "a", RowState::Pending, Opens::Nothing));
             store.room("lobby").expect("the lobby").rows.set(rows.collect());
         })
     };
     let words = "2 messages are waiting. That was a lot in a short time.";
-    assert!(waiting(2, false).contains(&format!("{words}<")));
-    assert!(waiting(2, true).contains(&format!("{words} Sending goes on at 12:05.<")));
+    assert!(waiting(2, false).contains(&format!("{words} Sending goes on by itself.<")));
+    assert!(waiting(2, true).contains(&format!("{words} Sending goes on by itself at 12:05.<")));
     assert!(!waiting(0, true).contains("That was a lot"), "what waits is said where it was asked");
 }
 

@@ -28,7 +28,7 @@ export class RoomPage {
 
   /** What is said of the connection, when something is. */
   get pill(): Locator {
-    return this.page.locator('.pill:not(#app-did-not-load)');
+    return this.page.locator('.pill:not(#app-did-not-load):visible');
   }
 
   get typing(): Locator {

@@ -124,7 +124,7 @@ test.describe('with the limit set to 256', () => {
     const ada = await (await visitor()).open();
     await ada.saySurely('é'.repeat(256));
     await ada.composer.fill('é'.repeat(257));
-    await expect(ada.page.locator('.composer-count')).toHaveText('1 too many');
+    await expect(ada.page.locator('.composer-count')).toHaveText('1 character too many');
     await ada.composer.press('Enter');
     await expect(ada.composer).toHaveValue('é'.repeat(257));
     await ada.composer.press('Backspace');

@@ -60,6 +60,22 @@ test('what was written while the server was away for 20 seconds goes out once, i
   expect(await ada.said()).toEqual(all);
 });
 
+test('a form that waits for the server says so, on a phone too', async ({ visitor, house }) => {
+  const ada = await (await visitor({ viewport: { width: 360, height: 740 } })).open();
+  await ada.saySurely('here');
+  await ada.go('/me');
+  await house.stop('SIGKILL');
+  await ada.page.getByLabel('Your name').fill('Ada Lovelace');
+  await ada.page.getByRole('button', { name: 'Save' }).click();
+  const words = ada.page.getByText('It waits for the connection, and is done then if this page stays open.');
+  await expect(words).toBeVisible();
+  await expect(ada.pill).toContainText('Reconnecting');
+  await house.start();
+  await expect(ada.page.getByText('Saved')).toBeVisible({ timeout: 35_000 });
+  await expect(words).toBeHidden();
+  await expect(ada.pill).toBeHidden();
+});
+
 test('Retry now connects at once', async ({ visitor, house }) => {
   const ada = await (await visitor()).open();
   await ada.saySurely('here');

@@ -25,7 +25,7 @@ test('a topic that is too long is kept, counted, and not sent', async ({ visitor
   await ada.go('/r/harbour/settings');
   const topic = ada.page.getByLabel('Topic');
   await topic.fill('x'.repeat(260));
-  await expect(ada.page.getByText('10 too many')).toBeVisible();
+  await expect(ada.page.getByText('10 characters too many')).toBeVisible();
   await ada.page.getByRole('button', { name: 'Save' }).click();
   await expect(ada.page).toHaveURL(/settings$/);
   await expect(topic).toHaveValue('x'.repeat(260));

@@ -6,6 +6,7 @@
 use bincode::{Decode, Encode};
 
 pub use crate::frame::Act;
+use crate::frame::Kind;
 use crate::ids::{LogId, OpId, RoomId, UserId};
 use crate::model::{DisplayName, MessageText, RoomKey, RoomName, Topic};
 
@@ -77,8 +78,28 @@ pub struct Rename {
     pub name: DisplayName,
 }
 
+/// What is sent in the order in which it was made: the acts to one room, or those of the user's own
+/// that are of one kind, since of these no kind needs another to be done first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lane {
+    /// The log that the acts go to.
+    pub log: LogId,
+    /// Their kind, where the log is the user's own.
+    pub kind: Option<Kind>,
+}
+
+/// The acts of a user's own.
+pub const OWN_KINDS: [Kind; 3] = [Kind::Create, Kind::Enter, Kind::Rename];
+
 impl Act {
-    /// The lane the act is sent in: its room's, else the user's own.
+    /// The lane the act is sent in.
+    #[must_use]
+    pub fn lane(&self, user: UserId) -> Lane {
+        let log = self.log(user);
+        Lane { log, kind: log.room().is_none().then(|| self.kind()) }
+    }
+
+    /// The log the act goes to: its room's, else the user's own.
     #[must_use]
     pub fn log(&self, user: UserId) -> LogId {
         match self {

@@ -17,7 +17,7 @@ use crate::first_page::{Form, SentBack, Why};
 use crate::link::Link;
 use crate::live::live;
 use crate::part::IntoPart;
-use crate::store::{Delay, Fate, Store};
+use crate::store::{Delay, Fate, Pill, Store};
 use crate::text::{Count, Text, counted, fill, t};
 
 /// The form that the server refused when it drew this page; a context of every page. It is shown
@@ -123,8 +123,11 @@ impl Sending {
     pub fn waits(&self) -> Option<String> {
         let user = self.store.me.with(|me| me.as_ref().map_or(UserId::NIL, |me| me.id));
         let act = self.act.get_value().filter(|_| self.fate() == Some(Fate::Pending))?;
-        let delay = self.store.delay(act.log(user))?;
-        Some(delay_words(&delay, rate_text(&act)))
+        if let Some(delay) = self.store.delay(act.lane(user)) {
+            return Some(delay_words(&delay, rate_text(&act)));
+        }
+        let is_away = |pill: &Pill| matches!(pill, Pill::Reconnecting { .. } | Pill::Offline);
+        self.store.connection.pill.with(is_away).then(|| t(Text::WaitsForConnection).to_owned())
     }
 
     fn fate(&self) -> Option<Fate> {
@@ -164,16 +167,16 @@ fn delay_words(delay: &Delay, rate: Text) -> String {
     format!("{} {goes_on}", t(later_text(delay.reason, rate)))
 }
 
-/// How many messages wait, why, and from when on they are sent where that takes long.
+/// How many messages wait, why, and that they are sent by themselves: when, where that takes long.
 #[must_use]
 pub fn waiting_words(count: u64, delay: &Delay) -> String {
     let waiting = counted(Count::Waiting, count);
-    let words = format!("{waiting}. {}", t(later_text(delay.reason, Text::LaterSent)));
-    if delay.long {
-        format!("{words} {}", fill(Text::SendingGoesOnAt, [&*until_words(delay)]))
+    let goes_on = if delay.long {
+        fill(Text::SendingGoesOnAt, [&*until_words(delay)])
     } else {
-        words
-    }
+        t(Text::SendingGoesOnSoon).to_owned()
+    };
+    format!("{waiting}. {} {goes_on}", t(later_text(delay.reason, Text::LaterSent)))
 }
 
 /// The minute behind it, for a clock that shows no seconds.

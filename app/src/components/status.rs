@@ -8,11 +8,12 @@ use protocol::client::exchange::{Ask, Stop};
 use protocol::event::ResetReason;
 
 use super::form::waiting_words;
+use super::icon::{Icon, Sign};
 use crate::link::Link;
 use crate::live::live;
 use crate::part::IntoPart;
 use crate::store::{Pill, Room, Store};
-use crate::text::{Count, Text, counted, fill, isolated, t};
+use crate::text::{Count, Text, counted, fill, isolated, language, t};
 
 /// The element that the shell's script shows when the app cannot be loaded.
 pub const NOT_LOADED_ID: &str = "app-did-not-load";
@@ -25,7 +26,8 @@ pub fn Status(
 ) -> impl IntoView {
     let store = expect_context::<Store>();
     let pill: Signal<Pill> = store.connection.pill.clone().into();
-    let (log, waits, keeps) = (room.id.log(), store.clone(), store.keeps.clone());
+    let (log, lane) = (room.id.log(), room.lane());
+    let (waits, keeps) = (store.clone(), store.keeps.clone());
     let pending = room.clone();
     let said = store.afresh.clone();
     let afresh = Signal::derive(move || {
@@ -33,7 +35,7 @@ pub fn Status(
         afresh_text(said.reason).map(t)
     });
     let line = move || match pill.get() {
-        Pill::Hidden if store.delay(log).is_some() => ().into_part(),
+        Pill::Hidden if store.delay(lane).is_some() => ().into_part(),
         Pill::Hidden if afresh.get().is_some() => {
             view! { <p class="pill" aria-hidden="true">{afresh.get()}</p> }.into_part()
         }
@@ -42,11 +44,20 @@ pub fn Status(
     };
     let waiting = move || {
         let count = Some(pending.pending_count()).filter(|count| *count > 0)?;
-        match pill.get() {
-            Pill::Hidden => waits.delay(log).map(|delay| waiting_words(count, &delay)),
-            _ if keeps.get() => Some(counted(Count::Waiting, count)),
-            _ => Some(format!("{}. {}", counted(Count::Waiting, count), t(Text::NotKept))),
-        }
+        let (class, words) = match pill.get() {
+            Pill::Hidden => ("", waiting_words(count, &waits.delay(lane)?)),
+            _ if keeps.get() => ("status-words", counted(Count::Waiting, count)),
+            _ => ("", format!("{}. {}", counted(Count::Waiting, count), t(Text::NotKept))),
+        };
+        let digits = language().digits(&count.to_string());
+        let waiting = view! {
+            <span class="status-count" aria-hidden="true">
+                <Icon sign=Sign::Clock small=true/>
+                {digits}
+            </span>
+            <span class=class>{words}</span>
+        };
+        Some(waiting.into_part())
     };
     view! {
         <div class="status">
@@ -92,23 +103,40 @@ const fn stop_text(stop: &Stop) -> Text {
     }
 }
 
+/// What is said of the connection on a page without a status slot. It floats, so it moves nothing.
+#[component]
+pub fn Afloat() -> impl IntoView {
+    let pill: Signal<Pill> = expect_context::<Store>().connection.pill.into();
+    view! {
+        <div class="afloat">
+            <span class="spoken" role="status">{live(move || pill.with(spoken))}</span>
+            {live(move || match pill.get() {
+                Pill::Hidden => None,
+                pill => Some(view! { <PillView pill/> }.into_part()),
+            })}
+        </div>
+    }
+    .into_part()
+}
+
 /// The pill with its one button; `aria-hidden` words, for `spoken` says them once.
 #[component]
 fn PillView(pill: Pill) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
     match pill {
         Pill::Reconnecting { seconds } => {
-            // On a phone there is no room for both, and the next try is what tells.
-            let (class, standing, next) = if seconds == 0 {
-                ("", t(Text::Reconnecting).to_owned(), None)
-            } else {
-                let standing = format!("{}. ", t(Text::Reconnecting));
-                ("pill-standing", standing, Some(counted(Count::NextTry, seconds.into())))
-            };
+            // On a phone there is no room for the whole of it.
+            let next = (seconds > 0).then(|| {
+                let short = language().digits(&seconds.to_string());
+                view! {
+                    <span class="pill-next">". " {counted(Count::NextTry, seconds.into())}</span>
+                    <span class="pill-next-short">{fill(Text::InSeconds, [&*short])}</span>
+                }
+            });
             view! {
                 <p class="pill">
                     <span class="spinner" aria-hidden="true"></span>
-                    <span aria-hidden="true"><span class=class>{standing}</span>{next}</span>
+                    <span aria-hidden="true">{t(Text::Reconnecting)} {next}</span>
                     <button type="button" class="pill-action" on:click=move |_| link.ask(Ask::ConnectNow)>
                         {t(Text::RetryNow)}
                     </button>

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUntracked};
+use protocol::act::Lane;
 use protocol::change::Envelope;
 use protocol::cursor::Cursor;
 use protocol::event::Snapshot;
@@ -301,6 +302,12 @@ impl Room {
         set(&self.member_count, None);
         self.rows.update(|rows| rows.retain(|row| row.seq().is_none()));
         self.typists.set(Vec::new());
+    }
+
+    /// The lane of what is written in it.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        Lane { log: self.id.log(), kind: None }
     }
 
     /// How it is called on a page of this language; tracked.

@@ -2,16 +2,18 @@
 //!
 //! Its law is tried here: however a message came, the rows are those of a fresh snapshot.
 
+mod reading;
+
 use std::sync::Arc;
 
 use leptos::prelude::{GetUntracked, WithUntracked};
-use protocol::act::{Op, Post, Rename};
+use protocol::act::{Lane, Op, Post, Rename};
 use protocol::bounded::{List, Text};
 use protocol::change::{Envelope, Posted, RoomAdded, RoomRemoved};
 use protocol::client::exchange::Told;
 use protocol::cursor::Cursor;
 use protocol::event::{GoneReason, ResetReason, Snapshot};
-use protocol::frame::{Act, Change};
+use protocol::frame::{Act, Change, Kind};
 use protocol::ids::{EventId, LogId, OpId, RoomId, UserId};
 use protocol::model::{Me, Message, Rank, Role, RoomEntry};
 use protocol::refusal::{Refusal, RetryReason};
@@ -24,6 +26,10 @@ const ME: UserId = UserId::from_bytes([1; 16]);
 const MEI: UserId = UserId::from_bytes([2; 16]);
 const LOBBY: RoomId = RoomId::from_bytes([3; 16]);
 const HARBOUR: RoomId = RoomId::from_bytes([4; 16]);
+
+fn entering() -> Lane {
+    Lane { log: ME.log(), kind: Some(Kind::Enter) }
+}
 
 fn op(number: u8) -> OpId {
     OpId::from_bytes([number; 16])
@@ -223,38 +229,6 @@ fn a_reset_keeps_the_elements_of_what_is_still_there_and_what_waits() {
 }
 
 #[test]
-fn older_messages_stand_above_once() {
-    let store = store(vec![message(5, None)]);
-    let messages = List::cut([message(3, None), message(4, None)]);
-    let told = Told::Older { room: LOBBY, before: 5, messages, older: false };
-    store.tell(told.clone());
-    store.tell(told);
-    assert_eq!(store.seqs(), [Some(3), Some(4), Some(5)]);
-    assert_eq!(store.lobby().older.get_untracked(), OlderState::Start);
-}
-
-#[test]
-fn older_messages_that_were_asked_for_before_a_reset_leave_no_hole() {
-    let store = store(vec![message(5, None), message(6, None)]);
-    store.reset(vec![message(50, None), message(51, None)], 51);
-    let messages = List::cut([message(3, None), message(4, None)]);
-    store.tell(Told::Older { room: LOBBY, before: 5, messages, older: false });
-    assert_eq!(store.seqs(), [Some(50), Some(51)]);
-}
-
-#[test]
-fn an_own_message_that_is_older_than_what_is_shown_comes_with_its_neighbours() {
-    let store = store(vec![message(50, None), message(51, None)]);
-    store.lobby().older.set(OlderState::More);
-    store.post(op(7));
-    store.accepted(op(7), 4);
-    assert_eq!(store.seqs(), [Some(50), Some(51)], "on top it would hide a hole");
-    let messages = List::cut([message(4, Some(op(7))), message(5, None)]);
-    store.tell(Told::Older { room: LOBBY, before: 50, messages, older: false });
-    assert_eq!(store.seqs(), [Some(4), Some(5), Some(50), Some(51)]);
-}
-
-#[test]
 fn a_history_that_was_put_back_leaves_nothing_of_the_other_one() {
     let store = store(vec![message(1, None), message(2, None)]);
     store.post(op(7));
@@ -343,21 +317,27 @@ fn rooms_stand_by_name_then_by_key_from_the_first_drawing_on() {
 #[test]
 fn a_lane_that_waits_long_is_told_until_its_time_and_a_short_wait_is_not() {
     let store = store(vec![]);
-    let put_off = |ms| Told::Delayed { log: ME.log(), reason: RetryReason::Rate, until: ms };
+    let put_off = |ms| Told::Delayed { lane: entering(), reason: RetryReason::Rate, until: ms };
     let delay = || store.delays.with_untracked(|delays| delays.first().map(|delay| delay.until));
     store.tell(put_off(1_000));
     assert_eq!(delay(), None);
     store.tell(put_off(9_000));
     store.tell(put_off(360_000));
     assert_eq!((delay(), store.tick(9_000)), (Some(360_000), Some(360_000)));
+    let rename = Act::Rename(Rename { name: Text::cut("Mei") });
+    assert_eq!(store.delay(rename.lane(ME)), None, "what is not too fast is not said to be");
     assert_eq!((store.tick(360_000), delay()), (None, None));
 }
 
 #[test]
 fn many_messages_that_each_wait_shortly_are_told_of_until_no_more_are_put_off() {
     let store = store(vec![]);
-    let put_off = |ms| Told::Delayed { log: LOBBY.log(), reason: RetryReason::Rate, until: ms };
-    let until = || store.delay(LOBBY.log()).map(|delay| delay.until);
+    let put_off = |ms| Told::Delayed {
+        lane: Lane { log: LOBBY.log(), kind: None },
+        reason: RetryReason::Rate,
+        until: ms,
+    };
+    let until = || store.delay(store.lobby().lane()).map(|delay| delay.until);
     store.post(op(1));
     store.tell(put_off(1_000));
     assert_eq!(until(), None);
@@ -392,52 +372,6 @@ fn only_the_messages_of_a_room_wait_in_it() {
     assert_eq!(store.lobby().pending_count(), 2);
     store.accepted(op(7), 2);
     assert_eq!(store.lobby().pending_count(), 1);
-}
-
-#[test]
-fn what_others_said_behind_what_was_read_is_new_and_own_words_are_not() {
-    let store = store(vec![message(1, None)]);
-    let lobby = store.lobby();
-    store.log(&message(2, None));
-    assert_eq!(lobby.unread(), (0, false), "nothing is known of what was read");
-    store.read(&lobby);
-    store.log(&message(3, None));
-    store.post(op(7));
-    store.accepted(op(7), 4);
-    store.log(&message(5, None));
-    assert_eq!(lobby.unread(), (2, false));
-    store.read(&lobby);
-    assert_eq!(lobby.unread(), (0, false));
-    let known = (6..=9).map(|seq| message(seq, None)).collect();
-    lobby.read_to.set(Some(2));
-    store.reset(known, 9);
-    lobby.older.set(OlderState::More);
-    assert_eq!(lobby.unread(), (4, true), "and there may be more that are not known here");
-}
-
-#[test]
-fn a_long_room_lets_its_oldest_rows_go_while_its_reader_is_at_the_newest() {
-    let store = store(vec![]);
-    let lobby = store.lobby();
-    let said = |seq: u64| Message { seq, op_id: OpId::NIL, ..message(1, None) };
-    for seq in 1..=260 {
-        store.log(&said(seq));
-    }
-    assert_eq!((store.seqs().len(), store.seqs()[0]), (250, Some(11)));
-    assert_eq!(lobby.older.get_untracked(), OlderState::More);
-    store.log(&said(5));
-    assert_eq!(store.seqs()[0], Some(11), "what was let go comes back as older messages only");
-    lobby.away.set(true);
-    store.log(&said(261));
-    assert_eq!(store.seqs()[0], Some(11), "nothing goes while somebody reads above");
-    let older = |before, from| {
-        let messages = List::cut((from..before).map(said));
-        store.tell(Told::Older { room: LOBBY, before, messages, older: false });
-    };
-    older(6, 1);
-    assert_eq!(store.seqs()[0], Some(11), "what was let go meanwhile would be a hole");
-    older(11, 1);
-    assert_eq!((store.seqs().len(), store.seqs()[0]), (261, Some(1)));
 }
 
 #[test]

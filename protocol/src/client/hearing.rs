@@ -8,6 +8,7 @@ use super::connection::Phase;
 use super::exchange::Told;
 use super::logs::Place;
 use super::{Client, Turn, Wanted};
+use crate::act::Lane;
 use crate::change::{Envelope, FLAG_ERASED};
 use crate::close::CloseCode;
 use crate::codec::decode_event;
@@ -210,8 +211,11 @@ impl Client {
 
     fn refused_for_now(&mut self, retry: RefuseRetry, turn: &mut Turn<'_>) {
         let until = turn.now + i64::from(retry.retry_after_ms);
-        self.outbox.refuse_lane(retry.log, retry.lane_generation, until);
-        turn.tell(Told::Delayed { log: retry.log, reason: retry.reason, until });
+        let RefuseRetry { op_id, log, lane_generation, reason, .. } = retry;
+        let kinds = self.outbox.refuse_lane((op_id, log), lane_generation, (reason, until));
+        for kind in kinds {
+            turn.tell(Told::Delayed { lane: Lane { log, kind }, reason, until });
+        }
     }
 
     fn older(&mut self, older: Older, turn: &mut Turn<'_>) {

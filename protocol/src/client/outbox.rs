@@ -1,33 +1,34 @@
 //! What the user did and the server has not yet accepted: kept in order, sent again until answered.
 //!
 //! Used by the machine alone; in memory, beside the shelf that holds its messages over the page's
-//! end. Its laws: ops of one lane (one room, or the user's own log) are sent in the order they were
-//! made; none is sent while it is on its way to the shelf; at most a window of them is under way; an
-//! op is sent a second time only after a new connection or a `RefuseRetry`, which voids its whole
-//! lane; an op belongs to the user who made it and is never sent as another.
+//! end. Its laws: ops of one lane (`act::Lane`) are sent in the order they were made; none is sent
+//! while it is on its way to the shelf; at most a window of them is under way; an op is sent a second
+//! time only after a new connection or a `RefuseRetry`, which voids all that is for its log; an op
+//! belongs to the user who made it and is never sent as another.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::shelf::{Kept, SHELF_MS_MAX, is_kept};
-use crate::act::{Op, OpHead, Post};
+use crate::act::{Lane, OWN_KINDS, Op, OpHead, Post};
 use crate::codec::encode_command;
-use crate::frame::{Act, Command};
+use crate::frame::{Act, Command, Kind};
 use crate::ids::{LogId, OpId, RoomId, UserId};
 use crate::limits::{OUTBOX_BYTES_MAX, OUTBOX_DAYS_MAX, OUTBOX_OPS_MAX};
+use crate::refusal::RetryReason;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 const AGE_MS_MAX: i64 = OUTBOX_DAYS_MAX * DAY_MS;
 /// What an act counts besides its text.
 const ACT_BYTES: usize = 64;
 
-/// A room's lane, or the one of the user's own acts.
-type Lane = Option<RoomId>;
-
 /// The client's unaccepted ops.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     entries: VecDeque<Entry>,
-    lanes: BTreeMap<Lane, Gate>,
+    /// What each log's acts are sent under on this connection; nothing is the user's own log.
+    generations: BTreeMap<Option<RoomId>, u32>,
+    /// The lanes that take nothing before a time.
+    closed: BTreeMap<Lane, i64>,
     bytes: usize,
     last_number: u32,
     /// Ops to be taken off the shelf.
@@ -54,16 +55,13 @@ enum Stage {
     Failed,
 }
 
-/// What a lane is held to on this connection.
-#[derive(Debug, Clone, Copy, Default)]
-struct Gate {
-    generation: u32,
-    closed_until: i64,
-}
-
 impl Entry {
     fn lane(&self) -> Lane {
-        lane_of(&self.op.act)
+        self.op.act.lane(UserId::NIL)
+    }
+
+    fn room(&self) -> Option<RoomId> {
+        self.lane().log.room()
     }
 
     fn bytes(&self) -> usize {
@@ -78,10 +76,6 @@ impl Entry {
         let Self { user, queued_at, number, .. } = *self;
         Kept { op: self.op.clone(), user, queued_at, number }
     }
-}
-
-fn lane_of(act: &Act) -> Lane {
-    act.log(UserId::NIL).room()
 }
 
 fn bytes_of(act: &Act) -> usize {
@@ -194,8 +188,8 @@ impl Outbox {
         if in_flight >= window {
             return None;
         }
-        let lanes = &self.lanes;
-        let gate = |lane: Lane| lanes.get(&lane).copied().unwrap_or_default();
+        let closed = &self.closed;
+        let is_open = |lane: &Lane| closed.get(lane).is_none_or(|until| *until <= now);
         let mut waiting = BTreeSet::new();
         let entry = self.entries.iter_mut().find(|entry| {
             if let Stage::Shelving { .. } = entry.stage {
@@ -204,12 +198,12 @@ impl Outbox {
             entry.stage == Stage::Queued
                 && !waiting.contains(&entry.lane())
                 && entry.user.is_none_or(|owner| owner == user)
-                && gate(entry.lane()).closed_until <= now
+                && is_open(&entry.lane())
         })?;
         entry.user = Some(user);
         let head = OpHead {
             op_id: entry.op.op_id,
-            lane_generation: gate(entry.lane()).generation,
+            lane_generation: self.generations.get(&entry.room()).copied().unwrap_or_default(),
             check_only: entry.is_too_old(now),
         };
         entry.ever_sent = true;
@@ -233,22 +227,41 @@ impl Outbox {
         std::mem::replace(&mut entry.stage, Stage::Failed) != Stage::Failed
     }
 
-    /// A lane was refused for now: all of it that was under way is void and waits in order.
-    pub(super) fn refuse_lane(&mut self, log: LogId, generation: u32, closed_until: i64) {
-        let lane = log.room();
-        let gate = self.lanes.entry(lane).or_default();
-        gate.generation = gate.generation.max(generation);
-        gate.closed_until = gate.closed_until.max(closed_until);
-        for entry in self.entries.iter_mut().filter(|entry| entry.lane() == lane) {
+    /// An op was refused for now: all that was under way to its log is void and goes out again in
+    /// order, its lane not before that time. Where it was not its own rate that was too fast, the
+    /// log's other lanes wait, too. Gives the kinds of those that do.
+    pub(super) fn refuse_lane(
+        &mut self,
+        (op_id, log): (OpId, LogId),
+        generation: u32,
+        (reason, until): (RetryReason, i64),
+    ) -> Vec<Option<Kind>> {
+        let room = log.room();
+        let known = self.generations.entry(room).or_default();
+        *known = generation.max(*known);
+        let refused = self.entries.iter().find(|entry| entry.op.op_id == op_id);
+        let kinds = match refused.map(|entry| entry.lane().kind) {
+            _ if room.is_some() => vec![None],
+            Some(kind) if reason == RetryReason::Rate => vec![kind],
+            _ => OWN_KINDS.map(Some).to_vec(),
+        };
+        let log = room.map_or(UserId::NIL.log(), RoomId::log);
+        for kind in &kinds {
+            let closed = self.closed.entry(Lane { log, kind: *kind }).or_default();
+            *closed = until.max(*closed);
+        }
+        for entry in self.entries.iter_mut().filter(|entry| entry.room() == room) {
             if let Stage::InFlight { .. } = entry.stage {
                 entry.stage = Stage::Queued;
             }
         }
+        kinds
     }
 
     /// The connection is over: what was under way waits again, and lanes begin anew.
     pub(super) fn disconnected(&mut self) {
-        self.lanes.clear();
+        self.generations.clear();
+        self.closed.clear();
         for entry in &mut self.entries {
             if let Stage::InFlight { .. } = entry.stage {
                 entry.stage = Stage::Queued;
@@ -295,8 +308,8 @@ impl Outbox {
     /// The op under way whose frame is the longest, the first of equals.
     pub(super) fn longest_in_flight(&self) -> Option<OpId> {
         let frame_bytes = |entry: &Entry| {
-            let gate = self.lanes.get(&entry.lane()).copied().unwrap_or_default();
-            let (op_id, lane_generation) = (entry.op.op_id, gate.generation);
+            let op_id = entry.op.op_id;
+            let lane_generation = self.generations.get(&entry.room()).copied().unwrap_or_default();
             let head = OpHead { op_id, lane_generation, check_only: false };
             let frame = encode_command(&Command::Op(head, entry.op.act.clone()));
             frame.map_or(usize::MAX, |frame| frame.len())
@@ -329,16 +342,17 @@ impl Outbox {
     /// When a closed lane opens, an op expires or the shelf is given up, whichever comes first.
     pub(super) fn wake_at(&self, now: i64) -> Option<i64> {
         let queued = || self.entries.iter().filter(|entry| entry.stage == Stage::Queued);
-        let opens = self.lanes.iter().filter(|(lane, gate)| {
-            gate.closed_until > now && queued().any(|entry| entry.lane() == **lane)
-        });
+        let opens = self
+            .closed
+            .iter()
+            .filter(|(lane, until)| **until > now && queued().any(|entry| entry.lane() == **lane));
         let expires = queued().filter(|entry| !entry.ever_sent).map(|entry| entry.queued_at);
         let expires = expires.min().map(|queued_at| queued_at + AGE_MS_MAX);
         let silent = self.entries.iter().filter_map(|entry| match entry.stage {
             Stage::Shelving { since } => Some(since + SHELF_MS_MAX),
             _ => None,
         });
-        opens.map(|(_, gate)| gate.closed_until).chain(expires).chain(silent).min()
+        opens.map(|(_, until)| *until).chain(expires).chain(silent).min()
     }
 
     fn in_flight(&self) -> impl Iterator<Item = i64> {

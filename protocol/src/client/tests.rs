@@ -11,7 +11,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use bench::{Bench, EPOCH, ME, OTHER, ROOM, logged, op_id, posted};
 
 use super::exchange::{Ask, Checked, Input, Output, Standing, Stop, Told};
-use crate::act::{Create, Op, OpHead, Post};
+use crate::act::{Create, Op, OpHead, Post, Rename};
 use crate::bounded::{Blob, List, Text};
 use crate::change::{Envelope, RoomAdded, RoomRemoved};
 use crate::close::CloseCode;
@@ -95,6 +95,35 @@ fn a_refusal_for_now_sends_its_lane_again_in_order_under_the_new_generation() {
     assert_eq!(bench.ops(), []);
     bench.pass(1);
     assert_eq!(bench.ops(), [(2, 1), (3, 1), (4, 1), (5, 1)]);
+}
+
+#[test]
+fn a_kind_of_own_acts_that_was_too_fast_holds_up_no_other_kind() {
+    let refused_for = |reason| {
+        let mut bench = Bench::live();
+        let acts = [
+            Act::Create(Create { name: Text::cut("one") }),
+            Act::Create(Create { name: Text::cut("two") }),
+            Act::Rename(Rename { name: Text::cut("Ada") }),
+        ];
+        for (number, act) in (1..).zip(acts) {
+            bench.ask(Ask::Act(Op { op_id: op_id(number), act }));
+        }
+        bench.forget();
+        bench.hear(Event::RefuseRetry(RefuseRetry {
+            op_id: op_id(1),
+            log: ME.log(),
+            lane_generation: 1,
+            retry_after_ms: 700,
+            reason,
+        }));
+        let at_once = bench.ops();
+        bench.forget();
+        bench.pass(700);
+        (at_once, bench.ops())
+    };
+    assert_eq!(refused_for(RetryReason::Rate), (vec![(3, 1)], vec![(1, 1), (2, 1)]));
+    assert_eq!(refused_for(RetryReason::Busy), (vec![], vec![(1, 1), (2, 1), (3, 1)]));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use protocol::act::Lane;
 use protocol::change::Envelope;
 use protocol::cursor::Cursor;
 use protocol::event::Accepted;
@@ -28,7 +29,7 @@ pub(crate) struct Ledger {
     accepted: BTreeMap<(UserId, OpId), Accepted>,
     refused: BTreeMap<(UserId, OpId), Refusal>,
     /// What each outbox's person did in each lane.
-    acts: BTreeMap<(usize, LogId), Acts>,
+    acts: BTreeMap<(usize, Lane), Acts>,
     /// Messages that outlive their page, and of which no page has told yet what became of them.
     kept: BTreeSet<(UserId, OpId)>,
 }
@@ -110,7 +111,7 @@ impl Ledger {
     }
 
     /// A person did this in a lane of the outbox of this number; or an earlier page left it there.
-    pub(crate) fn acted(&mut self, lane: (usize, LogId), is_left: bool, op: (UserId, OpId)) {
+    pub(crate) fn acted(&mut self, lane: (usize, Lane), is_left: bool, op: (UserId, OpId)) {
         let acts = self.acts.entry(lane).or_default();
         if is_left { acts.left.push(op) } else { acts.done.push(op) }
     }
@@ -232,7 +233,7 @@ impl Ledger {
         assert!(self.kept.is_empty(), "G7: kept, and never heard of again: {:?}", self.kept);
         for ((outbox, lane), acts) in &self.acts {
             let acts = acts.left.iter().chain(&acts.done);
-            let places: Vec<u64> = acts.filter_map(|key| self.place(*key, *lane)).collect();
+            let places: Vec<u64> = acts.filter_map(|key| self.place(*key, lane.log)).collect();
             assert!(places.is_sorted(), "I7: outbox {outbox} in {lane:?}: {places:?}");
         }
     }

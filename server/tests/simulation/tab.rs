@@ -90,7 +90,7 @@ impl Tab {
         for output in &outputs {
             let Output::Tell(told) = output else { continue };
             if let Told::Queued { op, .. } = told {
-                let lane = (self.outbox, op.act.log(self.user));
+                let lane = (self.outbox, op.act.lane(self.user));
                 ledger.acted(lane, is_left, (self.user, op.op_id));
             }
             match told {
