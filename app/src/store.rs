@@ -8,8 +8,10 @@
 
 pub mod afresh;
 pub mod connection;
+pub mod delay;
 pub mod drafts;
 pub mod grouping;
+pub mod reading;
 pub mod room;
 pub mod row;
 #[cfg(test)]
@@ -18,20 +20,22 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUntracked, untrack};
-use protocol::act::{Lane, Op, Post};
+use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUntracked};
+use protocol::act::{Op, Post};
 use protocol::change::Envelope;
 use protocol::client::exchange::Told;
 use protocol::event::{GoneReason, ResetReason};
 use protocol::frame::{Act, Change};
 use protocol::ids::{LogId, OpId, RoomId, UserId};
 use protocol::model::{Me, Rank, Role, RoomEntry};
-use protocol::refusal::{Refusal, RetryReason};
+use protocol::refusal::Refusal;
 
 pub use afresh::Afresh;
 pub use connection::{Connection, Pill};
+pub use delay::Delay;
 pub use drafts::{Drafts, Keeper, NoKeeper};
 pub use grouping::{Opens, Zone};
+pub use reading::Far;
 pub use room::{Membership, OlderState, Room};
 pub use row::{Row, RowState};
 
@@ -70,22 +74,6 @@ pub struct Store {
     keeper: Arc<dyn Keeper>,
     zone: Arc<Mutex<Zone>>,
 }
-
-/// The acts of one lane wait for the server, which takes them at a time it has named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delay {
-    /// The lane.
-    pub lane: Lane,
-    /// Why.
-    pub reason: RetryReason,
-    /// Until when, on the page's clock.
-    pub until: i64,
-    /// Whether that was more than a minute away when it was said.
-    pub long: bool,
-}
-
-/// Milliseconds that an act may be put off before that is said.
-const PATIENCE_MS: i64 = 2_000;
 
 /// What came of an act that is no message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,35 +170,8 @@ impl Store {
 
     /// The page's clock stands at `now`; gives when it wants to be told again.
     pub fn tick(&self, now: i64) -> Option<i64> {
-        let is_over = |delay: &Delay| delay.until <= now;
-        if self.delays.with_untracked(|delays| delays.iter().any(is_over)) {
-            self.delays.update(|delays| delays.retain(|delay| !is_over(delay)));
-        }
-        let ends = self.delays.with_untracked(|delays| delays.iter().map(|it| it.until).min());
-        let said = self.tick_afresh(now);
+        let (ends, said) = (self.tick_delays(now), self.tick_afresh(now));
         self.connection.show(now).into_iter().chain(ends).chain(said).min()
-    }
-
-    /// Until when, and why, the acts of this lane wait; tracked.
-    #[must_use]
-    pub fn delay(&self, lane: Lane) -> Option<Delay> {
-        self.delays.with(|delays| delays.iter().find(|delay| delay.lane == lane).copied())
-    }
-
-    /// Looks up how far this browser has read, which another tab may have moved on.
-    pub fn look_up_read(&self) {
-        for room in self.rooms.get_untracked() {
-            let known = room.read_to.get_untracked();
-            let first = || room.cursor.get_untracked().map(|cursor| cursor.seq);
-            let found = self.keeper.read_to(room.id);
-            let kept = found.or_else(|| known.or_else(first));
-            if let Some(kept) = kept.filter(|_| found.is_none()) {
-                self.keeper.keep_read_to(room.id, kept);
-            }
-            if kept > known {
-                room.read_to.set(kept);
-            }
-        }
     }
 
     /// Whether the user may change the name and the topic of this room, as far as is known here;
@@ -219,15 +180,6 @@ impl Store {
     pub fn configures(&self, room: &Room) -> bool {
         let operates = self.me.with(|me| me.as_ref().is_some_and(|me| me.rank >= Rank::Admin));
         operates || room.role.get() >= Role::Moderator
-    }
-
-    /// The user sees the newest message of this room.
-    pub fn read(&self, room: &Room) {
-        let newest = room.newest();
-        if newest > room.read_to.get_untracked() {
-            room.read_to.set(newest);
-            self.keeper.keep_read_to(room.id, newest.unwrap_or_default());
-        }
     }
 
     /// Takes in what the machine tells. `now` is on the machine's clock.
@@ -287,22 +239,6 @@ impl Store {
         if room.read_to.get_untracked() > Some(seq) {
             room.read_to.set(Some(seq));
             self.keeper.keep_read_to(room.id, seq);
-        }
-    }
-
-    /// What waits but for a moment is not worth a word; but many messages that each wait for one are,
-    /// and the word stands until the next of them is put off.
-    fn put_off(&self, mut delay: Delay, now: i64) {
-        let rooms = self.rooms.get_untracked();
-        let here = rooms.iter().find(|room| room.lane() == delay.lane);
-        if here.is_some_and(|room| untrack(|| room.pending_count()) > 1) {
-            delay.until = delay.until.max(now + PATIENCE_MS);
-        }
-        if delay.until - now >= PATIENCE_MS {
-            self.delays.update(|delays| {
-                delays.retain(|known| known.lane != delay.lane);
-                delays.push(delay);
-            });
         }
     }
 

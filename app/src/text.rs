@@ -156,6 +156,7 @@ texts! {
     ShowOlder: "Show older messages", "عرض رسائل أقدم";
     ShowNewest: "Back to the newest messages", "العودة إلى أحدث الرسائل";
     RoomBegins: "The room begins here", "هنا بداية الغرفة";
+    NewLine: "New", "جديد";
     EmptyRoom: "Nothing has been said here yet", "لا رسائل هنا بعد";
     EmptyRoomHelp: "Write the first message below.", "يمكنك كتابة أول رسالة في الأسفل.";
     MessageTo: "Message {}", "رسالة إلى {}";

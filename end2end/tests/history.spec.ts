@@ -20,6 +20,47 @@ test('200 messages are there after a reload, in order, with their times', async 
   expect(times.every((time) => time !== null && !Number.isNaN(Date.parse(time)))).toBe(true);
 });
 
+test('however far one reads, 250 messages are on the screen, and the line that is read stays', async ({ visitor }) => {
+  test.setTimeout(120_000);
+  const ada = await (await visitor()).open();
+  const all = Array.from({ length: 500 }, (_, index) => `line ${index}`);
+  await sayMany(ada, all);
+  await expect(ada.pending).toHaveCount(0, { timeout: 60_000 });
+  await ada.reload();
+  const [up, down] = await ada.page.evaluate(async () => {
+    const pane = document.querySelector('.pane') as HTMLElement;
+    const texts = () => [...document.querySelectorAll('.message-text')];
+    const frame = () => new Promise(requestAnimationFrame);
+    /** Reads on in steps until a line is there; how much the lines moved by themselves, and how many there were. */
+    const read = async (step: number, last: string) => {
+      let [moved, most] = [0, 0];
+      const end = Date.now() + 40_000;
+      while (!texts().some((text) => text.textContent === last) && Date.now() < end) {
+        pane.scrollTop += step;
+        const { top, bottom } = pane.getBoundingClientRect();
+        const middle = (top + bottom) / 2;
+        const seen = texts().find((text) => text.getBoundingClientRect().y > middle);
+        await frame();
+        const before = seen?.getBoundingClientRect().y ?? 0;
+        for (let count = 0; count < 12; count++) await frame();
+        if (seen?.isConnected) moved = Math.max(moved, Math.abs(seen.getBoundingClientRect().y - before));
+        most = Math.max(most, texts().length);
+      }
+      return { moved, most, there: texts().some((text) => text.textContent === last) };
+    };
+    return [await read(-400, 'line 0'), await read(400, 'line 499')];
+  });
+  for (const way of [up, down]) {
+    expect(way?.there).toBe(true);
+    expect(way?.most).toBeLessThanOrEqual(250);
+    expect(way?.moved).toBeLessThanOrEqual(1);
+  }
+  await ada.page.locator('.pane').evaluate((pane) => (pane.scrollTop = 0));
+  await expect(ada.newest).toHaveCount(0);
+  await ada.saySurely('the newest');
+  expect((await ada.said()).slice(-3)).toEqual(['line 498', 'line 499', 'the newest']);
+});
+
 test('reading upward after a live message loads the older ones, and moves nothing', async ({ visitor }) => {
   const ada = await (await visitor()).open();
   await sayMany(ada, said);

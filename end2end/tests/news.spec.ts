@@ -21,9 +21,29 @@ test('what is said in another room is counted in the list until it is read there
   await harbour.click();
   await ada.seesLast('two');
   await expect(harbour).not.toContainText('new');
+  const begins = ada.page.locator('li', { has: ada.page.locator('.new-line') });
+  await expect(begins.locator('.message-text')).toHaveText('one');
+  await ben.saySurely('three');
+  await ada.seesLast('three');
+  await expect(begins.locator('.message-text')).toHaveText('one');
+  await ada.rooms.first().click();
+  await harbour.click();
+  await expect(begins).toHaveCount(0);
   await ada.rooms.first().click();
   await ada.reload();
   await expect(ada.rooms.nth(1)).not.toContainText('new');
+});
+
+test('on a phone the way back says that something is new elsewhere', async ({ visitor }) => {
+  const ada = await (await visitor({ viewport: { width: 360, height: 740 } })).open('/r/harbour');
+  const ben = await (await visitor()).open();
+  await ada.join('harbour');
+  await ada.saySurely('here');
+  const back = ada.page.locator('.header-back');
+  await expect(back).toHaveAccessibleName('Rooms');
+  await ben.saySurely('in the lobby');
+  await expect(back).toHaveAccessibleName('Rooms. 1 new');
+  await expect(back).toHaveClass(/header-back-news/);
 });
 
 test('what one tab reads is read in the other', async ({ visitor }) => {
@@ -44,6 +64,26 @@ test('what one tab reads is read in the other', async ({ visitor }) => {
 
 test.describe('with a long room', () => {
   test.use({ settings: FOR_SCRIPTS });
+
+  test('a room with much that is new opens where that begins, a third from the top', async ({ visitor }) => {
+    const [ada, ben] = await Promise.all([(await visitor()).open(), (await visitor()).open()]);
+    await ada.join('harbour');
+    await ben.join('harbour');
+    await sayMany(ada, Array.from({ length: 45 }, (_, index) => `old ${index}`));
+    await ben.seesLast('old 44');
+    await ben.rooms.first().click();
+    await sayMany(ada, Array.from({ length: 40 }, (_, index) => `new ${index}`));
+    await expect(ben.rooms.nth(1)).toContainText('40 new');
+    await ben.rooms.nth(1).click();
+    const line = ben.page.locator('.new-line');
+    await expect(line).toBeInViewport();
+    const top = (await line.boundingBox())?.y ?? 0;
+    expect(Math.abs(top - 800 / 3)).toBeLessThan(30);
+    await expect(ben.newest).toHaveText('40 new');
+    await ben.newest.click();
+    await expect(ben.texts.last()).toBeInViewport();
+    await expect(ben.rooms.nth(1)).not.toContainText('new');
+  });
 
   test('who reads above sees how many came, and is brought to them', async ({ visitor }) => {
     const [ada, ben] = await Promise.all([(await visitor()).open(), (await visitor()).open()]);

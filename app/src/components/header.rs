@@ -5,13 +5,15 @@
 
 use leptos::html;
 use leptos::prelude::*;
+use protocol::ids::RoomId;
 
 use super::icon::{Icon, Sign};
 use crate::browser::Hydrated;
 use crate::live::{effect, live};
 use crate::part::IntoPart;
 use crate::routes::ROOMS_PATH;
-use crate::text::{Text, t};
+use crate::store::{Room, Store};
+use crate::text::{Count, Text, counted, t};
 
 /// Whether what is being made now is drawn after a change of page, not with the first one.
 #[must_use]
@@ -32,12 +34,20 @@ pub fn Header(
     /// What it is about; empty for nothing.
     #[prop(into, optional)]
     topic: Signal<String>,
+    /// The room that the pane shows: what is new in others is told beside the way back.
+    #[prop(optional)]
+    room: Option<RoomId>,
     /// Buttons at its end.
     #[prop(optional)]
     children: Option<Children>,
 ) -> impl IntoView {
     let heading = NodeRef::<html::H1>::new();
     let navigated = navigated();
+    let rooms = expect_context::<Store>().rooms;
+    let news = Signal::derive(move || {
+        let others = |listed: &&Room| Some(listed.id) != room;
+        rooms.with(|rooms| rooms.iter().filter(others).map(|other| other.unread().0).sum::<u64>())
+    });
     effect(move || document().set_title(&title.with(|title| crate::pages::tab_title(title))));
     // The focus would stay on the link that led here, and a reader would not hear of the new page.
     effect(move || {
@@ -47,7 +57,16 @@ pub fn Header(
     });
     view! {
         <header class="header">
-            <a class="header-back" href=ROOMS_PATH rel="external" aria-label=t(Text::Rooms)>
+            <a
+                class="header-back"
+                class:header-back-news=live(move || news.get() > 0)
+                href=ROOMS_PATH
+                rel="external"
+                aria-label=live(move || match news.get() {
+                    0 => t(Text::Rooms).to_owned(),
+                    count => format!("{}. {}", t(Text::Rooms), counted(Count::New, count)),
+                })
+            >
                 <Icon sign=Sign::Back/>
             </a>
             <div class="header-words">

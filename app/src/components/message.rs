@@ -1,4 +1,4 @@
-//! One row of the list: a message, and above it the day that begins with it.
+//! One row of the list: a message, and above it the day or the news that begin with it.
 //!
 //! Its element lives as long as the row: what changes are classes and texts. Flag and name are in
 //! every row and shown in the first of a group, so that a row may change its place in a group.
@@ -31,7 +31,12 @@ pub fn MessageRow(
     let (text, opens): (Signal<Arc<str>>, Signal<Opens>) = (text.into(), opens.into());
     view! {
         <li>
-            {live(move || (opens.get() == Opens::Day).then(|| view! { <DayLine at/> }.into_part()))}
+            {live(move || match opens.get() {
+                Opens::Day => Some(view! { <DayLine at/> }.into_part()),
+                Opens::New => Some(view! { <NewLine/> }.into_part()),
+                Opens::NewDay => Some(view! { <DayLine at/> <NewLine/> }.into_part()),
+                Opens::Nothing | Opens::Group => None,
+            })}
             <div class=live(move || state.with(|state| class(own, state, opens.get())))>
                 <Flag user=author/>
                 <p class="message-byline"><bdi class="message-name">{live(move || name.get())}</bdi></p>
@@ -77,6 +82,12 @@ fn DayLine(at: Signal<i64>) -> impl IntoView {
             <time datetime=live(move || moment().day_stamp())>{live(move || moment().day_words())}</time>
         </p>
     }
+}
+
+/// The line before what was new when the reader came.
+#[component]
+fn NewLine() -> impl IntoView {
+    view! { <p class="new-line">{t(Text::NewLine)}</p> }
 }
 
 /// Tick, clock or alert, with the word for those who do not see it.

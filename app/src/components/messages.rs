@@ -23,7 +23,7 @@ pub fn Messages(
     /// Whose messages.
     room: Room,
 ) -> impl IntoView {
-    let rows = room.rows.clone();
+    let shown = room.clone();
     let empty = {
         let (rows, older) = (room.rows.clone(), room.older.clone());
         move || older.get() == OlderState::Start && rows.with(Vec::is_empty)
@@ -33,7 +33,7 @@ pub fn Messages(
             {live(move || empty().then(|| view! { <EmptyRoom/> }.into_part()))}
             <ol class="rows">
                 <li class="older"><Older room=room.clone()/></li>
-                <For each=move || rows.get() key=|row| row.number let:row>
+                <For each=move || shown.shown() key=|row| row.number let:row>
                     <MessageRow row/>
                 </For>
             </ol>

@@ -22,7 +22,7 @@ use crate::link::Link;
 use crate::live::{Live, effect, live};
 use crate::part::IntoPart;
 use crate::routes::{ROOMS_PATH, room_part_path, room_path};
-use crate::store::{Membership, OlderState, Room, Store};
+use crate::store::{Far, Membership, OlderState, Room, Store};
 use crate::text::{Count, Text, counted, t};
 
 /// So near to the oldest message, in CSS pixels, older ones are asked for.
@@ -56,21 +56,30 @@ fn KnownRoom(room: Room) -> impl IntoView {
     provide_context(Returned(RwSignal::new(None)));
     let away = RwSignal::from(room.away.clone());
     show(&room, &link);
-    follow(&room, &link, pane, away);
     let unheld = unheld_while_older_come(&room);
+    follow(&room, &link, pane, away);
+    cap(&room, pane, away, unheld);
     let scrolled = {
         let room = room.clone();
         move |_| {
             let Some(pane) = pane.get_untracked() else { return };
             // The pane is reversed: its end is 0 and what is above has negative numbers.
             let above = pane.scroll_height() - pane.client_height() + pane.scroll_top();
-            away.set(pane.scroll_top() < -NEAR_THE_END);
+            let newest_off = room.keeps_newest_off();
+            away.set(newest_off || pane.scroll_top() < -NEAR_THE_END);
             if above < NEAR_THE_BEGINNING {
                 ask_older(&room, &link);
             }
+            if newest_off && pane.scroll_top() > -NEAR_THE_BEGINNING {
+                // At its very end the pane would follow what comes instead of holding on to a line.
+                pane.set_scroll_top(pane.scroll_top().min(-1));
+                room.show_newer();
+            }
         }
     };
+    let newest = RwSignal::from(room.last.clone());
     let to_the_end = move |()| {
+        newest.set(None);
         if let Some(pane) = pane.get_untracked() {
             pane.set_scroll_top(0);
         }
@@ -87,6 +96,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
         >
             <div class="room">
                 <Header
+                    room=room.id
                     title=Signal::derive(move || named.title())
                     key=Signal::derive(move || store.key_among(&keyed).unwrap_or_default())
                     topic=Signal::derive(move || topic.get().to_string())
@@ -113,14 +123,14 @@ fn show(room: &Room, link: &Link) {
         return;
     }
     let (shown, hidden, room) = (link.clone(), link.clone(), room.clone());
-    let (away, rooms) = (room.away.clone(), expect_context::<Store>().rooms);
+    let (left, store) = (room.clone(), expect_context::<Store>());
     effect(move || {
         room.membership.track();
         shown.ask(Ask::Show { room: id, cursor: room.cursor.get_untracked() });
     });
     on_cleanup(move || {
-        away.set(false);
-        if !rooms.with_untracked(|rooms| is_told(rooms, id)) {
+        store.part(&left);
+        if !store.rooms.with_untracked(|rooms| is_told(rooms, id)) {
             hidden.ask(Ask::Hide(id));
         }
     });
@@ -128,16 +138,10 @@ fn show(room: &Room, link: &Link) {
 
 /// Keeps the pane at its end while messages come, unless its reader went further away from it, and
 /// fills one in which there is nothing to scroll. Who is at the end of a page that he sees has read
-/// all of it.
+/// all of it; who comes there finds a line before what is new.
 fn follow(room: &Room, link: &Link, pane: NodeRef<html::Main>, away: RwSignal<bool>) {
     let (read, store) = (room.clone(), expect_context::<Store>());
     let (rows, room, link) = (room.rows.clone(), room.clone(), link.clone());
-    effect(move || {
-        read.rows.track();
-        if !away.get() && !store.hidden.get() {
-            store.read(&read);
-        }
-    });
     effect(move || {
         rows.track();
         if !away.get_untracked() {
@@ -153,6 +157,59 @@ fn follow(room: &Room, link: &Link, pane: NodeRef<html::Main>, away: RwSignal<bo
                 }
             });
         }
+    });
+    // Behind the other, so that the line is gone to last.
+    let (mut opened, mut saw, mut was_hidden) = (false, false, false);
+    effect(move || {
+        read.rows.track();
+        was_hidden |= store.hidden.get();
+        let is_known = read.older.get() != OlderState::Unread;
+        let sees = is_known && !away.get() && !store.hidden.get();
+        let comes = sees && !std::mem::replace(&mut saw, sees);
+        let is_first = comes && !std::mem::replace(&mut opened, true);
+        if comes && store.come(&read, std::mem::take(&mut was_hidden) || is_first) && is_first {
+            go_to_the_line(&read, &store, pane, away);
+        } else if sees {
+            store.read(&read);
+        }
+    });
+}
+
+/// Shows the line before what is new, where that is above what is seen. Who then sees the newest
+/// message, too, has read it.
+fn go_to_the_line(room: &Room, store: &Store, pane: NodeRef<html::Main>, away: RwSignal<bool>) {
+    let (room, store) = (room.clone(), store.clone());
+    request_animation_frame(move || {
+        let Some(pane) = pane.get_untracked() else { return };
+        if let Ok(Some(line)) = pane.query_selector(".new-line") {
+            line.scroll_into_view();
+        }
+        away.set(pane.scroll_top() < -NEAR_THE_END);
+        if !away.get_untracked() {
+            store.read(&room);
+        }
+    });
+}
+
+/// Keeps the number of messages on the screen within its bound, at the end that is farther away,
+/// where it moves nothing: what is above has no say in a reversed pane, and for what is below the
+/// browser holds it.
+fn cap(room: &Room, pane: NodeRef<html::Main>, away: RwSignal<bool>, unheld: RwSignal<bool>) {
+    let (room, store) = (room.clone(), expect_context::<Store>());
+    effect(move || {
+        room.rows.track();
+        room.last.track();
+        if unheld.get() {
+            return;
+        }
+        let (room, store) = (room.clone(), store.clone());
+        request_animation_frame(move || {
+            let Some(pane) = pane.get_untracked() else { return };
+            let below = -pane.scroll_top();
+            let above = pane.scroll_height() - pane.client_height() - below;
+            let is_near_the_end = !away.get_untracked() || below < above;
+            store.cap(&room, if is_near_the_end { Far::Oldest } else { Far::Newest });
+        });
     });
 }
 

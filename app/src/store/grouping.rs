@@ -31,6 +31,10 @@ pub enum Opens {
     Group,
     /// A day, and with it a group.
     Day,
+    /// What was new when the reader came, and with it a group.
+    New,
+    /// Both.
+    NewDay,
 }
 
 /// What begins with a row by this author at this moment behind such a row.
@@ -49,13 +53,19 @@ pub fn opens(before: Option<(UserId, i64)>, author: UserId, at: i64, zone: Zone)
     }
 }
 
-/// Sets what begins with each row; only those that change tell anybody.
-pub(super) fn regroup(rows: &[Row], zone: Zone) {
+/// Sets what begins with each row, and with this one, by its number, what is new; only those that
+/// change tell anybody.
+pub(super) fn regroup(rows: &[Row], zone: Zone, first_new: Option<u64>) {
     let (mut before, mut length) = (None, 0);
     for row in rows {
         let (author, at) = (row.author.get_untracked(), row.at.get_untracked());
         let opens = match opens(before, author, at, zone) {
             Opens::Nothing if length >= GROUP_ROWS_MIN && is_round(row) => Opens::Group,
+            opens => opens,
+        };
+        let opens = match opens {
+            Opens::Day if first_new == Some(row.number) => Opens::NewDay,
+            _ if first_new == Some(row.number) => Opens::New,
             opens => opens,
         };
         length = if opens == Opens::Nothing { length + 1 } else { 1 };

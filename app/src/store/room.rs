@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUntracked};
+use leptos::prelude::{ArcRwSignal, GetUntracked, Set, Update, With, WithUntracked};
 use protocol::act::Lane;
 use protocol::change::Envelope;
 use protocol::cursor::Cursor;
@@ -50,17 +50,19 @@ pub struct Room {
     pub typists: ArcRwSignal<Vec<String>>,
     /// Up to which number it was read in this browser; nothing while that is not known.
     pub read_to: ArcRwSignal<Option<u64>>,
+    /// Up to which number it was read when its reader came to it and found something new: behind it
+    /// stands a line, until he leaves.
+    pub line: ArcRwSignal<Option<u64>>,
     /// Whether its reader is away from the newest message.
     pub away: ArcRwSignal<bool>,
+    /// The last row on the screen, by its own number, where what is newer is kept off it.
+    pub last: ArcRwSignal<Option<u64>>,
     /// Where the first drawing of its messages stood, for `Ask::Show`; nothing once they are gone.
     pub cursor: ArcRwSignal<Option<Cursor>>,
     row_count: Arc<AtomicU64>,
     /// The highest number whose row was let go: what comes up to there is read as older messages.
-    let_go: Arc<AtomicU64>,
+    pub(super) let_go: Arc<AtomicU64>,
 }
-
-/// Messages of a room that are kept on the screen while its reader is at the newest.
-const ROWS_MAX: usize = 250;
 
 /// Two handles of one room are equal.
 impl PartialEq for Room {
@@ -115,7 +117,9 @@ impl Room {
             older: ArcRwSignal::default(),
             typists: ArcRwSignal::default(),
             read_to: ArcRwSignal::default(),
+            line: ArcRwSignal::default(),
             away: ArcRwSignal::default(),
+            last: ArcRwSignal::default(),
             cursor: ArcRwSignal::default(),
             row_count: Arc::default(),
             let_go: Arc::default(),
@@ -136,7 +140,7 @@ impl Room {
         room.older.set(OlderState::known(inside.older));
         let rows: Vec<Row> =
             inside.messages.iter().map(|message| room.new_row(message, me)).collect();
-        regroup(&rows, |_| 0);
+        regroup(&rows, |_| 0, None);
         room.rows.set(rows);
         room
     }
@@ -165,7 +169,7 @@ impl Room {
             let later = |row: &Row| row.seq().is_none() && row.at.get_untracked() > at;
             let place = rows.iter().position(later).unwrap_or(rows.len());
             rows.insert(place, row);
-            regroup(rows, zone);
+            self.group(rows, zone);
         });
     }
 
@@ -177,7 +181,7 @@ impl Room {
         if self.begins_behind(seq) {
             self.rows.update(|rows| {
                 rows.retain(|other| other.number != row.number);
-                regroup(rows, zone);
+                self.group(rows, zone);
             });
         } else {
             self.place(row, zone);
@@ -196,7 +200,7 @@ impl Room {
         if self.own_row(op_id).is_some_and(|row| row.seq().is_none()) {
             self.rows.update(|rows| {
                 rows.retain(|row| !(row.own && row.op_id == op_id));
-                regroup(rows, zone);
+                self.group(rows, zone);
             });
         }
     }
@@ -247,7 +251,7 @@ impl Room {
                 .filter(|row| rows.iter().all(|other| other.number != row.number))
                 .collect();
             rows.extend(kept);
-            regroup(rows, zone);
+            self.group(rows, zone);
         });
     }
 
@@ -283,7 +287,7 @@ impl Room {
         let new: Vec<Row> = messages.iter().map(|message| self.new_row(message, me)).collect();
         self.rows.update(|rows| {
             rows.splice(0..0, new);
-            regroup(rows, zone);
+            self.group(rows, zone);
         });
         set(&self.older, OlderState::known(older));
     }
@@ -316,21 +320,6 @@ impl Room {
         self.name.with(|name| room_name(language(), self.everyone, name).to_owned())
     }
 
-    /// How many messages of others came behind what was read, and whether there may be more of
-    /// them than are known here; tracked.
-    #[must_use]
-    pub fn unread(&self) -> (u64, bool) {
-        let Some(read_to) = self.read_to.get() else { return (0, false) };
-        self.rows.with(|rows| {
-            let new = rows.iter().rev().filter(|row| !row.own);
-            let count = new.take_while(|row| row.seq().is_some_and(|seq| seq > read_to)).count();
-            let oldest = rows.iter().find_map(Row::seq);
-            let more = self.older.get_untracked() != OlderState::Start;
-            let beyond = more && oldest.is_some_and(|oldest| oldest > read_to + 1);
-            (u64::try_from(count).unwrap_or(u64::MAX), count > 0 && beyond)
-        })
-    }
-
     /// How many messages wait to be stored; tracked.
     #[must_use]
     pub fn pending_count(&self) -> u64 {
@@ -338,27 +327,6 @@ impl Room {
         let count =
             self.rows.with(|rows| rows.iter().filter(|row| row.own).filter(pending).count());
         u64::try_from(count).unwrap_or(u64::MAX)
-    }
-
-    /// The number of the newest message.
-    #[must_use]
-    pub(super) fn newest(&self) -> Option<u64> {
-        self.rows.with_untracked(|rows| rows.iter().rev().find_map(Row::seq))
-    }
-
-    /// Lets the oldest rows go where there are more than a screen keeps; they can be read again.
-    pub(super) fn let_go(&self, zone: Zone) {
-        let beyond = self.rows.with_untracked(Vec::len).saturating_sub(ROWS_MAX);
-        if beyond == 0 || self.away.get_untracked() {
-            return;
-        }
-        self.rows.update(|rows| {
-            let stored = rows.iter().take_while(|row| row.seq().is_some()).count();
-            let last = rows.drain(..beyond.min(stored)).filter_map(|row| row.seq()).next_back();
-            self.let_go.fetch_max(last.unwrap_or_default(), Ordering::Relaxed);
-            regroup(rows, zone);
-        });
-        set(&self.older, OlderState::More);
     }
 
     /// Somebody's message is here: he is not writing it any more.
@@ -379,7 +347,12 @@ impl Room {
 
     /// Groups the rows anew, for a visitor in this zone.
     pub(super) fn regroup(&self, zone: Zone) {
-        self.rows.with_untracked(|rows| regroup(rows, zone));
+        self.rows.with_untracked(|rows| self.group(rows, zone));
+    }
+
+    /// Sets what begins with each of these rows of the room.
+    pub(super) fn group(&self, rows: &[Row], zone: Zone) {
+        regroup(rows, zone, self.first_new(rows));
     }
 
     fn message(&self, message: &Message, me: Option<UserId>, zone: Zone) {
@@ -415,7 +388,7 @@ impl Room {
                 None => to,
             };
             rows.insert(to.min(rows.len()), row);
-            regroup(rows, zone);
+            self.group(rows, zone);
         });
     }
 

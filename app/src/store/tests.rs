@@ -19,6 +19,7 @@ use protocol::model::{Me, Message, Rank, Role, RoomEntry};
 use protocol::refusal::{Refusal, RetryReason};
 
 use super::afresh::AFRESH_MS;
+use super::delay::PATIENCE_MS;
 use super::*;
 use crate::first_page::{Inside, RoomPage};
 

@@ -82,3 +82,87 @@ fn an_own_message_that_is_older_than_what_is_shown_comes_with_its_neighbours() {
     store.tell(Told::Older { room: LOBBY, before: 50, messages, older: false });
     assert_eq!(store.seqs(), [Some(4), Some(5), Some(50), Some(51)]);
 }
+
+/// What begins with each row, by its number in the room.
+fn news(store: &Store) -> Vec<(u64, Opens)> {
+    let rows = store.lobby().rows.get_untracked();
+    let new = |row: &Row| {
+        let opens = row.opens.get_untracked();
+        let is_new = matches!(opens, Opens::New | Opens::NewDay);
+        row.seq().filter(|_| is_new).map(|seq| (seq, opens))
+    };
+    rows.iter().filter_map(new).collect()
+}
+
+#[test]
+fn a_line_stands_before_what_was_new_until_the_reader_leaves() {
+    let store = store(vec![message(1, None)]);
+    let lobby = store.lobby();
+    store.read(&lobby);
+    assert!(!store.come(&lobby, true), "nothing is new");
+    store.post(op(7));
+    store.accepted(op(7), 2);
+    for seq in 3..=4 {
+        store.log(&message(seq, None));
+    }
+    assert!(store.come(&lobby, true));
+    store.read(&lobby);
+    store.log(&message(5, None));
+    assert_eq!(news(&store), [(3, Opens::New)], "own words are not new");
+    store.read(&lobby);
+    store.log(&message(6, None));
+    assert!(store.come(&lobby, false));
+    assert_eq!(news(&store), [(3, Opens::New)], "it does not move while he stays");
+    assert!(store.come(&lobby, true));
+    assert_eq!(news(&store), [(6, Opens::New)], "but where he comes anew");
+    store.part(&lobby);
+    assert_eq!(news(&store), []);
+}
+
+#[test]
+fn where_the_news_begin_is_not_said_while_it_is_not_known() {
+    let store = store((11..=12).map(|seq| message(seq, None)).collect());
+    let lobby = store.lobby();
+    lobby.older.set(OlderState::More);
+    lobby.read_to.set(Some(8));
+    assert!(store.come(&lobby, true));
+    assert_eq!(news(&store), [], "it may be above");
+    let messages = List::cut((7..=10).map(|seq| message(seq, None)));
+    store.tell(Told::Older { room: LOBBY, before: 11, messages, older: true });
+    assert_eq!(news(&store), [(9, Opens::New)]);
+}
+
+#[test]
+fn of_a_long_room_only_so_much_is_on_the_screen_as_its_reader_is_near() {
+    let said = |seq: u64| Message { seq, op_id: OpId::NIL, ..message(1, None) };
+    let store = store((251..=500).map(said).collect());
+    let lobby = store.lobby();
+    lobby.older.set(OlderState::More);
+    lobby.away.set(true);
+    let shown = || {
+        let seqs: Vec<u64> = lobby.shown().iter().filter_map(Row::seq).collect();
+        (seqs[0], seqs[seqs.len() - 1], seqs.len())
+    };
+    let older = |before: u64| {
+        let messages = List::cut((before - 50..before).map(said));
+        store.tell(Told::Older { room: LOBBY, before, messages, older: true });
+    };
+    older(251);
+    store.cap(&lobby, Far::Newest);
+    assert_eq!(shown(), (201, 450, 250));
+    store.log(&said(501));
+    assert_eq!(shown(), (201, 450, 250), "what comes meanwhile moves nothing");
+    older(201);
+    store.cap(&lobby, Far::Newest);
+    assert_eq!(shown(), (151, 400, 250));
+    for end in [450, 500] {
+        lobby.show_newer();
+        assert_eq!(shown().1, end);
+        store.cap(&lobby, Far::Oldest);
+        assert_eq!(shown(), (end - 249, end, 250));
+    }
+    lobby.show_newer();
+    assert_eq!((shown().1, lobby.keeps_newest_off()), (501, false));
+    older(251);
+    assert_eq!(shown().0, 201, "what was let go is read again");
+}

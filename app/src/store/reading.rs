@@ -1,0 +1,178 @@
+//! How far a room was read, what of it is new, and how much of it is on the screen.
+//!
+//! What was read lies in the browser and is shared by its tabs. Its laws: a line stands before the
+//! first message that was new when the reader came, where that is known, and does not move while he
+//! stays; at most 250 rows are on the screen, and what goes off it is at the end he is farther from:
+//! the oldest are let go and read again, the newest wait here.
+
+use std::sync::atomic::Ordering;
+
+use leptos::prelude::{Get, GetUntracked, Set, Update, With, WithUntracked, untrack};
+
+use super::grouping::Zone;
+use super::{OlderState, Room, Row, Store, set};
+
+/// Messages of a room that are on the screen at most, but for the moment in which more come.
+const ROWS_MAX: usize = 250;
+/// Rows that come back to the screen at once.
+const ROWS_STEP: usize = 50;
+
+/// Which end of a room's rows its reader is farther from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Far {
+    /// The oldest.
+    Oldest,
+    /// The newest.
+    Newest,
+}
+
+impl Store {
+    /// Looks up how far this browser has read, which another tab may have moved on.
+    pub fn look_up_read(&self) {
+        for room in self.rooms.get_untracked() {
+            let known = room.read_to.get_untracked();
+            let first = || room.cursor.get_untracked().map(|cursor| cursor.seq);
+            let found = self.keeper.read_to(room.id);
+            let kept = found.or_else(|| known.or_else(first));
+            if let Some(kept) = kept.filter(|_| found.is_none()) {
+                self.keeper.keep_read_to(room.id, kept);
+            }
+            if kept > known {
+                room.read_to.set(kept);
+            }
+        }
+    }
+
+    /// The user sees the newest message of this room.
+    pub fn read(&self, room: &Room) {
+        let newest = room.newest();
+        if newest > room.read_to.get_untracked() {
+            room.read_to.set(newest);
+            self.keeper.keep_read_to(room.id, newest.unwrap_or_default());
+        }
+    }
+
+    /// The reader comes to this room's newest messages, at first or from elsewhere: whether something
+    /// of others is new there, before which a line is drawn; another one than stands where he comes
+    /// `anew`.
+    #[must_use]
+    pub fn come(&self, room: &Room, anew: bool) -> bool {
+        let is_new = untrack(|| room.unread().0 > 0);
+        if is_new && (anew || room.line.get_untracked().is_none()) {
+            room.line.set(room.read_to.get_untracked());
+            room.regroup(self.zone());
+        }
+        is_new
+    }
+
+    /// The reader leaves this room.
+    pub fn part(&self, room: &Room) {
+        room.away.set(false);
+        set(&room.last, None);
+        if room.line.get_untracked().is_some() {
+            room.line.set(None);
+            room.regroup(self.zone());
+        }
+    }
+
+    /// Takes rows off the screen where there are too many.
+    pub fn cap(&self, room: &Room, far: Far) {
+        match far {
+            Far::Oldest => room.drop_oldest(self.zone()),
+            Far::Newest => room.keep_newest_off(),
+        }
+    }
+}
+
+impl Room {
+    /// How many messages of others came behind what was read, and whether there may be more of
+    /// them than are known here; tracked.
+    #[must_use]
+    pub fn unread(&self) -> (u64, bool) {
+        let Some(read_to) = self.read_to.get() else { return (0, false) };
+        self.rows.with(|rows| {
+            let new = rows.iter().rev().filter(|row| !row.own);
+            let count = new.take_while(|row| row.seq().is_some_and(|seq| seq > read_to)).count();
+            let oldest = rows.iter().find_map(Row::seq);
+            let more = self.older.get_untracked() != OlderState::Start;
+            let beyond = more && oldest.is_some_and(|oldest| oldest > read_to + 1);
+            (u64::try_from(count).unwrap_or(u64::MAX), count > 0 && beyond)
+        })
+    }
+
+    /// The number of the newest message.
+    #[must_use]
+    pub(super) fn newest(&self) -> Option<u64> {
+        self.rows.with_untracked(|rows| rows.iter().rev().find_map(Row::seq))
+    }
+
+    /// The first row that was new when the reader came; nothing where older ones that are not here
+    /// may have been.
+    pub(super) fn first_new(&self, rows: &[Row]) -> Option<u64> {
+        let line = self.line.get_untracked()?;
+        let begins_read = rows.iter().find_map(Row::seq).is_some_and(|first| first <= line);
+        let is_known = begins_read || self.older.get_untracked() == OlderState::Start;
+        let is_new = |row: &&Row| !row.own && row.seq().is_some_and(|seq| seq > line);
+        rows.iter().find(is_new).filter(|_| is_known).map(|row| row.number)
+    }
+
+    /// The rows on the screen; tracked.
+    #[must_use]
+    pub fn shown(&self) -> Vec<Row> {
+        let last = self.last.get();
+        self.rows.with(|rows| rows.get(..self.shown_count(rows, last)).unwrap_or(rows).to_vec())
+    }
+
+    /// Whether newer rows wait here to come to the screen again.
+    #[must_use]
+    pub fn keeps_newest_off(&self) -> bool {
+        self.last.get_untracked().is_some()
+    }
+
+    /// Brings the next newer rows to the screen.
+    pub fn show_newer(&self) {
+        let last = self.last.get_untracked();
+        let last = self.rows.with_untracked(|rows| {
+            let next = self.shown_count(rows, last) + ROWS_STEP - 1;
+            rows.get(next).filter(|_| next + 1 < rows.len()).map(|row| row.number)
+        });
+        set(&self.last, last);
+    }
+
+    /// Lets the oldest rows go while their reader is at the newest.
+    pub(super) fn let_go(&self, zone: Zone) {
+        if !self.away.get_untracked() {
+            self.drop_oldest(zone);
+        }
+    }
+
+    /// Lets the oldest rows go where there are more than a screen keeps; they can be read again.
+    fn drop_oldest(&self, zone: Zone) {
+        let last = self.last.get_untracked();
+        let shown = self.rows.with_untracked(|rows| self.shown_count(rows, last));
+        let Some(beyond) = shown.checked_sub(ROWS_MAX).filter(|beyond| *beyond > 0) else { return };
+        // Before the rows, whose line depends on whether there are older ones.
+        set(&self.older, OlderState::More);
+        self.rows.update(|rows| {
+            let stored = rows.iter().take_while(|row| row.seq().is_some()).count();
+            let last = rows.drain(..beyond.min(stored)).filter_map(|row| row.seq()).next_back();
+            self.let_go.fetch_max(last.unwrap_or_default(), Ordering::Relaxed);
+            self.group(rows, zone);
+        });
+    }
+
+    fn keep_newest_off(&self) {
+        let last = self.last.get_untracked();
+        let last = self.rows.with_untracked(|rows| {
+            let is_full = self.shown_count(rows, last) > ROWS_MAX;
+            rows.get(ROWS_MAX - 1).filter(|_| is_full).map(|row| row.number).or(last)
+        });
+        set(&self.last, last);
+    }
+
+    /// How many of these rows are on the screen, where this is the last of them.
+    fn shown_count(&self, rows: &[Row], last: Option<u64>) -> usize {
+        let last = last.and_then(|last| rows.iter().position(|row| row.number == last));
+        last.map_or(rows.len(), |last| last + 1)
+    }
+}
