@@ -37,6 +37,12 @@ impl Principal {
         &self.me
     }
 
+    /// Whom pages are drawn for: who is disabled reads what everybody may, and no more.
+    #[must_use]
+    pub fn reader(&self) -> Option<Me> {
+        (!self.disabled).then(|| self.me.clone())
+    }
+
     /// The sign-in that proves it.
     #[must_use]
     pub const fn sign_in(&self) -> SignInHash {

@@ -252,7 +252,7 @@ async fn answer(
     (fields, op_id): (Fields, OpId),
     fate: Fate,
 ) -> Response {
-    let me = Some(principal.me().clone());
+    let me = principal.reader();
     match fate {
         Fate::Done(path) => pages::moved(StatusCode::SEE_OTHER, &path),
         Fate::Missing => pages::draw(door, reader, me, None, None).await,

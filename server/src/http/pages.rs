@@ -108,7 +108,7 @@ async fn read(
 ) -> Response {
     match door.accounts.visitor(headers).await {
         Ok(visitor) => {
-            let me = visitor.principal().map(|principal| principal.me().clone());
+            let me = visitor.principal().and_then(|principal| principal.reader());
             draw(door, reader, me, address, None).await
         }
         Err(fault) => no_store(fault),
