@@ -209,7 +209,7 @@ limits! {
         /// Pages and other requests of one sign-in
         requests_per_sign_in = Rate::per_second(20, 100),
             "limits-requests-per-sign-in", "WASMCHANNEL_LIMITS_REQUESTS_PER_SIGN_IN";
-        /// Sockets that this server opens
+        /// Sockets that this server opens; what comes faster waits, for two seconds at most
         upgrades = Rate::per_second(1_000, 1_000), "limits-upgrades", "WASMCHANNEL_LIMITS_UPGRADES";
     }
 }

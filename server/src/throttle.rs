@@ -165,6 +165,38 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
     }
 }
 
+/// One rate for all, whose takers wait for their turn, in order, while that is not too long.
+#[derive(Debug)]
+pub struct Turns {
+    rate: Rate,
+    /// When the next is due if there were no burst (GCRA's theoretical arrival), on the taker's clock.
+    next: Mutex<Duration>,
+}
+
+impl Turns {
+    /// Turns that nobody has taken yet.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, next: Mutex::default() }
+    }
+
+    /// Takes a turn and says how long to wait for it; or takes none, and says when there is one that
+    /// is to be waited for less than `wait_max`.
+    pub fn take(&self, now: Duration, wait_max: Duration) -> Result<Duration, Duration> {
+        let interval = self.rate.interval();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = now.max(*next);
+        // With n at once, the last of them is due n - 1 intervals before its time.
+        let ahead = interval.saturating_mul(self.rate.burst.get().saturating_sub(1));
+        let wait = due.saturating_sub(now).saturating_sub(ahead);
+        if wait > wait_max {
+            return Err(wait.saturating_sub(wait_max));
+        }
+        *next = due.saturating_add(interval);
+        Ok(wait)
+    }
+}
+
 /// How many of each key there are now.
 #[derive(Debug)]
 pub struct Gauge<K: Hash + Eq + Clone> {
@@ -233,6 +265,23 @@ mod tests {
         let wait = throttle.take(&"a").unwrap_err();
         assert!(wait > Duration::from_secs(3_500) && wait <= Duration::from_secs(3_600));
         assert_eq!(throttle.take(&"b"), Ok(()), "another key has its own");
+    }
+
+    #[test]
+    fn turns_are_taken_at_their_rate_and_in_order_until_the_wait_is_too_long() {
+        let turns = Turns::new(Rate::per_second(10, 3));
+        let ms = Duration::from_millis;
+        let take = |now| turns.take(ms(now), ms(200));
+        for wait in [0, 0, 0, 100, 200] {
+            assert_eq!(take(1_000), Ok(ms(wait)));
+        }
+        assert_eq!(take(1_000), Err(ms(100)), "a turn in 300 ms is too late");
+        assert_eq!(take(1_000), Err(ms(100)), "who takes none is in nobody's way");
+        assert_eq!(take(1_150), Ok(ms(150)));
+        for _ in 0..3 {
+            assert_eq!(take(9_000), Ok(ms(0)), "a long rest gives the burst back, and no more");
+        }
+        assert_eq!(take(9_000), Ok(ms(100)));
     }
 
     #[test]

@@ -14,16 +14,20 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::time::{Instant, sleep};
 
 use super::assets::is_hashed;
 use super::health;
 use crate::auth::cookie::Cookies;
 use crate::config::{Limits, Network};
 use crate::socket::Held;
-use crate::throttle::{Gauge, Rate, Source, Throttle};
+use crate::throttle::{Gauge, Rate, Source, Throttle, Turns};
 
 /// When somebody who found no place may look again.
 const FULL_WAIT: Duration = Duration::from_secs(5);
+/// How long somebody may wait to be let in. A crowd that comes back is let in at its rate; turned
+/// away, its last would come again and again, and ever later.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(2);
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The throttles of this server. Cheap to clone.
@@ -37,7 +41,9 @@ struct Throttles {
     requests_per_address: Throttle<Source>,
     requests_per_sign_in: Throttle<[u8; 32]>,
     guests_per_address: Throttle<Source>,
-    upgrades: Throttle<()>,
+    upgrades: Turns,
+    /// What turns are counted from.
+    opened_at: Instant,
     sockets: Gauge<()>,
     sockets_of_address: Gauge<Source>,
     sockets_before_hello: Gauge<Source>,
@@ -73,7 +79,8 @@ impl Gate {
             requests_per_address: Throttle::new(limits.requests_per_address),
             requests_per_sign_in: Throttle::new(limits.requests_per_sign_in),
             guests_per_address: Throttle::new(limits.guests_per_address),
-            upgrades: Throttle::new(limits.upgrades),
+            upgrades: Turns::new(limits.upgrades),
+            opened_at: Instant::now(),
             sockets: Gauge::default(),
             sockets_of_address: Gauge::default(),
             sockets_before_hello: Gauge::default(),
@@ -89,14 +96,23 @@ impl Gate {
         self.0.guests_per_address.take(&source).map_err(full)
     }
 
+    /// Waits for the turn of one more socket, if that is soon.
+    pub(super) async fn turn(&self) -> Result<(), TooMany> {
+        let Throttles { limits, upgrades, opened_at, .. } = &*self.0;
+        let turn = upgrades.take(opened_at.elapsed(), TURN_WAIT_MAX).map_err(|wait| {
+            let (status, limit) = (StatusCode::SERVICE_UNAVAILABLE, Limit::Rate(limits.upgrades));
+            TooMany { status, what: "new sockets of this server", limit, wait }
+        })?;
+        if !turn.is_zero() {
+            sleep(turn).await;
+        }
+        Ok(())
+    }
+
     /// Takes the places of one more socket.
     pub(super) fn upgrade(&self, source: Source) -> Result<Held, TooMany> {
         let Throttles { limits, sockets, sockets_of_address, sockets_before_hello, .. } = &*self.0;
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        self.0.upgrades.take(&()).map_err(|wait| {
-            let limit = Limit::Rate(limits.upgrades);
-            TooMany { status, what: "new sockets of this server", limit, wait }
-        })?;
         let full = |status, what, count| {
             move || TooMany { status, what, limit: Limit::Count(count), wait: FULL_WAIT }
         };

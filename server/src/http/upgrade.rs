@@ -34,6 +34,9 @@ pub(super) async fn open(
         tracing::info!(expected = %foreign.expected, seen = %foreign.seen, "foreign origin");
         return foreign.into_response();
     }
+    if let Err(too_many) = door.gate.turn().await {
+        return too_many.into_response();
+    }
     if *door.stopping.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "2")]).into_response();
     }
