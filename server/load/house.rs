@@ -49,7 +49,6 @@ pub(crate) struct House {
     pub(crate) address: SocketAddr,
     folder: PathBuf,
     flags: Vec<String>,
-    log: String,
     child: Option<Child>,
     started: Instant,
     /// Where the last life's words begin in what it said.
@@ -84,7 +83,6 @@ impl House {
             address,
             folder: folder.to_owned(),
             flags: raised.iter().flat_map(flag).collect(),
-            log: "info".to_owned(),
             child: None,
             started: Instant::now(),
             said_before: 0,
@@ -94,11 +92,6 @@ impl House {
         house
     }
 
-    /// What the next life logs.
-    pub(crate) fn log(&mut self, filter: &str) {
-        filter.clone_into(&mut self.log);
-    }
-
     pub(crate) fn start(&mut self) {
         self.said_before = self.said().len();
         let beside = std::env::current_exe().expect("a path").with_file_name("wasmchannel");
@@ -106,7 +99,7 @@ impl House {
         command.env_clear().arg("--addr").arg(self.address.to_string());
         command.arg("--data").arg(self.folder.join("data"));
         command.arg("--site").arg(self.folder.join("site"));
-        command.args(&self.flags).arg("--log").arg(&self.log);
+        command.args(&self.flags);
         let file = File::options().create(true).append(true).open(self.said_in());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file.expect("a file"));
         self.started = Instant::now();
