@@ -2,10 +2,10 @@
 # Each target is a script in tools/; CARGO_TARGET_DIR is respected everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test dev dist sizes measure readme lint audit tools prove-sim prove-kill prove-power prove-flood prove-slow prove-storm prove-soak
+.PHONY: help run test dev dist sizes measure readme lint audit tools prove-sim prove-kill prove-power prove-disk prove-database prove-flood prove-slow prove-storm prove-soak
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Install what is missing, build, and serve http://127.0.0.1:3000 with ./data
 	@tools/run
@@ -57,3 +57,9 @@ prove-storm: ## Restart and crash the server under 5,000 clients, who all come b
 
 prove-soak: ## Use the server for BUDGET_S seconds over the data of the last time
 	@tools/prove soak
+
+prove-disk: ## Fill the disk, and let it fail, for BUDGET_S seconds; see docs/proof.md
+	@tools/prove disk
+
+prove-database: ## Lock, end and stop the database for BUDGET_S seconds; see docs/proof.md
+	@tools/prove database

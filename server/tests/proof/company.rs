@@ -44,6 +44,18 @@ impl Company {
         Self { phase, seen, writers, readers }
     }
 
+    /// One more who writes; gives what he alone has seen.
+    pub(crate) async fn welcome(
+        &mut self,
+        address: SocketAddr,
+        chance: &mut impl Chance,
+    ) -> Arc<Seen> {
+        let (seen, number) = (Arc::new(Seen::default()), WRITERS + READERS);
+        let tab = Tab::arrive(address, number, true, chance.number(), Arc::clone(&seen)).await;
+        self.writers.spawn(tab.live(self.phase.subscribe()));
+        seen
+    }
+
     /// The house is back for the so-manieth time: nobody waits with coming back.
     pub(crate) fn come_back(&self, life: u64) {
         self.phase.send_replace(Phase::Life(life));

@@ -152,6 +152,14 @@ impl House {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// Bytes of memory that it holds now.
+    pub(crate) fn memory(&self) -> u64 {
+        let id = self.child.as_ref().expect("it runs").id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// The lobby's log, as the store holds it.
     pub(crate) async fn stored(&self) -> Stored {
         let Some(url) = &self.place.url else {
@@ -193,7 +201,7 @@ impl House {
     /// The end of its log.
     pub(crate) fn last_words(&self) -> String {
         let said = std::fs::read_to_string(self.said()).unwrap_or_default();
-        said.lines().rev().take(5).collect::<Vec<_>>().join("\n")
+        said.lines().rev().take(12).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -16,10 +16,14 @@
 )]
 
 mod company;
+mod database;
+mod disk;
 mod house;
 mod journal;
 mod kill;
 mod power;
+#[path = "../storage/small_disk.rs"]
+mod small_disk;
 #[path = "../storage/stores.rs"]
 #[expect(dead_code, reason = "the stories of the store need more of it")]
 mod stores;

@@ -21,6 +21,7 @@ mod past;
 mod postgres;
 mod reading;
 mod rows;
+mod small_disk;
 mod stores;
 mod together;
 mod trouble;

@@ -4,7 +4,6 @@
 //! Its law: what is not stored is said to be so in time, what may be stored is said to be unknown,
 //! reading goes on where it can, and nothing has to be started again.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use protocol::refusal::RetryReason;
 use server::clock::SeededChance;
 use server::history::{History, Outcome, Pending};
 
+use crate::small_disk::SmallDisk;
 use crate::stores::Place;
 use crate::world::{House, NOW_MS, accepted, account, op, post};
 
@@ -21,26 +21,6 @@ const SECOND_MS: i64 = 1_000;
 const FULL_DISK: &str = "trouble::a_full_disk_makes_the_store_read_only_until_there_is_room";
 /// Set for the child that tries it in a namespace.
 const IN_NAMESPACE: &str = "WASMCHANNEL_TEST_NAMESPACE";
-
-/// A disk of twelve MiB that ends with it.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// Nothing where this user may not make one.
-    fn at(path: &Path) -> Option<Self> {
-        std::fs::create_dir(path).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=12m,mode=0700", "wasmchannel-test"]).arg(path);
-        let is_mounted = mount.status().is_ok_and(|done| done.success());
-        is_mounted.then(|| Self(path.to_owned()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
 
 fn batch(lobby: RoomId, first: u16) -> Vec<Pending> {
     (first..first + 64).map(|number| op(0, number, post(lobby, &"a".repeat(90)))).collect()
@@ -62,11 +42,11 @@ fn try_in_a_namespace() {
 #[tokio::test]
 async fn a_full_disk_makes_the_store_read_only_until_there_is_room() {
     let place = Place::file();
-    let Some(disk) = SmallDisk::at(&place.data) else {
+    let Some(disk) = SmallDisk::under(&place.data, 12) else {
         assert!(std::env::var_os(IN_NAMESPACE).is_none(), "no small disk in the namespace either");
         return try_in_a_namespace();
     };
-    let filler = disk.0.join("filler");
+    let filler = disk.path().join("filler");
     let mut chance = SeededChance::new(1);
     let house = House::at(place, &mut chance).await;
     let lobby = house.lobby().await;

@@ -1,0 +1,117 @@
+//! A database that is locked, away or dead: nobody is told something wrong, and all goes on by itself.
+//!
+//! Over SQLite another process (this one) holds the file's lock for a while. Over PostgreSQL, which
+//! `tools/postgres` lets a test control, connections are ended, the server crashes and is started
+//! again, and its processes are stopped. `WASMCHANNEL_HARMS` says how often each of these is done.
+
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use server::clock::{Chance, SeededChance};
+
+use crate::company::Company;
+use crate::house::House;
+use crate::stores::{Place, database_file};
+use crate::tab::Seen;
+use crate::{asked, seed};
+
+/// A lock that SQLite waits for, and two for which it does not.
+const HELD_SECS: [u64; 3] = [1, 6, 30];
+/// The longest wait for a lock, the answer's way, and a busy machine.
+const TOLD_MAX: Duration = Duration::from_millis(3_500);
+/// From the end of the harm until messages are accepted again.
+const RECOVERED_MAX: Duration = Duration::from_secs(5);
+/// What the house may hold more while nothing is stored.
+const GROWN_MAX: u64 = 32 * 1024 * 1024;
+/// The program by which a test controls its PostgreSQL.
+const CONTROL: &str = "WASMCHANNEL_TEST_POSTGRES_CONTROL";
+/// All connections but that which says so: those of the house are by its schema's name.
+const END_ALL: &str = "select pg_terminate_backend(pid) from pg_stat_activity \
+    where application_name = current_setting('application_name') and pid <> pg_backend_pid()";
+
+fn accepted(seen: &Seen) -> u64 {
+    seen.accepted.load(Ordering::Relaxed)
+}
+
+/// Waits until messages are accepted again, after this.
+async fn recovered(company: &Company, house: &House, what: &str) -> Duration {
+    let before = accepted(&company.seen);
+    let goes_on = |seen: &Seen| accepted(seen) > before;
+    let took = company.until(what, RECOVERED_MAX * 6, goes_on).await;
+    assert!(took < RECOVERED_MAX, "I22: {what}: again after {took:?}: {}", house.last_words());
+    took
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_another_process_locks_is_away_in_time_and_back_at_once() {
+    let (longest, seed) = (asked("WASMCHANNEL_HELD_SECS", 6), seed());
+    let mut chance = SeededChance::new(seed);
+    let mut house = House::open_in(Place::file()).await;
+    let company = Company::gather(house.address, &mut chance).await;
+    company.until("messages", Duration::from_secs(20), |seen| accepted(seen) > 100).await;
+    let (mut locks, mut slowest, mut told_max) = (0, Duration::ZERO, Duration::ZERO);
+    for held_secs in HELD_SECS.into_iter().filter(|secs| *secs <= longest) {
+        let (memory, away) = (house.memory(), company.seen.away.load(Ordering::Relaxed));
+        let begun = Instant::now();
+        let other = Connection::open(database_file(&house.place.data)).unwrap();
+        other.busy_timeout(Duration::from_secs(10)).unwrap();
+        other.execute_batch("begin exclusive").unwrap();
+        let held = Instant::now();
+        if held_secs > 3 {
+            let is_told = |seen: &Seen| seen.away.load(Ordering::Relaxed) > away;
+            told_max = told_max.max(company.until("they are told", TOLD_MAX, is_told).await);
+        }
+        tokio::time::sleep(Duration::from_secs(held_secs).saturating_sub(held.elapsed())).await;
+        let grown = house.memory().saturating_sub(memory);
+        assert!(grown < GROWN_MAX, "I20: {grown} bytes in {:?}", begun.elapsed());
+        other.execute_batch("rollback").unwrap();
+        drop(other);
+        slowest = slowest.max(recovered(&company, &house, "a lock").await);
+        locks += 1;
+    }
+    let totals = company.part(&mut house).await;
+    println!(
+        "locks {locks}, seed {seed}: {totals}, told after {} ms at most, again within {} ms",
+        told_max.as_millis(),
+        slowest.as_millis()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_the_database_that_ends_crashes_or_stops_loses_nothing() {
+    let Ok(control) = std::env::var(CONTROL) else {
+        println!("harms 0: this run is over SQLite");
+        return;
+    };
+    let control = |word: &str| {
+        let done = Command::new(&control).arg(word).status().unwrap();
+        assert!(done.success(), "{word}");
+    };
+    let (rounds, seed) = (asked("WASMCHANNEL_HARMS", 1), seed());
+    let mut chance = SeededChance::new(seed);
+    let mut house = House::open().await;
+    let company = Company::gather(house.address, &mut chance).await;
+    company.until("messages", Duration::from_secs(20), |seen| accepted(seen) > 100).await;
+    let (mut harms, mut slowest) = (0, Duration::ZERO);
+    for _ in 0..rounds {
+        for _ in 0..3 {
+            house.place.write("", END_ALL).await;
+            slowest = slowest.max(recovered(&company, &house, "ended connections").await);
+            tokio::time::sleep(Duration::from_millis(chance.below(300))).await;
+        }
+        control("crash");
+        tokio::time::sleep(Duration::from_millis(chance.below(2_000))).await;
+        control("start");
+        slowest = slowest.max(recovered(&company, &house, "a crash").await);
+        tokio::time::sleep(Duration::from_millis(chance.below(1_000))).await;
+        control("freeze");
+        tokio::time::sleep(Duration::from_millis(1_000 + chance.below(7_000))).await;
+        control("thaw");
+        slowest = slowest.max(recovered(&company, &house, "a stop").await);
+        harms += 5;
+    }
+    let totals = company.part(&mut house).await;
+    println!("harms {harms}, seed {seed}: {totals}, again within {} ms", slowest.as_millis());
+}
