@@ -3,9 +3,11 @@
 //! Only what no other story tells already. Its law: as `main.rs` says.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use protocol::act::{Act, Post};
 use protocol::bounded::Text;
+use protocol::close::CloseCode;
 use protocol::codec::{FLAG_LZ4, Header, VERSION};
 use protocol::command::History;
 use protocol::event::{Event, Older};
@@ -165,4 +167,30 @@ async fn an_unknown_key_makes_a_room_and_what_is_said_stays_inside() {
     cleo.post(other, "alone").await;
     assert_eq!(cleo.texts(other, 1).await, ["alone"]);
     assert!(read_upward(&mut cleo, room).await.is_empty(), "nor is it read from outside");
+}
+
+#[tokio::test]
+async fn a_client_that_stands_still_is_given_up_within_thirty_seconds_and_another_is_not() {
+    let (world, mut ada, frozen, lobby) = ada_and_bob().await;
+    let count = || world.engine.hub.count();
+    assert_eq!(count(), 2);
+    let begun = Instant::now();
+    let reading = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            ada.subscribe(lobby).await;
+        }
+    };
+    let given_up = async {
+        while count() == 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = reading => {}
+        given_up = tokio::time::timeout(Duration::from_secs(40), given_up) => given_up.unwrap(),
+    }
+    assert!(begun.elapsed() > Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert_eq!((count(), world.engine.hub.ended().get(&CloseCode::SILENT.0)), (1, Some(&1)));
+    drop(frozen);
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use migrations::{Migrator, MigratorTrait};
 use protocol::model::Rank;
 use protocol::refusal::{Refusal, RetryReason};
 use server::clock::SeededChance;
@@ -14,8 +15,11 @@ use server::db::{Db, OpenFault, accounts};
 use server::history::sql::SqlHistory;
 use server::history::{Answer, History, Verdict};
 
-use crate::stores::Place;
+use crate::stores::{Place, database_file};
 use crate::world::{House, NOW_MS, RULES, accepted, account, op, own_log, post, refused};
+
+/// The steps that the first version had.
+const FIRST_STEPS: usize = 3;
 
 #[tokio::test]
 async fn everything_is_there_after_a_restart_and_the_lobby_is_made_once() {
@@ -33,6 +37,36 @@ async fn everything_is_there_after_a_restart_and_the_lobby_is_made_once() {
     let house = House { place, db, history: Arc::new(history) };
     assert_eq!(house.tables().await, before);
     assert_eq!(accepted(&house.answers(&[said], &mut chance).await[0]), once);
+}
+
+#[tokio::test]
+async fn an_older_database_is_brought_up_to_date_with_all_that_is_in_it() {
+    let mut chance = SeededChance::new(1);
+    let house = House::at(Place::file(), &mut chance).await;
+    let lobby = house.lobby().await;
+    let said: Vec<_> = (0..3).map(|number| op(0, number, post(lobby, "hello"))).collect();
+    house.answers(&said, &mut chance).await;
+    let before = house.tables().await;
+    let House { place, db, history } = house;
+    drop(history);
+    Arc::into_inner(db).unwrap().close().await;
+
+    // The tables as the first version made them: the same rows, without what came later.
+    let url = format!("sqlite://{}", database_file(&place.data).display());
+    let past = sea_orm::Database::connect(url).await.unwrap();
+    let later = u32::try_from(Migrator::migrations().len() - FIRST_STEPS).unwrap();
+    Migrator::down(&past, Some(later)).await.unwrap();
+    let pending = Migrator::get_pending_migrations(&past).await.unwrap().len();
+    assert_eq!(pending, usize::try_from(later).unwrap());
+    past.close().await.unwrap();
+
+    let db = Arc::new(place.open().await.unwrap());
+    let history = SqlHistory::open(Arc::clone(&db), RULES, &mut chance, NOW_MS).await.unwrap();
+    let house = House { place, db, history: Arc::new(history) };
+    assert_eq!(house.tables().await, before);
+    let reader = Some(account(0).user.id);
+    let view = house.history.snapshot(reader, lobby).await.unwrap().unwrap();
+    assert_eq!(view.snapshot.messages.len(), 3);
 }
 
 #[tokio::test]
