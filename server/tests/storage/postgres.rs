@@ -4,6 +4,8 @@
 //! A run over SQLite has nothing to try here and counts these stories as ignored, never as passed.
 //! Under `tools/postgres` they are asked for by `--ignored postgres::`.
 
+mod outage;
+
 use std::collections::BTreeMap;
 use std::iter;
 use std::time::{Duration, Instant};
