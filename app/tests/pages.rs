@@ -341,6 +341,14 @@ fn who_reads_above_sees_how_much_is_new_below() {
 }
 
 #[test]
+fn a_page_without_a_status_slot_says_how_the_connection_stands_too() {
+    for path in ["/rooms", "/me", "/r/lobby/settings"] {
+        let html = draw(path, page(), |store| store.connection.pill.set(Pill::Offline));
+        assert!(html.contains("Offline. Messages wait on this device"), "{path}: {html}");
+    }
+}
+
+#[test]
 fn beside_the_pill_messages_are_counted_and_nothing_else() {
     let html = draw("/", page(), |store| {
         store.connection.pill.set(Pill::Offline);

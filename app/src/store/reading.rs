@@ -120,7 +120,7 @@ impl Room {
     #[must_use]
     pub fn shown(&self) -> Vec<Row> {
         let last = self.last.get();
-        self.rows.with(|rows| rows.get(..self.shown_count(rows, last)).unwrap_or(rows).to_vec())
+        self.rows.with(|rows| rows.get(..shown_count(rows, last)).unwrap_or(rows).to_vec())
     }
 
     /// Whether newer rows wait here to come to the screen again.
@@ -133,7 +133,7 @@ impl Room {
     pub fn show_newer(&self) {
         let last = self.last.get_untracked();
         let last = self.rows.with_untracked(|rows| {
-            let next = self.shown_count(rows, last) + ROWS_STEP - 1;
+            let next = shown_count(rows, last) + ROWS_STEP - 1;
             rows.get(next).filter(|_| next + 1 < rows.len()).map(|row| row.number)
         });
         set(&self.last, last);
@@ -149,7 +149,7 @@ impl Room {
     /// Lets the oldest rows go where there are more than a screen keeps; they can be read again.
     fn drop_oldest(&self, zone: Zone) {
         let last = self.last.get_untracked();
-        let shown = self.rows.with_untracked(|rows| self.shown_count(rows, last));
+        let shown = self.rows.with_untracked(|rows| shown_count(rows, last));
         let Some(beyond) = shown.checked_sub(ROWS_MAX).filter(|beyond| *beyond > 0) else { return };
         // Before the rows, whose line depends on whether there are older ones.
         set(&self.older, OlderState::More);
@@ -164,15 +164,15 @@ impl Room {
     fn keep_newest_off(&self) {
         let last = self.last.get_untracked();
         let last = self.rows.with_untracked(|rows| {
-            let is_full = self.shown_count(rows, last) > ROWS_MAX;
+            let is_full = shown_count(rows, last) > ROWS_MAX;
             rows.get(ROWS_MAX - 1).filter(|_| is_full).map(|row| row.number).or(last)
         });
         set(&self.last, last);
     }
+}
 
-    /// How many of these rows are on the screen, where this is the last of them.
-    fn shown_count(&self, rows: &[Row], last: Option<u64>) -> usize {
-        let last = last.and_then(|last| rows.iter().position(|row| row.number == last));
-        last.map_or(rows.len(), |last| last + 1)
-    }
+/// How many of these rows are on the screen, where this is the last of them.
+fn shown_count(rows: &[Row], last: Option<u64>) -> usize {
+    let last = last.and_then(|last| rows.iter().position(|row| row.number == last));
+    last.map_or(rows.len(), |last| last + 1)
 }
