@@ -21,6 +21,7 @@ mod disk;
 mod house;
 mod journal;
 mod kill;
+mod plug;
 mod power;
 #[path = "../storage/small_disk.rs"]
 mod small_disk;
