@@ -2,7 +2,7 @@
 # Each target is a script in tools/; CARGO_TARGET_DIR is respected everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test dev dist sizes measure readme lint audit tools prove-sim prove-kill prove-power prove-disk prove-database prove-flood prove-slow prove-storm prove-soak
+.PHONY: help run test dev dist sizes measure readme lint audit tools prove-sim prove-kill prove-power prove-disk prove-database prove-flood prove-slow prove-storm prove-soak prove-autobahn
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,3 +63,6 @@ prove-disk: ## Fill the disk, and let it fail, for BUDGET_S seconds; see docs/pr
 
 prove-database: ## Lock, end and stop the database for BUDGET_S seconds; see docs/proof.md
 	@tools/prove database
+
+prove-autobahn: ## Let Autobahn's fuzzing client at the reader of frames, where there is a Python 2.7
+	@tools/prove autobahn

@@ -1,6 +1,6 @@
 //! Load: the built server under floods, slow readers, storms and long use, as `tools/prove` runs it.
 //!
-//! `load flood|slow|storm|soak [--short] [--budget SECONDS]`. People are the client's own machines
+//! `load flood|slow|storm|soak [--short] [--budget SECONDS]`, and `load echo`. People are the client's own machines
 //! over light sockets, thousands in this process. Its law: a run ends with one line, its figures and
 //! what was violated, and with code 1 where anything was; what depends on how busy the machine is
 //! is a ratio against the same minutes, and is violated only if it is so again and again.
@@ -16,6 +16,7 @@
 )]
 
 mod crowd;
+mod echo;
 mod flood;
 mod house;
 mod person;
@@ -55,6 +56,8 @@ enum What {
     Slow,
     Storm,
     Soak,
+    /// What Autobahn's fuzzing client speaks to
+    Echo,
 }
 
 fn main() -> ExitCode {
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
             What::Slow => slow::run(&form).await,
             What::Storm => storm::run(&form).await,
             What::Soak => soak::run(&form).await,
+            What::Echo => echo::run(),
         }
     });
     println!("result | {}", report.line());

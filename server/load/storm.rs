@@ -170,7 +170,8 @@ impl Storm {
         self.all_back(fell + people, BACK_AFTER_LOOP_FOR).await;
         let (most, refused) =
             (self.crowd.tally.most_opened_in_a_second(), self.crowd.tally.take_refused());
-        let most_max = usize::try_from(2 * self.upgrades).expect("a count");
+        // The burst, what a second gives, and what a starved machine hands over a second late.
+        let most_max = usize::try_from(3 * self.upgrades).expect("a count");
         report.hold(most <= most_max, || format!("{what}, {most} upgrades in a second"));
         let fell = self.crowd.fell();
         sleep(self.calm).await;

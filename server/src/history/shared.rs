@@ -19,8 +19,8 @@ use tokio::sync::Semaphore;
 
 use crate::history::{History, Later, RoomState, RoomView, Unavailable};
 
-/// How long what was read is shared with who comes later.
-const KEPT_FOR: Duration = Duration::from_secs(2);
+/// How long what was read is shared with who comes later: in this time a crowd is back.
+const KEPT_FOR: Duration = Duration::from_secs(10);
 /// How many results of one kind are kept: 8 MiB of the longest.
 const KEPT_MAX: usize = 64;
 /// Snapshots that are made at once; the readers of the database are for others, too.
@@ -38,7 +38,7 @@ pub struct SharedReads {
 }
 
 /// Reads of one kind that are under way, or were a moment ago. Cheap to clone.
-struct Flights<K, V>(Arc<Mutex<HashMap<K, Flight<V>>>>, Arc<AtomicU64>);
+struct Flights<K, V>(Arc<Mutex<HashMap<K, Flight<V>>>>, Arc<AtomicU64>, Duration);
 
 struct Flight<V> {
     number: u64,
@@ -50,7 +50,8 @@ impl SharedReads {
     #[must_use]
     pub fn new(history: Arc<dyn History>) -> Self {
         let snapshots = Arc::new(Semaphore::new(SNAPSHOTS_AT_ONCE));
-        Self { history, pages: Flights::new(), states: Flights::new(), snapshots }
+        let (pages, states) = (Flights::new(KEPT_FOR), Flights::new(KEPT_FOR));
+        Self { history, pages, states, snapshots }
     }
 
     /// As `History::page`.
@@ -100,8 +101,9 @@ where
     K: Hash + Eq + Clone + Send + 'static,
     V: Send + Sync + 'static,
 {
-    fn new() -> Self {
-        Self(Arc::default(), Arc::default())
+    /// Keeps each for so long.
+    fn new(kept_for: Duration) -> Self {
+        Self(Arc::default(), Arc::default(), kept_for)
     }
 
     fn count(&self) -> u64 {
@@ -141,11 +143,12 @@ where
         let number = self.1.fetch_add(1, Ordering::Relaxed);
         let reading = reading.shared();
         self.flights().insert(key.clone(), Flight { number, reading: reading.clone() });
-        let (flights, of_this) = (Self(Arc::clone(&self.0), Arc::clone(&self.1)), reading.clone());
+        let (flights, of_this) =
+            (Self(Arc::clone(&self.0), Arc::clone(&self.1), self.2), reading.clone());
         tokio::spawn(async move {
             let is_kept = of_this.await.is_ok() && flights.flights().len() <= KEPT_MAX;
             if is_kept {
-                tokio::time::sleep(KEPT_FOR).await;
+                tokio::time::sleep(flights.2).await;
             }
             let mut flights = flights.flights();
             if flights.get(&key).is_some_and(|flight| flight.number == number) {
@@ -167,6 +170,8 @@ mod tests {
 
     use super::*;
 
+    const SOON: Duration = Duration::from_millis(500);
+
     /// A read that gives this after a moment.
     fn slow(value: Result<u64, Unavailable>) -> Reading<u64> {
         Box::pin(async move {
@@ -177,18 +182,18 @@ mod tests {
 
     #[tokio::test]
     async fn what_many_ask_for_at_once_is_read_once_and_forgotten_soon() {
-        let flights = Flights::<u64, u64>::new();
+        let flights = Flights::<u64, u64>::new(SOON);
         let asked = (0..500).map(|number| flights.get(number % 2, |_| true, || slow(Ok(7))));
         assert!(join_all(asked).await.iter().all(|read| *read == Ok(Arc::new(7))));
         assert_eq!(flights.count(), 2, "one for each key");
         assert_eq!(flights.get(0, |_| true, || slow(Ok(8))).await, Ok(Arc::new(7)), "kept");
-        tokio::time::sleep(KEPT_FOR + Duration::from_millis(100)).await;
+        tokio::time::sleep(2 * SOON).await;
         assert!(flights.flights().is_empty());
     }
 
     #[tokio::test]
     async fn who_needs_more_than_was_read_reads_again_once_for_all() {
-        let flights = Flights::<u64, u64>::new();
+        let flights = Flights::<u64, u64>::new(SOON);
         let old = flights.get(1, |_| true, || slow(Ok(3)));
         let newer = (0..100).map(|_| flights.get(1, |head| *head >= 5, || slow(Ok(5))));
         let (old, newer) = tokio::join!(old, join_all(newer));
@@ -199,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_read_that_failed_is_not_kept_and_the_crowd_does_not_stay() {
-        let flights = Flights::<u64, u64>::new();
+        let flights = Flights::<u64, u64>::new(SOON);
         let away = Unavailable("away".to_owned());
         let read = flights.get(1, |_| true, || slow(Err(away.clone()))).await;
         assert_eq!(read, Err(away));
