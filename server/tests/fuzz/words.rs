@@ -8,9 +8,10 @@ use http::Uri;
 use protocol::bounded::Text;
 use protocol::ids::OpId;
 use protocol::model::{DisplayName, MessageText, RoomName, Topic};
+use protocol::words;
 use server::clock::{Chance, SeededChance};
 use server::http::address::{Path, encoded_room_path, parse};
-use server::rooms::{key, words};
+use server::rooms::key;
 
 use crate::mutate::bend;
 use crate::{below, fuzz};
