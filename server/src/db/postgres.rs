@@ -30,6 +30,10 @@ const READERS: u32 = 8;
 const ACQUIRE_FOR_MAX: Duration = Duration::from_secs(2);
 /// How long a connection is believed to live without being asked.
 const BELIEVED_FOR: Duration = Duration::from_secs(1);
+/// Longest wait for the end of all connections; with the drain before it, the end of a house stays
+/// below the thirty seconds that supervisors wait.
+const CLOSE_FOR_MAX: Duration = Duration::from_secs(5);
+
 /// What every connection asks of the server: a statement, a transaction or a network that nobody
 /// answers for any more ends there, and with it the locks of its rooms. A statement and an idle
 /// transaction have twice as long as the longest answer that the house waits for, a commit's. A
@@ -124,10 +128,16 @@ impl Postgres {
         }
     }
 
+    /// A server that does not answer is not waited for: what was here ends with the process.
     pub(super) async fn close(&self) {
-        self.readers.get().close().await;
-        self.writers.get().close().await;
-        self.guard.close().await;
+        let closing = async {
+            let (readers, writers) = (self.readers.get(), self.writers.get());
+            tokio::join!(readers.close(), writers.close());
+            self.guard.close().await;
+        };
+        if tokio::time::timeout(CLOSE_FOR_MAX, closing).await.is_err() {
+            tracing::warn!("the database does not answer, and is left without a word");
+        }
     }
 }
 

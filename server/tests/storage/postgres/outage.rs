@@ -170,3 +170,13 @@ async fn a_server_that_falls_silent_is_away_in_time_and_written_again_soon() {
 async fn a_silence_that_costs_the_lock_ends_with_it_taken_again() {
     away_and_back(State::Silent, Duration::from_secs(12)).await;
 }
+
+#[tokio::test]
+#[ignore = "needs tools/postgres"]
+async fn a_store_whose_server_is_silent_is_closed_all_the_same() {
+    let mut chance = SeededChance::new(1);
+    let (line, house) = at_a_line(&mut chance).await;
+    line.set(State::Silent);
+    let closed = tokio::time::timeout(Duration::from_secs(8), house.db.close()).await;
+    assert!(closed.is_ok(), "it waits for who does not answer");
+}
