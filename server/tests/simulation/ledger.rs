@@ -28,8 +28,8 @@ pub(crate) struct Ledger {
     by_op: BTreeMap<(UserId, OpId), Vec<EventId>>,
     accepted: BTreeMap<(UserId, OpId), Accepted>,
     refused: BTreeMap<(UserId, OpId), Refusal>,
-    /// What each outbox's person did in each lane.
-    acts: BTreeMap<(usize, Lane), Acts>,
+    /// What each person did in each lane of each outbox.
+    acts: BTreeMap<(usize, Lane, UserId), Acts>,
     /// Messages that outlive their page, and of which no page has told yet what became of them.
     kept: BTreeSet<(UserId, OpId)>,
 }
@@ -112,7 +112,7 @@ impl Ledger {
 
     /// A person did this in a lane of the outbox of this number; or an earlier page left it there.
     pub(crate) fn acted(&mut self, lane: (usize, Lane), is_left: bool, op: (UserId, OpId)) {
-        let acts = self.acts.entry(lane).or_default();
+        let acts = self.acts.entry((lane.0, lane.1, op.0)).or_default();
         if is_left { acts.left.push(op) } else { acts.done.push(op) }
     }
 
@@ -120,7 +120,7 @@ impl Ledger {
     /// no longer sent, and what of it was under way may come behind what the next page sends again.
     pub(crate) fn page_ended(&mut self, outbox: usize, unheard: &[(UserId, OpId)]) {
         let is_lost = |op: &(UserId, OpId)| unheard.contains(op) && !self.kept.contains(op);
-        for (_, acts) in self.acts.iter_mut().filter(|((other, _), _)| *other == outbox) {
+        for (_, acts) in self.acts.iter_mut().filter(|((other, ..), _)| *other == outbox) {
             acts.left.retain(|op| !is_lost(op));
             acts.done.retain(|op| !is_lost(op));
         }
@@ -231,7 +231,7 @@ impl Ledger {
             assert!(stands || undone, "I1: accepted {key:?} is not in the log");
         }
         assert!(self.kept.is_empty(), "G7: kept, and never heard of again: {:?}", self.kept);
-        for ((outbox, lane), acts) in &self.acts {
+        for ((outbox, lane, _), acts) in &self.acts {
             let acts = acts.left.iter().chain(&acts.done);
             let places: Vec<u64> = acts.filter_map(|key| self.place(*key, lane.log)).collect();
             assert!(places.is_sorted(), "I7: outbox {outbox} in {lane:?}: {places:?}");

@@ -60,6 +60,14 @@ pub(crate) enum What {
     Retry { tab: usize, discard: bool },
     /// The page is loaded again: what it knew is gone, and of its outbox all but the messages.
     Reload { tab: usize },
+    /// The browser says that it has no network for so long.
+    Offline { tab: usize, ms: u64 },
+    /// The page is hidden, or shown again.
+    Hidden { tab: usize, hidden: bool },
+    /// The person does not want to wait for the next try.
+    ConnectNow { tab: usize },
+    /// From the next socket on the browser is another person's.
+    Become { tab: usize, person: usize },
     /// The page sleeps for so long: nothing is read, no timer comes.
     Sleep { tab: usize, ms: u64 },
     /// The connection breaks; each end hears of it after so many milliseconds, or only when it
@@ -187,7 +195,7 @@ fn what(chance: &mut SeededChance, tab_count: usize, mood: Mood) -> What {
 
 /// What a person does.
 fn person(chance: &mut SeededChance, tab: usize, room: usize) -> What {
-    match chance.below(76) {
+    match chance.below(80) {
         0..=36 => What::Post { tab, room, letters: letters(chance) },
         37..=39 => What::Create { tab },
         40..=45 => What::Enter { tab, key: index(chance, KEYS) },
@@ -200,6 +208,10 @@ fn person(chance: &mut SeededChance, tab: usize, room: usize) -> What {
         64..=65 => What::Older { tab, room },
         66..=67 => What::Typing { tab, room, text: chance.below(3) > 0 },
         68..=69 => What::Reload { tab },
+        70 => What::Offline { tab, ms: chance.below(20_000) },
+        71 => What::Hidden { tab, hidden: chance.below(2) == 0 },
+        72 => What::ConnectNow { tab },
+        73 if chance.below(4) == 0 => What::Become { tab, person: index(chance, PEOPLE) },
         _ => What::Form { tab, act: Box::new(by_form(chance, tab, room)) },
     }
 }

@@ -8,11 +8,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use protocol::client::exchange::Input;
 use protocol::client::shelf::Kept;
-use protocol::ids::OpId;
+use protocol::ids::{OpId, UserId};
+use protocol::limits::OUTBOX_DAYS_MAX;
 use server::clock::{Chance, SeededChance};
 
 /// No answer takes longer, but for those that come when nobody waits for them any more.
 const SLOW_MS_MAX: u64 = 2_500;
+/// Longer than an act waits to be sent.
+const LONG_MS: i64 = (OUTBOX_DAYS_MAX + 1) * 24 * 60 * 60 * 1_000;
 /// Longer than any page waits.
 const LOST_MS: u64 = 4_000;
 
@@ -41,12 +44,23 @@ impl Shelf {
 
     /// A page begins, and whatever was before it has ended.
     pub(crate) fn open(&mut self, now: u64) {
+        self.end();
+        self.ask(Request::Open, now);
+    }
+
+    /// The page that asked has ended.
+    fn end(&mut self) {
         let left = self.chance.below(u64::try_from(self.asked.len()).unwrap() + 1);
         self.asked.truncate(usize::try_from(left).unwrap());
         while let Some((_, request)) = self.asked.pop_front() {
             self.carry_out(request);
         }
-        self.ask(Request::Open, now);
+    }
+
+    /// More than a week passes before the next page: what lies here is asked for, and not sent.
+    pub(crate) fn grow_old(&mut self) {
+        self.end();
+        self.kept.values_mut().for_each(|kept| kept.queued_at -= LONG_MS);
     }
 
     /// Keep this message.
@@ -107,9 +121,16 @@ impl Shelf {
         }
     }
 
-    /// What is kept and asked for, once all of it should be over.
-    pub(crate) fn rest(&self) -> Option<String> {
-        let rests = self.kept.is_empty() && self.asked.is_empty();
-        (!rests).then(|| format!("{:?}, {:?}", self.kept, self.asked))
+    /// What is kept and asked for of this user, once all of it should be over.
+    pub(crate) fn rest(&self, user: UserId) -> Option<String> {
+        let kept: Vec<_> = self.kept.values().filter(|kept| kept.user == Some(user)).collect();
+        let rests = kept.is_empty() && self.asked.is_empty();
+        (!rests).then(|| format!("{kept:?}, {:?}", self.asked))
+    }
+
+    /// What waits for another user of the browser than this one.
+    pub(crate) fn of_others(&self, user: UserId) -> impl Iterator<Item = (UserId, OpId)> {
+        let others = self.kept.values().filter(move |kept| kept.user != Some(user));
+        others.filter_map(|kept| Some((kept.user?, kept.op.op_id)))
     }
 }

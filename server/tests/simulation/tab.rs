@@ -33,6 +33,10 @@ pub(crate) struct Tab {
     pub(crate) screen: Screen,
     pub(crate) shown: Vec<RoomId>,
     pub(crate) asleep_until: u64,
+    /// When the network is back, where the browser says that there is none.
+    pub(crate) online_at: Option<u64>,
+    /// As whom the browser opens its next socket.
+    pub(crate) cookie: UserId,
     /// What outlives the page.
     pub(crate) shelf: Shelf,
     timer_at: Option<u64>,
@@ -61,6 +65,8 @@ impl Tab {
             screen: Screen::default(),
             shown: Vec::new(),
             asleep_until: 0,
+            online_at: None,
+            cookie: user,
             shelf,
             timer_at: None,
             client: Client::new(setup),
@@ -94,6 +100,7 @@ impl Tab {
                 ledger.acted(lane, is_left, (self.user, op.op_id));
             }
             match told {
+                Told::Welcomed { me, .. } => self.user = me.id,
                 Told::Shelved(op_id) => ledger.kept(self.user, *op_id),
                 Told::Accepted { op_id, .. }
                 | Told::Failed { op_id, .. }
@@ -143,6 +150,7 @@ impl Tab {
             What::Typing { room, text, .. } => {
                 Ask::Typing { room: self.screen.room(*room)?, text: *text }
             }
+            What::ConnectNow { .. } => Ask::ConnectNow,
             What::Retry { discard: true, .. } => Ask::Discard(self.screen.failed()?),
             What::Retry { .. } => {
                 let failed = self.screen.failed()?;

@@ -72,6 +72,7 @@ enum Due {
     Calm,
     Timer(usize),
     Shelf(usize),
+    Online(usize),
     Form(usize),
     Opened(SocketId),
     Up(SocketId),
@@ -149,6 +150,9 @@ impl<'a> World<'a> {
             self.happen(chosen);
             self.store.write_into(&mut self.ledger);
         }
+        for (user, op_id) in self.tabs.iter().flat_map(|tab| tab.shelf.of_others(tab.user)) {
+            self.ledger.decided(user, op_id);
+        }
         self.ledger.settle();
         self.report.events = self.ledger.event_count();
         self.report
@@ -173,6 +177,7 @@ impl<'a> World<'a> {
         for (place, tab) in self.tabs.iter().enumerate() {
             agenda.push((tab.wake_at(), Due::Timer(place)));
             agenda.push((tab.shelf_at(), Due::Shelf(place)));
+            agenda.push((tab.online_at, Due::Online(place)));
         }
         let forms = self.forms.iter().enumerate();
         agenda.extend(forms.map(|(place, form)| (form.again_at, Due::Form(place))));
@@ -211,6 +216,10 @@ impl<'a> World<'a> {
                 self.step_tab(tab, Input::Timer);
             }
             Due::Shelf(tab) => self.hear_shelf(tab),
+            Due::Online(tab) => {
+                self.tabs[tab].online_at = None;
+                self.step_tab(tab, Input::Awake);
+            }
             Due::Form(place) => self.send_form(place),
             Due::Opened(socket) => self.opened(socket),
             Due::Up(socket) => self.up(socket),
@@ -272,7 +281,7 @@ impl<'a> World<'a> {
         let latency_ms_max = plan.latency_ms_max.min(calm);
         let pipe = Pipe::new(seed, latency_ms_max, plan.socket_bytes_max);
         let opens_at = self.now + self.chance.below(OPEN_MS_MAX.min(latency_ms_max) + 1);
-        let link = Link::new(pipe, self.tabs[tab].user, tab, number, opens_at);
+        let link = Link::new(pipe, self.tabs[tab].cookie, tab, number, opens_at);
         self.links.insert(socket, link);
     }
 
@@ -428,6 +437,8 @@ impl<'a> World<'a> {
         broken.into_iter().for_each(|socket| self.client_hears(socket));
         for tab in 0..self.tabs.len() {
             self.tabs[tab].asleep_until = 0;
+            self.tabs[tab].online_at = None;
+            self.step_tab(tab, Input::Hidden(false));
             self.step_tab(tab, Input::Awake);
         }
     }
@@ -455,7 +466,7 @@ impl<'a> World<'a> {
             if !tab.screen.nothing_waits() {
                 return Some(format!("tab {place} has not sent all; {:?}", tab.screen));
             }
-            if let Some(rest) = tab.shelf.rest() {
+            if let Some(rest) = tab.shelf.rest(tab.user) {
                 return Some(format!("tab {place} keeps what is over: {rest}"));
             }
             let heads = self.store.heads(&self.ledger);

@@ -6,12 +6,13 @@
 use protocol::close::CloseCode;
 use protocol::command::History as Wanted;
 use protocol::cursor::Cursor;
-use protocol::event::{Event, Older};
+use protocol::event::{Event, Older, ResetReason};
 use protocol::ids::{PageId, UserId};
+use server::clock::Chance;
 use server::history::memory::MemoryHistory;
 use server::history::{Admission, History, Pending};
 use server::outlet::chunk::Frame;
-use server::outlet::{Fetched, Input, Order, SocketId, What};
+use server::outlet::{Begin, Fetched, Input, Order, SocketId, What};
 use server::session::{self, Ticket, reading};
 
 use super::{Asked, Connection, House, Task};
@@ -20,6 +21,9 @@ use crate::log::{Visit, WayBack};
 use crate::mutants::Mutant;
 use crate::store::at_once;
 use crate::tab::unix;
+
+/// How often a cursor is called too old.
+const TOO_OLD_ONE_IN: u64 = 40;
 
 impl House {
     /// Carries out the session's next output.
@@ -172,7 +176,12 @@ impl House {
         let Some(connection) = self.connections.get_mut(&socket) else { return };
         connection.paused = true;
         let (user, born) = (connection.user, admission.head.seq);
-        let begin = reading::beginning((log, sub), admission, cursor).expect("it fits its frame");
+        let mut begin =
+            reading::beginning((log, sub), admission, cursor).expect("it fits its frame");
+        // No run has so many events that a good cursor is too old.
+        if cursor.is_some() && log.room().is_some() && self.chance.below(TOO_OLD_ONE_IN) == 0 {
+            begin = Begin::Snapshot(ResetReason::TooOld);
+        }
         self.visit(log, Visit::Join { socket, sub, user, born, begin }, now);
     }
 

@@ -33,6 +33,12 @@ impl World<'_> {
             }
             What::Sleep { tab, ms } => self.tabs[*tab].asleep_until = self.now + ms,
             What::Reload { tab } => self.reload(*tab),
+            What::Offline { tab, ms } => {
+                self.tabs[*tab].online_at = Some(self.now + ms);
+                self.step_tab(*tab, Input::Asleep);
+            }
+            What::Hidden { tab, hidden } => self.step_tab(*tab, Input::Hidden(*hidden)),
+            What::Become { tab, person } => self.tabs[*tab].cookie = self.users[*person],
             What::Form { tab, act } => self.fill_in(*tab, act),
             What::Post { tab, .. }
             | What::Create { tab }
@@ -44,6 +50,7 @@ impl World<'_> {
             | What::Hide { tab, .. }
             | What::Older { tab, .. }
             | What::Typing { tab, .. }
+            | What::ConnectNow { tab }
             | What::Retry { tab, .. } => self.person_acts(*tab, what),
         }
     }
@@ -85,10 +92,14 @@ impl World<'_> {
         for number in numbers {
             self.hung_up(tab, number);
         }
-        let user = self.tabs[tab].user;
+        let user = self.tabs[tab].cookie;
         self.links.values_mut().filter(|link| link.tab == tab).for_each(|link| link.number = 0);
         self.tabs[tab].end(&mut self.ledger);
-        let shelf = std::mem::replace(&mut self.tabs[tab].shelf, Shelf::new(0));
+        let mut shelf = std::mem::replace(&mut self.tabs[tab].shelf, Shelf::new(0));
+        // Nothing that this page sent is under way any more, however little time has passed here.
+        if self.house.is_none() && self.chance.below(2) == 0 {
+            shelf.grow_old();
+        }
         self.tabs[tab] = self.loaded(user, shelf);
         self.step_tab(tab, Input::Awake);
         let lobby = self.store.lobby();
