@@ -2,7 +2,7 @@
 # Each target is a script in tools/; CARGO_TARGET_DIR is respected everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test dev dist sizes measure readme lint audit tools prove-sim prove-kill prove-power prove-disk prove-database prove-flood prove-slow prove-storm prove-soak prove-autobahn
+.PHONY: help run test dev dist sizes measure readme lint audit tools prove-sim prove-mutants prove-fuzz prove-kill prove-power prove-disk prove-database prove-flood prove-slow prove-storm prove-soak prove-autobahn
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ tools: ## Install what is missing to build, and say what there is
 
 prove-sim: ## Simulate seeds that were never tried, for BUDGET_S seconds; see docs/proof.md
 	@tools/prove sim
+
+prove-mutants: ## Plant faults in the engine and see that the simulation finds each
+	@tools/prove mutants
+
+prove-fuzz: ## Give hostile bytes to every reader of what strangers send, for BUDGET_S seconds
+	@tools/prove fuzz
 
 prove-kill: ## Kill the server under load for BUDGET_S seconds; see docs/proof.md
 	@tools/prove kill

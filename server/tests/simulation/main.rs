@@ -16,6 +16,7 @@
     reason = "a test that cannot go on ends, and says where it stood"
 )]
 
+mod engine;
 mod house;
 mod ledger;
 mod link;

@@ -116,6 +116,7 @@ impl Plan {
         let tabs = (0..tab_count).map(|tab| tab % PEOPLE).collect();
         let mood = [Mood::Quiet, Mood::Wild, Mood::Wild, Mood::Wild][index(&mut chance, 4)];
         let mood = if chance.below(32) == 0 { Mood::Flood } else { mood };
+        let mood = if chance.below(12) == 0 { Mood::Restless } else { mood };
         let step_count = 30 + index(&mut chance, if mood == Mood::Flood { 200 } else { 60 });
         let mut at = 0;
         let mut steps = Vec::with_capacity(step_count);
@@ -168,6 +169,8 @@ enum Mood {
     Wild,
     /// More is written than a tail holds, to readers that are slow.
     Flood,
+    /// Everybody joins and leaves the same room again and again, over a house that comes and goes.
+    Restless,
 }
 
 /// A place below `count`.
@@ -187,9 +190,14 @@ fn what(chance: &mut SeededChance, tab_count: usize, mood: Mood) -> What {
         (Mood::Flood, 94..=95) => {
             What::Stall { tab, up: false, down: true, ms: chance.below(9_000) }
         }
+        (Mood::Restless, 0..=79) => restless(chance, tab, room),
+        (Mood::Restless, 80..=91) => {
+            What::Cut { tab, client_hears: chance.below(3_000), server_hears: chance.below(9_000) }
+        }
+        (Mood::Restless, 92..=95) => What::Crash { down_ms: chance.below(1_000) },
         (Mood::Quiet, _) => person(chance, tab, room),
         (Mood::Wild, 0..=69) => person(chance, tab, room),
-        (Mood::Wild | Mood::Flood, _) => trouble(chance, tab),
+        (Mood::Wild | Mood::Flood | Mood::Restless, _) => trouble(chance, tab),
     }
 }
 
@@ -213,6 +221,18 @@ fn person(chance: &mut SeededChance, tab: usize, room: usize) -> What {
         72 => What::ConnectNow { tab },
         73 if chance.below(4) == 0 => What::Become { tab, person: index(chance, PEOPLE) },
         _ => What::Form { tab, act: Box::new(by_form(chance, tab, room)) },
+    }
+}
+
+/// Coming, going, and saying something in between; most of it by forms, of which a tab does not know.
+fn restless(chance: &mut SeededChance, tab: usize, room: usize) -> What {
+    match chance.below(10) {
+        0..=1 => What::Enter { tab, key: 0 },
+        2 => What::Leave { tab, room },
+        3..=4 => What::Form { tab, act: Box::new(What::Enter { tab, key: 0 }) },
+        5..=6 => What::Form { tab, act: Box::new(What::Leave { tab, room }) },
+        7 => What::Show { tab, room },
+        _ => What::Post { tab, room, letters: letters(chance) },
     }
 }
 
