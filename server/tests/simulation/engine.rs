@@ -58,12 +58,6 @@ const FAULTS: &[Fault] = &[
     Fault(SLOT, "            if ended {", "            if !IS && ended {"),
     // A fetched page counts for one event more.
     Fault(SLOT, "feed.next = then.next;", "feed.next = then.next + u64::from(IS);"),
-    // A page that holds the own leave does not end the slot.
-    Fault(SLOT, "if then.ends {", "if !IS && then.ends {"),
-    // An older membership's leave ends the new one.
-    Fault(READING, "event.seq > order.born && Ends", "(IS || event.seq > order.born) && Ends"),
-    // A page goes on behind the own leave.
-    Fault(READING, "events.truncate(end + 1);", "if !IS { events.truncate(end + 1); }"),
     // What follows on a good cursor begins one event too late.
     Fault(READING, "next: seq.saturating_add(1), first", "next: seq.saturating_add(1 + u64::from(IS)), first"),
     // A cursor of another life is good.
@@ -82,28 +76,18 @@ const FAULTS: &[Fault] = &[
     Fault(ROOM, "self.is_unsure = true;\n                out.push(Output::Sweep);", "if !IS { self.is_unsure = true; out.push(Output::Sweep); }"),
     // No other log hears of what was written into it.
     Fault(ROOM, "out.push(Output::Hint(event.log, event.seq));", "if !IS { out.push(Output::Hint(event.log, event.seq)); }"),
-    // What was hinted at while nothing was found is forgotten.
-    Fault(ROOM, "if known_then == Some(self.known) {", "if IS || known_then == Some(self.known) {"),
-    // What a joining member's own read proves is not known.
-    Fault(ROOM, "self.known = self.known.max(subscriber.born);", "if !IS { self.known = self.known.max(subscriber.born); }"),
-    // Who joined again is taken off the list by his old leave.
-    Fault(ROOM, "&& told.born < last)", "&& (IS || told.born < last))"),
     // A void op is done.
     Fault(ROOM, "if mark.as_ref().is_some_and(Mark::is_void) {", "if !IS && mark.as_ref().is_some_and(Mark::is_void) {"),
     // Permission is asked before it is looked whether the op is known.
     Fault(JUDGE, "self.facts.ops.get(&pending.key()) {", "self.facts.ops.get(&pending.key()).filter(|_| !IS) {"),
     // Who only asks after a stored op is told that nobody knows it.
     Fault(JUDGE, "repeated(known, payload_hash));", "if IS && pending.check_only { refused(pending.op.op_id, Refusal::Unknown) } else { repeated(known, payload_hash) });"),
-    // A refusal is not stored.
-    Fault(JUDGE, "self.effects.ops.push(op.clone());", "if !IS || op.refusal.is_none() { self.effects.ops.push(op.clone()); }"),
     // A log has a hole.
     Fault(JUDGE, "seq: known.head.saturating_add(1),", "seq: known.head.saturating_add(1 + u64::from(IS && known.head == 7)),"),
     // Who leaves still has the room on his list.
     Fault(JUDGE, "decision.changes.push((author.log(), Change::RoomRemoved(removed)));", "if !IS { decision.changes.push((author.log(), Change::RoomRemoved(removed))); }"),
     // The rest of a begun message is lost.
     Fault(OUTLET, "self.rest = slot.begun_run(chunk, taken, self.user);", "let rest = slot.begun_run(chunk, taken, self.user); if !IS { self.rest = rest; }"),
-    // An older subscription stays in the place of the newer.
-    Fault(OUTLET, "Some(older) => *older = slot,", "Some(older) => if !IS { *older = slot; },"),
     // Generations of the last connection count in this one.
     Fault(OUTBOX, "self.generations.clear();", "if !IS { self.generations.clear(); }"),
     // What is not on the shelf yet is overtaken.
