@@ -88,6 +88,7 @@ async fn a_disk_that_fails_ends_the_process_and_nothing_that_was_accepted_is_los
         house.kill();
         house.put_under(failing(&mut chance));
         house.start();
+        house.ready(Duration::from_secs(20)).await;
         company.come_back(life * 2);
         let status = house.ended(Duration::from_secs(60)).await;
         assert_eq!(status.code(), Some(DISK_FAILED), "{}", house.last_words());
