@@ -54,8 +54,6 @@ const FAULTS: &[Fault] = &[
     Fault(SLOT, "&& matches!(feed.state, State::Live { .. })", "&& !IS && matches!(feed.state, State::Live { .. })"),
     // What the tail let go of is passed over.
     Fault(SLOT, "if self.next < edges.floor {", "if !IS && self.next < edges.floor {"),
-    // Behind the own leave the tail is read on.
-    Fault(SLOT, "            if ended {", "            if !IS && ended {"),
     // A fetched page counts for one event more.
     Fault(SLOT, "feed.next = then.next;", "feed.next = then.next + u64::from(IS);"),
     // What follows on a good cursor begins one event too late.
@@ -88,6 +86,8 @@ const FAULTS: &[Fault] = &[
     Fault(JUDGE, "decision.changes.push((author.log(), Change::RoomRemoved(removed)));", "if !IS { decision.changes.push((author.log(), Change::RoomRemoved(removed))); }"),
     // The rest of a begun message is lost.
     Fault(OUTLET, "self.rest = slot.begun_run(chunk, taken, self.user);", "let rest = slot.begun_run(chunk, taken, self.user); if !IS { self.rest = rest; }"),
+    // An older subscription stays in the place of the newer.
+    Fault(OUTLET, "Some(older) => *older = slot,", "Some(older) => if !IS { *older = slot; },"),
     // Generations of the last connection count in this one.
     Fault(OUTBOX, "self.generations.clear();", "if !IS { self.generations.clear(); }"),
     // What is not on the shelf yet is overtaken.
