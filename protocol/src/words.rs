@@ -5,6 +5,7 @@
 //! line in one spelling, without what shows nothing or lets it pose as another.
 
 mod marks;
+mod shaping;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
@@ -13,6 +14,7 @@ use crate::limits::{NAME_CHARS_MAX, NAME_MARKS_MAX, ROOM_NAME_CHARS_MAX, TOPIC_C
 use crate::model::{DisplayName, MessageText, RoomName, Topic};
 use crate::refusal::Refusal;
 use marks::is_mark;
+use shaping::{hides_something, is_shaper};
 
 /// The text with line ends of LF, as every door hands it on: forms send CRLF, the socket LF.
 #[must_use]
@@ -103,15 +105,6 @@ const fn is_format(character: char) -> bool {
     )
 }
 
-/// Joiners and selectors of a shape, without which some scripts and emoji cannot be written.
-const fn is_shaper(character: char) -> bool {
-    matches!(
-        character,
-        '\u{200c}' | '\u{200d}' | '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}'
-            | '\u{e0100}'..='\u{e01ef}'
-    )
-}
-
 /// Controls and line ends break the line a name stands in; directional marks, embeddings, overrides
 /// and isolates turn what stands around it; what is not seen makes two names of one look; and what
 /// a private character looks like is another thing on every machine.
@@ -125,23 +118,6 @@ fn deceives(character: char) -> bool {
                 | GeneralCategory::ParagraphSeparator
                 | GeneralCategory::PrivateUse
         )
-}
-
-/// Whether a joiner or selector stands where it shapes nothing: at the beginning, behind a letter of
-/// ASCII or behind its like, and a joiner also at the end.
-fn hides_something(text: &str) -> bool {
-    let is_joiner = |character: char| matches!(character, '\u{200c}' | '\u{200d}');
-    let mut before = None;
-    let is_idle = |character: char| {
-        let behind = before.replace(character);
-        is_shaper(character)
-            && behind.is_none_or(|behind| {
-                behind.is_ascii_alphabetic()
-                    || is_joiner(behind)
-                    || (is_shaper(behind) && !is_joiner(character))
-            })
-    };
-    text.chars().any(is_idle) || text.ends_with(is_joiner)
 }
 
 /// Whether so many marks stand on one letter that they reach into other lines.
@@ -256,6 +232,27 @@ mod tests {
             "می\u{200c}",
             "\u{200d}می",
             "❤\u{fe0f}\u{fe0e}",
+            "Ana \u{fe0f}",
+            "Ana.\u{fe0f}",
+            "Ana 7\u{fe0e}",
+            "Ana 7\u{fe0f}",
+            "José\u{fe0f}",
+            "Анна\u{fe0f}",
+            "Ана\u{200c}н",
+            "Room 1\u{200d}2",
+            "a \u{fe0f} b",
+            "Ana \u{180b}",
+            "Ana \u{e0101}",
+            "Анна\u{e0101}",
+            "葛\u{fe05}",
+            "葛\u{e0100}\u{e0101}",
+            "क\u{200d}ष",
+            "م\u{200d}ح",
+            "۱\u{200c}۲",
+            "👩\u{200d}Ana",
+            "Ana \u{301}",
+            "Ana.\u{307}",
+            "\u{301}Ana",
         ] {
             assert_eq!(name(text), Err(Refusal::BadName), "{text:?}");
         }
@@ -266,6 +263,18 @@ mod tests {
         for text in [
             "می\u{200c}خواهم",
             "क्\u{200d}ष",
+            "র\u{200d}্যাব",
+            "ශ්\u{200d}රී",
+            "हिन्दी",
+            "محمد",
+            "ᠠ\u{180b}",
+            "José",
+            "M\u{300}fo\u{323}\u{300}n",
+            "👩\u{200d}👩\u{200d}👧",
+            "🏳\u{fe0f}\u{200d}🌈",
+            "🧑🏽\u{200d}⚖\u{fe0f}",
+            "🐈\u{200d}⬛",
+            "#\u{fe0f}\u{20e3}",
             "❤\u{fe0f}\u{200d}🔥",
             "1\u{fe0f}\u{20e3}",
             "葛\u{e0100}",
