@@ -40,9 +40,9 @@ pub const KEY_CHARS_MAX: usize = 64;
 
 /// Ops of one connection that may wait for their answer.
 pub const WINDOW_OPS: usize = 16;
-/// Ops that an outbox holds.
+/// Ops that an outbox holds when it takes a new one; what earlier pages left comes on top.
 pub const OUTBOX_OPS_MAX: usize = 500;
-/// Bytes of text that an outbox holds.
+/// Bytes of text that it holds then.
 pub const OUTBOX_BYTES_MAX: usize = 5 * 1024 * 1024;
 /// Days after which an op that was never sent expires.
 pub const OUTBOX_DAYS_MAX: i64 = 7;

@@ -146,16 +146,15 @@ impl Outbox {
         any
     }
 
-    /// Takes an op in from the shelf, in its old place; `false` where it is known or there is no
-    /// room for it. It counts as sent: nobody wrote down whether it was.
+    /// Takes an op in from the shelf, in its old place; `false` where it is known. It counts as sent:
+    /// nobody wrote down whether it was. There is always room for it, since it had its place in the
+    /// outbox of the page that wrote it; were it left there, newer ones would overtake it.
     pub(super) fn restore(&mut self, kept: Kept) -> bool {
         let Kept { op, user, queued_at, number } = kept;
-        let bytes = bytes_of(&op.act);
-        let full = self.entries.len() >= OUTBOX_OPS_MAX || self.bytes + bytes > OUTBOX_BYTES_MAX;
-        if full || self.entries.iter().any(|entry| entry.op.op_id == op.op_id) {
+        if self.entries.iter().any(|entry| entry.op.op_id == op.op_id) {
             return false;
         }
-        self.bytes += bytes;
+        self.bytes += bytes_of(&op.act);
         let later = |entry: &Entry| (entry.queued_at, entry.number) > (queued_at, number);
         let place = self.entries.iter().position(later).unwrap_or(self.entries.len());
         let (ever_sent, on_shelf, stage) = (true, true, Stage::Queued);

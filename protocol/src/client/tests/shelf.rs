@@ -5,7 +5,7 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::super::exchange::{Input, Output, Told};
+use super::super::exchange::{Ask, Input, Output, Told};
 use super::super::shelf::Kept;
 use super::bench::{Bench, ME, OTHER, ROOM, op_id};
 use crate::act::{Act, Op, OpHead, Post};
@@ -13,6 +13,7 @@ use crate::bounded::Text;
 use crate::event::Refused;
 use crate::frame::{Command, Event};
 use crate::ids::{OpId, UserId};
+use crate::limits::OUTBOX_OPS_MAX;
 use crate::refusal::Refusal;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -85,6 +86,44 @@ fn what_an_earlier_page_left_goes_out_first_under_its_own_ids_and_in_its_order()
     );
     bench.step(Input::Restore { kept: left, keeps: true });
     assert_eq!(bench.ops().len(), 4, "what is known already is not taken in twice");
+}
+
+#[test]
+fn more_than_an_outbox_holds_is_taken_in_whole_and_nothing_new_before_there_is_room() {
+    let number_of = |op_id: OpId| u16::from_be_bytes([op_id.bytes()[0], op_id.bytes()[1]]);
+    let numbered = |number: usize| {
+        let mut bytes = [0; 16];
+        bytes[..2].copy_from_slice(&u16::try_from(number).unwrap().to_be_bytes());
+        let op = Op { op_id: OpId::from_bytes(bytes), ..kept(0, None, 0).op };
+        Kept { op, user: Some(ME), queued_at: 10, number: u32::try_from(number).unwrap() }
+    };
+    let sent = |bench: &Bench| {
+        let number = |command: &Command| match command {
+            Command::Op(head, _) => Some(number_of(head.op_id)),
+            _ => None,
+        };
+        bench.said.iter().filter_map(number).collect::<Vec<_>>()
+    };
+    // Two tabs left them, one after the other.
+    let mut bench = greeted(Some(ME), (0..OUTBOX_OPS_MAX).map(numbered).collect());
+    let others = (OUTBOX_OPS_MAX..=OUTBOX_OPS_MAX + 9).map(numbered);
+    bench.step(Input::Restore { kept: others.collect(), keeps: true });
+    let queued = bench.told.iter().filter(|told| matches!(told, Told::Queued { .. })).count();
+    assert_eq!(queued, OUTBOX_OPS_MAX + 10, "the screen knows of all of them");
+    let new = numbered(usize::from(u16::MAX)).op;
+    let mut taken_after = None;
+    for number in 0..=OUTBOX_OPS_MAX + 9 {
+        assert_eq!(sent(&bench).get(number).copied(), u16::try_from(number).ok());
+        if taken_after.is_none() {
+            bench.ask(Ask::Act(new.clone()));
+            let is_full = matches!(bench.told.last(), Some(Told::Full(_)));
+            taken_after = (!is_full).then_some(number);
+        }
+        bench.accept(numbered(number).op.op_id, u64::try_from(number).unwrap() + 1);
+    }
+    assert_eq!(taken_after, Some(11), "as soon as there is room");
+    bench.step(Input::Shelved { op_id: new.op_id, done: true });
+    assert_eq!(sent(&bench).last(), Some(&u16::MAX));
 }
 
 #[test]
