@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{Error, Executor, PgPool};
+use sqlx::{Error, PgPool};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -35,8 +35,11 @@ const TAKE_AGAIN_EVERY: Duration = Duration::from_millis(250);
 pub(super) struct Taken {
     options: Arc<PgConnectOptions>,
     pool: PgPool,
-    /// A listener hears the end of its connection, though it listens to nothing.
+    /// A listener hears the end of its connection, though it listens to nothing. Asked anything
+    /// after that, it connects anew by itself, and what answers then has no lock.
     connection: PgListener,
+    /// The server's process behind the connection that took the lock.
+    process: Option<i32>,
 }
 
 /// The lock, kept by a task.
@@ -90,14 +93,25 @@ impl Taken {
             .max_lifetime(None)
             .after_connect(|connection, _| Box::pin(assert_settings(connection)))
             .connect_lazy_with(PgConnectOptions::clone(options));
-        let connection = PgListener::connect_with(&pool).await?;
-        Ok(Self { options: Arc::clone(options), pool, connection })
+        let mut connection = PgListener::connect_with(&pool).await?;
+        // A look that is cut short while it connects anew would have told nobody of the end.
+        connection.eager_reconnect(false);
+        Ok(Self { options: Arc::clone(options), pool, connection, process: None })
     }
 
     /// Each schema of a database is a store of its own.
     async fn lock(&mut self) -> Result<bool, Error> {
-        let text = "select pg_try_advisory_lock(hashtextextended(current_schema(), $1))";
-        sqlx::query_scalar(text).bind(LOCK).fetch_one(&mut self.connection).await
+        let text = "select pg_try_advisory_lock(hashtextextended(current_schema(), $1)), \
+            pg_backend_pid()";
+        let query = sqlx::query_as(text).bind(LOCK);
+        let (is_ours, process) = query.fetch_one(&mut self.connection).await?;
+        self.process = Some(process);
+        Ok(is_ours)
+    }
+
+    /// Which process of the server answers now.
+    async fn answering(&mut self) -> Result<i32, Error> {
+        sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut self.connection).await
     }
 
     /// Ends when the connection has ended, or does not answer.
@@ -108,9 +122,10 @@ impl Taken {
                 Ok(Ok(None) | Err(_)) => return,
                 Ok(Ok(Some(_))) => {}
                 Err(_) => {
-                    let asked = timeout(ANSWER_FOR_MAX, self.connection.execute("select 1")).await;
-                    if !matches!(asked, Ok(Ok(_))) {
-                        return;
+                    let held_by = self.process;
+                    match timeout(ANSWER_FOR_MAX, self.answering()).await {
+                        Ok(Ok(process)) if Some(process) == held_by => {}
+                        Ok(_) | Err(_) => return,
                     }
                 }
             }
