@@ -19,7 +19,7 @@ const FOLDER: u32 = 0o700;
 /// Makes the folder, or closes it to others where it is the server's own: where this file of ours
 /// lies in it, or nothing.
 pub(super) fn private_folder(folder: &Path, own_file: &str) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(FOLDER).create(folder)?;
+    make_folder(folder)?;
     let is_own = folder.join(own_file).exists() || fs::read_dir(folder)?.next().is_none();
     if is_own {
         return close_to_others(folder, FOLDER);
@@ -27,6 +27,18 @@ pub(super) fn private_folder(folder: &Path, own_file: &str) -> Result<()> {
     if is_open_to_others(folder)? {
         let path = folder.display();
         tracing::warn!(%path, "others may look into the data folder; give it one of its own");
+    }
+    Ok(())
+}
+
+/// Makes a folder that survives the loss of power: a name lasts once what it stands in was flushed.
+fn make_folder(folder: &Path) -> Result<()> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
+    DirBuilder::new().recursive(true).mode(FOLDER).create(folder)?;
+    for made in missing {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
     }
     Ok(())
 }
