@@ -1,10 +1,10 @@
 //! Which rows begin a group, and which a day.
 //!
-//! A group is one author's rows within five minutes of each other on one day, and no endless one:
-//! where it grows, a row of a round number begins the next. Numbers, because a count would begin
-//! elsewhere when older rows come, and move what is read. Days are UTC while the page is drawn and
-//! hydrated, so that both sides draw the same, and the visitor's own as soon as the browser tells
-//! its zone.
+//! A group is one author's rows, under one name, within five minutes of each other on one day, and
+//! no endless one: where it grows, a row of a round number begins the next. Numbers, because a count
+//! would begin elsewhere when older rows come, and move what is read. Days are UTC while the page is
+//! drawn and hydrated, so that both sides draw the same, and the visitor's own as soon as the
+//! browser tells its zone.
 
 use leptos::prelude::{GetUntracked, Set};
 use protocol::ids::UserId;
@@ -57,10 +57,14 @@ pub fn opens(before: Option<(UserId, i64)>, author: UserId, at: i64, zone: Zone)
 /// change tell anybody.
 pub(super) fn regroup(rows: &[Row], zone: Zone, first_new: Option<u64>) {
     let (mut before, mut length) = (None, 0);
+    let mut name_before = None;
     for row in rows {
         let (author, at) = (row.author.get_untracked(), row.at.get_untracked());
+        let name = row.name.get_untracked();
         let opens = match opens(before, author, at, zone) {
             Opens::Nothing if length >= GROUP_ROWS_MIN && is_round(row) => Opens::Group,
+            // A group has one name above it: who is called otherwise now begins the next.
+            Opens::Nothing if name_before.as_ref() != Some(&name) => Opens::Group,
             opens => opens,
         };
         let opens = match opens {
@@ -73,6 +77,7 @@ pub(super) fn regroup(rows: &[Row], zone: Zone, first_new: Option<u64>) {
             row.opens.set(opens);
         }
         before = Some((author, at));
+        name_before = Some(name);
     }
 }
 
@@ -82,6 +87,10 @@ fn is_round(row: &Row) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use protocol::bounded::Text;
+    use protocol::ids::OpId;
+    use protocol::model::{Me, Rank};
+
     use super::*;
 
     const MEI: UserId = UserId::from_bytes([1; 16]);
@@ -103,6 +112,20 @@ mod tests {
         assert_eq!(opens(before, MEI, NOON + GROUP_MS_MAX, utc), Opens::Nothing);
         assert_eq!(opens(before, MEI, NOON + GROUP_MS_MAX + 1, utc), Opens::Group);
         assert_eq!(opens(before, ADA, NOON + 1, utc), Opens::Group);
+    }
+
+    #[test]
+    fn who_is_called_otherwise_begins_a_group_under_his_new_name() {
+        let row = |number: u64, name: &str| {
+            let (id, name) = (OpId::from_bytes([9; 16]), Text::cut(name));
+            let me = Me { id: MEI, name, rank: Rank::Guest };
+            Row::pending(number, id, "text", Some(&me), NOON)
+        };
+        let rows = ["Mei", "Mei", "Harbour master", "Harbour master"];
+        let rows: Vec<Row> = (0..).zip(rows).map(|(number, name)| row(number, name)).collect();
+        regroup(&rows, utc, None);
+        let opened: Vec<Opens> = rows.iter().map(|row| row.opens.get_untracked()).collect();
+        assert_eq!(opened, [Opens::Day, Opens::Nothing, Opens::Group, Opens::Nothing]);
     }
 
     #[test]
