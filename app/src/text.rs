@@ -203,7 +203,7 @@ texts! {
 
     SetUp: "Set up this server", "إعداد هذا الخادم";
     SetUpHelp: "Whoever presses the button owns this server", "من يضغط الزر يصبح مالك الخادم";
-    SetUpOnce: "The owner can change the name and the topic of every room. This page works once.", "للمالك تغيير اسم كل غرفة وموضوعها. تعمل هذه الصفحة مرة واحدة.";
+    SetUpOnce: "The owner can change the name and the topic of every room that they have joined. This page works once.", "للمالك تغيير اسم كل غرفة انضم إليها وموضوعها. تعمل هذه الصفحة مرة واحدة.";
     SetUpVoid: "This link does nothing any more", "لم يعد لهذا الرابط أثر";
     SetUpVoidHelp: "It worked once, and this server already has its owner; else it was not copied whole.", "يعمل الرابط مرة واحدة، ولهذا الخادم مالك بالفعل؛ وإلا فالرابط لم يُنسخ كاملًا.";
     BecomeOwner: "Become the owner", "تولّي الملكية";
