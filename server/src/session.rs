@@ -11,7 +11,7 @@ use protocol::bounded::{List, Text};
 use protocol::close::CloseCode;
 use protocol::cursor::Cursor;
 use protocol::event::{Drain, Event, Faulty, RefuseRetry, Rooms, Welcome};
-use protocol::frame::Command;
+use protocol::frame::{Command, Kind};
 use protocol::ids::{DeviceId, LogId, OpId, PageId, RoomId, UserId};
 use protocol::limits::{
     BAD_FRAMES_MAX, CLIENT_SILENCE_MS_MAX, PING_MS, ROOMS_A_FRAME_MAX, WELCOME_MS_MAX, WINDOW_OPS,
@@ -191,8 +191,15 @@ enum Stage {
 struct OpenLane {
     lane: Lane,
     under_way: u32,
-    /// Until when the client was told to wait for sending too fast.
-    patience_until: i64,
+    /// What was too fast, by kind where the log is the user's own: there the others may go on.
+    patience: BTreeMap<Option<Kind>, Patience>,
+}
+
+/// How a client takes that it sends too fast.
+#[derive(Default)]
+struct Patience {
+    /// Until when it was told to wait.
+    until: i64,
     /// How often it did not.
     ignored: u32,
 }

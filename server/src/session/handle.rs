@@ -3,7 +3,7 @@
 //! Called by `Session::step` alone. Its law: the match is closed and its arms hold no logic; a verb
 //! only decides, whatever has to be read or written is an output.
 
-use protocol::act::{Op, OpHead};
+use protocol::act::{Lane, Op, OpHead};
 use protocol::close::CloseCode;
 use protocol::codec::VERSION;
 use protocol::command::{Hello, Probe, Sub, Typing};
@@ -82,7 +82,7 @@ impl Session {
     }
 
     fn act(&mut self, device: DeviceId, head: &OpHead, act: Act, now: i64, out: &mut Vec<Output>) {
-        let log = act.log(self.terms.caller.user);
+        let Lane { log, kind } = act.lane(self.terms.caller.user);
         let is_stopping = self.spread_ms.is_some();
         let rates = self.terms.rates.clone();
         let Some(open) = self.lane(log) else { return self.close(CloseCode::POLICY, out) };
@@ -97,9 +97,9 @@ impl Session {
         if !head.check_only
             && let Err(wait_ms) = rates.take(&act, now)
         {
-            return self.too_fast(&ticket, wait_ms, now, out);
+            return self.too_fast((&ticket, kind), wait_ms, now, out);
         }
-        open.ignored = 0;
+        open.patience.remove(&kind);
         open.under_way += 1;
         self.unanswered += 1;
         let op = Op { op_id: head.op_id, act: with_plain_line_ends(act) };
@@ -108,15 +108,22 @@ impl Session {
         out.push(Output::Act(ticket, pending));
     }
 
-    fn too_fast(&mut self, ticket: &Ticket, wait_ms: u32, now: i64, out: &mut Vec<Output>) {
+    fn too_fast(
+        &mut self,
+        (ticket, kind): (&Ticket, Option<Kind>),
+        wait_ms: u32,
+        now: i64,
+        out: &mut Vec<Output>,
+    ) {
         if let Some(open) = self.lanes.get_mut(&ticket.log) {
-            if now < open.patience_until {
-                open.ignored += 1;
+            let patience = open.patience.entry(kind).or_default();
+            if now < patience.until {
+                patience.ignored += 1;
             }
-            if open.ignored >= IGNORED_MAX {
+            if patience.ignored >= IGNORED_MAX {
                 return self.close(CloseCode::RATE, out);
             }
-            open.patience_until = now.saturating_add(i64::from(wait_ms));
+            patience.until = now.saturating_add(i64::from(wait_ms));
         }
         let away = TurnedAway { reason: RetryReason::Rate, retry_after_ms: wait_ms };
         self.refuse(ticket, away, out);

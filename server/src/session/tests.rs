@@ -2,7 +2,7 @@
 //!
 //! Its law: a test names the promise it holds the session to.
 
-use protocol::act::{OpHead, Post};
+use protocol::act::{Create, Enter, OpHead, Post, Rename};
 use protocol::command::{Hello, History, Probe, Sub, Typing, Unsub};
 use protocol::cursor::Cursor;
 use protocol::event::Accepted;
@@ -238,6 +238,37 @@ fn who_sends_too_fast_is_told_when_and_who_ignores_it_is_closed() {
     assert_eq!(retried(&world.post(1, "too fast")), Some((2, RetryReason::Rate)));
     assert_eq!(retried(&world.post(2, "too fast")), Some((3, RetryReason::Rate)));
     assert_eq!(closed(&world.post(3, "too fast")), Some(CloseCode::RATE));
+}
+
+#[test]
+fn who_waits_as_each_kind_of_his_own_acts_was_told_is_not_closed() {
+    let mut world = World::greeted();
+    let acts = [
+        Act::Rename(Rename { name: Text::cut("Bob") }),
+        Act::Enter(Enter { key: Text::cut("tea") }),
+        Act::Create(Create { name: Text::cut("ink") }),
+    ];
+    let (rates, mut lane_generation, mut due_at) = (world.session.terms.rates.clone(), 0, [0; 3]);
+    for number in 0..12 {
+        // The kind that may go first; the user's other tab was there before.
+        let kind = (0..3).min_by_key(|kind| due_at[*kind]).unwrap();
+        world.now = world.now.max(due_at[kind]);
+        while rates.take(&acts[kind], world.now).is_ok() {}
+        let head =
+            OpHead { op_id: OpId::from_bytes([number; 16]), lane_generation, check_only: false };
+        let out = world.command(Command::Op(head, acts[kind].clone()));
+        let [Output::Answer(Event::RefuseRetry(refused))] = &out[..] else { panic!("{out:?}") };
+        lane_generation = refused.lane_generation;
+        due_at[kind] = world.now + i64::from(refused.retry_after_ms);
+    }
+    // Who does not wait is closed, whatever else he waits for.
+    for number in 1..=3 {
+        let op_id = OpId::from_bytes([100 + number; 16]);
+        let head = OpHead { op_id, lane_generation, check_only: false };
+        let out = world.command(Command::Op(head, acts[2].clone()));
+        assert_eq!(closed(&out), (number == 3).then_some(CloseCode::RATE));
+        lane_generation = retried(&out).map_or(0, |(generation, _)| generation);
+    }
 }
 
 #[test]
