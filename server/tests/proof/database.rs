@@ -80,7 +80,7 @@ async fn a_file_that_another_process_locks_is_away_in_time_and_back_at_once() {
         }
         tokio::time::sleep(Duration::from_secs(held_secs).saturating_sub(held.elapsed())).await;
         let grown = house.memory().saturating_sub(memory);
-        assert!(grown < GROWN_MAX, "I20: {grown} bytes in {:?}", begun.elapsed());
+        assert!(grown < GROWN_MAX, "I15: {grown} bytes in {:?}", begun.elapsed());
         other.execute_batch("rollback").unwrap();
         drop(other);
         slowest = slowest.max(recovered(&company, &house, "a lock").await);
