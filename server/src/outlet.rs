@@ -470,11 +470,11 @@ impl Outlet {
             if fetched >= FETCHED_MAX || paged >= PAGED_MAX {
                 return;
             }
-            if let Some((what, born)) = slot.fetch() {
+            if let Some(order) = slot.fetch() {
                 self.reading += 1;
                 fetched += 1;
                 paged += 1;
-                out.push(Output::Fetch(Order { log: slot.log, sub: slot.sub, born, what }));
+                out.push(Output::Fetch(order));
             }
         }
     }

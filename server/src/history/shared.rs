@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use futures_util::future::Shared;
 use protocol::change::Envelope;
 use protocol::ids::{LogId, RoomId, UserId};
 use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 
 use crate::history::{History, Later, RoomState, RoomView, Unavailable};
 
@@ -23,26 +25,43 @@ use crate::history::{History, Later, RoomState, RoomView, Unavailable};
 const KEPT_FOR: Duration = Duration::from_secs(10);
 /// How many results of one kind are kept: 8 MiB of the longest.
 const KEPT_MAX: usize = 64;
+/// Reads of one kind that have a task; who comes when there are so many reads for himself alone.
+const TASKS_MAX: usize = 1_024;
 /// Snapshots that are made at once; the readers of the database are for others, too.
 const SNAPSHOTS_AT_ONCE: usize = 16;
+/// Longest wait for a snapshot, its turn included.
+const SNAPSHOT_FOR_MAX: Duration = Duration::from_secs(10);
 
 /// A read and what it gives.
 type Reading<V> = Later<'static, Result<Arc<V>, Unavailable>>;
 
-/// The reads of a server.
+/// The reads of a server; those under way end with it.
 pub struct SharedReads {
     history: Arc<dyn History>,
-    pages: Flights<(LogId, u64), Vec<Envelope>>,
-    states: Flights<RoomId, Option<RoomState>>,
+    pages: Flights<(LogId, u64, u64), Vec<Envelope>>,
+    states: Flights<(RoomId, u64), Option<RoomState>>,
     snapshots: Arc<Semaphore>,
+    snapshot_for_max: Duration,
 }
 
-/// Reads of one kind that are under way, or were a moment ago. Cheap to clone.
-struct Flights<K, V>(Arc<Mutex<HashMap<K, Flight<V>>>>, Arc<AtomicU64>, Duration);
+/// Reads of one kind.
+struct Flights<K, V> {
+    air: Arc<Mutex<Air<K, V>>>,
+    kept_for: Duration,
+}
+
+/// Those that are under way, or were a moment ago.
+struct Air<K, V> {
+    flights: HashMap<K, Flight<V>>,
+    /// One for each of them.
+    tasks: JoinSet<()>,
+    count: u64,
+}
 
 struct Flight<V> {
     number: u64,
     reading: Shared<Reading<V>>,
+    task: AbortHandle,
 }
 
 impl SharedReads {
@@ -51,25 +70,45 @@ impl SharedReads {
     pub fn new(history: Arc<dyn History>) -> Self {
         let snapshots = Arc::new(Semaphore::new(SNAPSHOTS_AT_ONCE));
         let (pages, states) = (Flights::new(KEPT_FOR), Flights::new(KEPT_FOR));
-        Self { history, pages, states, snapshots }
+        let snapshot_for_max = SNAPSHOT_FOR_MAX;
+        Self { history, pages, states, snapshots, snapshot_for_max }
     }
 
-    /// As `History::page`.
-    pub async fn page(&self, log: LogId, after: u64) -> Result<Vec<Envelope>, Unavailable> {
+    /// As `History::page`, by who knows of so many erasures in the log: what was read before one of
+    /// them is not for who comes behind it.
+    pub async fn page(
+        &self,
+        log: LogId,
+        after: u64,
+        erase_count: u64,
+    ) -> Result<Vec<Envelope>, Unavailable> {
         let history = Arc::clone(&self.history);
         let read = || -> Reading<Vec<Envelope>> {
             Box::pin(async move { history.page(log, after).await.map(Arc::new) })
         };
-        let page = self.pages.get((log, after), |events| !events.is_empty(), read).await?;
+        let page =
+            self.pages.get((log, after, erase_count), |events| !events.is_empty(), read).await?;
         Ok(Vec::clone(&page))
     }
 
-    /// As `History::snapshot`, at the number `born` or later.
+    /// As `History::snapshot`, at the number `born` or later, and with `erase_count` as in `page`.
     pub async fn snapshot(
         &self,
         reader: UserId,
         room: RoomId,
-        born: u64,
+        (born, erase_count): (u64, u64),
+    ) -> Result<Option<RoomView>, Unavailable> {
+        let seen = self.seen(reader, room, (born, erase_count));
+        let wait_max = self.snapshot_for_max;
+        let too_late = |_| Err(Unavailable(format!("no snapshot in {wait_max:?}")));
+        timeout(wait_max, seen).await.unwrap_or_else(too_late)
+    }
+
+    async fn seen(
+        &self,
+        reader: UserId,
+        room: RoomId,
+        (born, erase_count): (u64, u64),
     ) -> Result<Option<RoomView>, Unavailable> {
         let (history, snapshots) = (Arc::clone(&self.history), Arc::clone(&self.snapshots));
         let read = || -> Reading<Option<RoomState>> {
@@ -82,7 +121,7 @@ impl SharedReads {
         let is_enough = |state: &Option<RoomState>| {
             state.as_ref().is_some_and(|state| state.cursor.seq >= born)
         };
-        let state = self.states.get(room, is_enough, read).await?;
+        let state = self.states.get((room, erase_count), is_enough, read).await?;
         // Only now: who is a member still was one when the room stood so, or joined behind `born`.
         let admission = self.history.admission(reader, room.log(), None).await?;
         let seen = Option::clone(&state).zip(admission);
@@ -103,11 +142,12 @@ where
 {
     /// Keeps each for so long.
     fn new(kept_for: Duration) -> Self {
-        Self(Arc::default(), Arc::default(), kept_for)
+        let air = Air { flights: HashMap::new(), tasks: JoinSet::new(), count: 0 };
+        Self { air: Arc::new(Mutex::new(air)), kept_for }
     }
 
     fn count(&self) -> u64 {
-        self.1.load(Ordering::Relaxed)
+        held(&self.air).count
     }
 
     /// What somebody else reads, or has just read, if that is enough; else a read of one's own, in
@@ -119,63 +159,93 @@ where
         read: impl FnOnce() -> Reading<V>,
     ) -> Result<Arc<V>, Unavailable> {
         let mut too_old = None;
-        loop {
-            let joined = {
-                let mut flights = self.flights();
-                if flights.get(&key).is_some_and(|flight| Some(flight.number) == too_old) {
-                    flights.remove(&key);
+        let own = loop {
+            // One hold from the look to the read's place: of all who look at once, one begins.
+            let (number, reading) = {
+                let mut air = held(&self.air);
+                if let Some(number) = too_old {
+                    air.forget(&key, number);
                 }
-                flights.get(&key).map(|flight| (flight.number, flight.reading.clone()))
-            };
-            let Some((number, reading)) = joined else {
-                return self.begin(key, read()).await;
+                match air.flights.get(&key) {
+                    Some(flight) => (flight.number, flight.reading.clone()),
+                    None => break self.begin(&mut air, key, read()),
+                }
             };
             match reading.await {
                 Ok(value) if is_enough(&value) => return Ok(value),
                 Ok(_) => too_old = Some(number),
                 Err(fault) => return Err(fault),
             }
-        }
+        };
+        own.await
     }
 
     /// Begins a read that goes on though who began it may go.
-    fn begin(&self, key: K, reading: Reading<V>) -> Shared<Reading<V>> {
-        let number = self.1.fetch_add(1, Ordering::Relaxed);
-        let reading = reading.shared();
-        self.flights().insert(key.clone(), Flight { number, reading: reading.clone() });
-        let (flights, of_this) =
-            (Self(Arc::clone(&self.0), Arc::clone(&self.1), self.2), reading.clone());
-        tokio::spawn(async move {
-            let is_kept = of_this.await.is_ok() && flights.flights().len() <= KEPT_MAX;
-            if is_kept {
-                tokio::time::sleep(flights.2).await;
+    fn begin(&self, air: &mut Air<K, V>, key: K, reading: Reading<V>) -> Shared<Reading<V>> {
+        air.count += 1;
+        let reading = unbroken(reading).shared();
+        while air.tasks.try_join_next().is_some() {}
+        if air.tasks.len() >= TASKS_MAX {
+            return reading;
+        }
+        let (number, kept_for, of_this) = (air.count, self.kept_for, reading.clone());
+        // The tasks are the air's: one that held it would keep itself.
+        let (owner, own_key) = (Arc::downgrade(&self.air), key.clone());
+        let task = air.tasks.spawn(async move {
+            let is_read = of_this.await.is_ok();
+            let is_kept = |air: Arc<_>| held::<K, V>(&air).flights.len() <= KEPT_MAX;
+            if is_read && owner.upgrade().is_some_and(is_kept) {
+                sleep(kept_for).await;
             }
-            let mut flights = flights.flights();
-            if flights.get(&key).is_some_and(|flight| flight.number == number) {
-                flights.remove(&key);
+            if let Some(air) = owner.upgrade() {
+                held(&air).forget(&own_key, number);
             }
         });
+        air.flights.insert(key, Flight { number, reading: reading.clone(), task });
         reading
     }
+}
 
-    fn flights(&self) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
-        // Every change of the map is one call that cannot panic half-way.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl<K: Hash + Eq, V> Air<K, V> {
+    /// Takes a read out that is done; who waits for it still has it.
+    fn forget(&mut self, key: &K, number: u64) {
+        if self.flights.get(key).is_some_and(|flight| flight.number == number)
+            && let Some(flight) = self.flights.remove(key)
+        {
+            flight.task.abort();
+        }
     }
+}
+
+fn held<K, V>(air: &Mutex<Air<K, V>>) -> MutexGuard<'_, Air<K, V>> {
+    // Every change of the map is one call that cannot panic half-way.
+    air.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A panic in a read is its failure: who shares it would else panic with it, now and whenever he
+/// asked again.
+fn unbroken<V: Send + Sync + 'static>(reading: Reading<V>) -> Reading<V> {
+    let panicked = |_| Err(Unavailable("a read panicked".to_owned()));
+    Box::pin(async move { AssertUnwindSafe(reading).catch_unwind().await.unwrap_or_else(panicked) })
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::future::join_all;
+    use futures_util::future::{join_all, ready};
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::clock::SeededChance;
+    use crate::history::Rules;
+    use crate::history::memory::MemoryHistory;
 
+    const RULES: Rules = Rules { text_chars_max: 100, rooms_max: 4 };
     const SOON: Duration = Duration::from_millis(500);
 
     /// A read that gives this after a moment.
     fn slow(value: Result<u64, Unavailable>) -> Reading<u64> {
         Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            sleep(Duration::from_millis(50)).await;
             value.map(Arc::new)
         })
     }
@@ -187,8 +257,8 @@ mod tests {
         assert!(join_all(asked).await.iter().all(|read| *read == Ok(Arc::new(7))));
         assert_eq!(flights.count(), 2, "one for each key");
         assert_eq!(flights.get(0, |_| true, || slow(Ok(8))).await, Ok(Arc::new(7)), "kept");
-        tokio::time::sleep(2 * SOON).await;
-        assert!(flights.flights().is_empty());
+        sleep(2 * SOON).await;
+        assert!(held(&flights.air).flights.is_empty());
     }
 
     #[tokio::test]
@@ -208,11 +278,88 @@ mod tests {
         let away = Unavailable("away".to_owned());
         let read = flights.get(1, |_| true, || slow(Err(away.clone()))).await;
         assert_eq!(read, Err(away));
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        sleep(Duration::from_millis(20)).await;
         assert_eq!(flights.get(1, |_| true, || slow(Ok(1))).await, Ok(Arc::new(1)));
         let many = (10..300).map(|key| flights.get(key, |_| true, move || slow(Ok(key))));
         join_all(many).await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        assert!(flights.flights().len() <= KEPT_MAX + 1, "{}", flights.flights().len());
+        sleep(Duration::from_millis(20)).await;
+        let kept = held(&flights.air).flights.len();
+        assert!(kept <= KEPT_MAX + 1, "{kept}");
+    }
+
+    #[tokio::test]
+    async fn a_read_that_panics_fails_and_the_next_one_is_read() {
+        let flights = Flights::<u64, u64>::new(SOON);
+        let broken = || -> Reading<u64> { Box::pin(async { panic!("a bug") }) };
+        let read = join_all((0..5).map(|_| flights.get(1, |_| true, broken))).await;
+        assert!(read.iter().all(Result::is_err), "{read:?}");
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(flights.get(1, |_| true, || slow(Ok(1))).await, Ok(Arc::new(1)));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+    async fn of_many_threads_that_look_at_once_one_begins() {
+        for _ in 0..300 {
+            let flights = Arc::new(Flights::<u64, u64>::new(SOON));
+            let start = Arc::new(tokio::sync::Barrier::new(8));
+            let asked = (0..8).map(|_| {
+                let (flights, start) = (Arc::clone(&flights), Arc::clone(&start));
+                tokio::spawn(async move {
+                    start.wait().await;
+                    flights.get(1, |_| true, || Box::pin(ready(Ok(Arc::new(1))))).await
+                })
+            });
+            assert!(join_all(asked).await.iter().all(|read| matches!(read, Ok(Ok(_)))));
+            assert_eq!(flights.count(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn reads_end_with_who_owns_them_and_have_no_more_tasks_than_allowed() {
+        let flights = Flights::<u64, u64>::new(SOON);
+        let alive = Arc::new(());
+        let stuck = || -> Reading<u64> {
+            let alive = Arc::clone(&alive);
+            Box::pin(async move {
+                std::future::pending::<()>().await;
+                drop(alive);
+                Ok(Arc::new(0))
+            })
+        };
+        let many = u64::try_from(TASKS_MAX).unwrap() + 1;
+        let asked = join_all((0..many).map(|key| flights.get(key, |_| true, stuck)));
+        assert!(timeout(Duration::from_millis(50), asked).await.is_err());
+        assert_eq!(held(&flights.air).tasks.len(), TASKS_MAX);
+        assert_eq!(Arc::strong_count(&alive), TASKS_MAX + 1, "who read alone took his read along");
+        drop(flights);
+        sleep(Duration::from_millis(50)).await;
+        assert_eq!(Arc::strong_count(&alive), 1);
+    }
+
+    #[tokio::test]
+    async fn who_gets_no_turn_for_a_snapshot_is_sent_away() {
+        let history = MemoryHistory::new(RULES, &mut SeededChance::new(1), 0);
+        let mut shared = SharedReads::new(Arc::new(history));
+        let lobby = shared.history.room_by_key("lobby").await.unwrap().unwrap().id;
+        let turns = Arc::clone(&shared.snapshots);
+        let taken = turns.acquire_many(u32::try_from(SNAPSHOTS_AT_ONCE).unwrap()).await.unwrap();
+        shared.snapshot_for_max = SOON;
+        let (begun, reader) = (Instant::now(), UserId::NIL);
+        assert!(shared.snapshot(reader, lobby, (0, 0)).await.is_err());
+        assert!(begun.elapsed() >= SOON, "it did not wait");
+        drop(taken);
+        assert!(shared.snapshot(reader, lobby, (0, 0)).await.is_ok_and(|view| view.is_some()));
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_an_erasure_is_not_for_who_comes_behind_it() {
+        let history = MemoryHistory::new(RULES, &mut SeededChance::new(1), 0);
+        let shared = SharedReads::new(Arc::new(history));
+        let lobby = shared.history.room_by_key("lobby").await.unwrap().unwrap().id;
+        for erase_count in [0, 0, 1, 1] {
+            shared.page(lobby.log(), 0, erase_count).await.unwrap();
+            shared.snapshot(UserId::NIL, lobby, (0, erase_count)).await.unwrap();
+        }
+        assert_eq!(shared.counts(), (2, 2));
     }
 }

@@ -134,6 +134,8 @@ pub struct Order {
     pub born: u64,
     /// A page or the room's state.
     pub what: What,
+    /// How many erasures the log's tail had seen when it was wanted.
+    pub erase_count: u64,
 }
 
 /// A broken rule of delivery.

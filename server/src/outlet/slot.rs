@@ -12,6 +12,7 @@ use protocol::event::{Event, Gone, GoneReason, Position, ResetReason};
 use protocol::ids::{LogId, UserId};
 
 use super::chunk::{CHUNK_BYTES_MAX, Chunk, Frame};
+use super::exchange::Order;
 
 /// What a slot reads from: its log's tail.
 pub trait Ring: Send + Sync {
@@ -212,18 +213,19 @@ impl Slot {
     }
 
     /// Begins to fetch if the slot wants something, and says what.
-    pub(super) fn fetch(&mut self) -> Option<(What, u64)> {
+    pub(super) fn fetch(&mut self) -> Option<Order> {
         let Stage::Fed(feed) = &mut self.stage else { return None };
         let State::Want(need) = feed.state else { return None };
         if self.first.is_some() {
             return None;
         }
-        feed.state = State::Fetching { need, erase_count: feed.ring.edges().erase_count };
+        let erase_count = feed.ring.edges().erase_count;
+        feed.state = State::Fetching { need, erase_count };
         let what = match need {
             Need::Page => What::Page { after: feed.next.saturating_sub(1) },
             Need::Snapshot(reason) => What::Snapshot(reason),
         };
-        Some((what, feed.born))
+        Some(Order { log: self.log, sub: self.sub, born: feed.born, what, erase_count })
     }
 
     pub(super) fn fetched(&mut self, fetched: Fetched) {

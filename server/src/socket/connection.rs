@@ -433,12 +433,14 @@ async fn fetch(engine: Arc<Engine>, caller: Caller, order: Order) -> FetchedFor 
         let user = caller.user;
         match (order.what, order.log.room()) {
             (What::Page { after }, _) => {
-                let events = patiently(Box::pin(engine.shared.page(order.log, after))).await?;
+                let events =
+                    patiently(Box::pin(engine.shared.page(order.log, after, order.erase_count)))
+                        .await?;
                 Ok(reading::page(&order, user, events))
             }
             (What::Snapshot(_), Some(room)) => {
-                let read = engine.shared.snapshot(user, room, order.born);
-                let view = patiently(Box::pin(read)).await?;
+                let since = (order.born, order.erase_count);
+                let view = engine.shared.snapshot(user, room, since).await?;
                 Ok(reading::snapshot(&order, view))
             }
             (What::Snapshot(_), None) => Ok(Ok(None)),
