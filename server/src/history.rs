@@ -30,6 +30,7 @@ use protocol::refusal::RetryReason;
 pub use self::effects::{Effects, Fold, Raise};
 pub use self::judge::Rules;
 use crate::clock::Chance;
+pub use crate::db::accounts::Standing;
 pub use crate::db::members::Membership;
 pub use crate::db::people::SignInHash;
 
@@ -70,8 +71,8 @@ pub trait History: Send + Sync + 'static {
     /// All that `Welcome` tells, of one moment: the account, its rooms, and its log's admission.
     fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Read<'_, Option<Arrival>>;
 
-    /// Notes that a sign-in is in use at this time of day; whether it stands.
-    fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, bool>;
+    /// Notes that a sign-in is in use at this time of day; how it stands, and its account.
+    fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing>;
 
     /// The events behind number `after`, in order: at most a hundred, at most what fits into one
     /// `Page` frame, at least one if there is one. The asker has checked that they may be read.

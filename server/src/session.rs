@@ -17,7 +17,7 @@ use protocol::limits::{
     BAD_FRAMES_MAX, CLIENT_SILENCE_MS_MAX, PING_MS, ROOMS_A_FRAME_MAX, WELCOME_MS_MAX, WINDOW_OPS,
 };
 use protocol::model::{DisplayName, Me, RoomEntry};
-use protocol::refusal::Fault;
+use protocol::refusal::{Fault, Refusal};
 
 use crate::clock::{Chance, SeededChance};
 use crate::db::people::SEEN_EVERY_MS;
@@ -142,7 +142,8 @@ pub enum Output {
         /// Whether he writes still.
         active: bool,
     },
-    /// Note that the sign-in is in use; close with `SIGNED_OUT` where it no longer stands.
+    /// Note that the sign-in is in use; close with `SIGNED_OUT` where it no longer stands, with
+    /// `DISABLED` where the account may do nothing any more.
     NoteUse,
     /// Let the outlet send a `Ping` of this number.
     Ping(u32),
@@ -389,7 +390,12 @@ impl Session {
                 out.push(Output::Answer(Event::Accepted(accepted)));
             }
             Reply::Verdict(Verdict::Refused(refused)) => {
+                let is_disabled = refused.refusal == Refusal::AccountDisabled;
                 out.push(Output::Answer(Event::Refused(refused)));
+                // It may be an old answer, to an op of before the account was given back.
+                if is_disabled {
+                    out.push(Output::NoteUse);
+                }
             }
             Reply::Verdict(Verdict::Retry(reason)) => {
                 self.put_off(&ticket, reason.into(), out);

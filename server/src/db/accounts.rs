@@ -18,6 +18,17 @@ pub struct Account {
     pub sign_in: SignInRecord,
 }
 
+/// How somebody stands who came in by a sign-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// He may go on.
+    Good,
+    /// The sign-in was ended, or has expired.
+    SignedOut,
+    /// The account may do nothing any more.
+    Disabled,
+}
+
 /// Makes an account with its log, whose numbering has this epoch, and its first sign-in.
 pub async fn make(db: &Db, account: &Account, epoch: u64) -> Result<(), Fault> {
     let mut transaction = db.write().await?;
@@ -47,13 +58,18 @@ pub async fn extend(db: &Db, used: &SignInRecord) -> Result<(), Fault> {
     commit(transaction).await
 }
 
-/// Notes that a sign-in is in use, unless that was done lately; whether it stands.
-pub async fn note_use(db: &Db, hash: SignInHash, now_ms: i64) -> Result<bool, Fault> {
-    let Some(account) = by_sign_in(db, hash, now_ms).await? else { return Ok(false) };
+/// Notes that a sign-in is in use, unless that was done lately; whether it stands, and the account.
+pub async fn note_use(db: &Db, hash: SignInHash, now_ms: i64) -> Result<Standing, Fault> {
+    let Some(account) = by_sign_in(db, hash, now_ms).await? else {
+        return Ok(Standing::SignedOut);
+    };
+    if account.user.disabled_at.is_some() {
+        return Ok(Standing::Disabled);
+    }
     if let Some(used) = account.sign_in.used(now_ms) {
         extend(db, &used).await?;
     }
-    Ok(true)
+    Ok(Standing::Good)
 }
 
 /// Whether somebody owns this server.

@@ -26,7 +26,7 @@ use crate::history::facts::Facts;
 use crate::history::judge::{Judge, Rules};
 use crate::history::{
     Admission, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard,
-    RoomState, RoomView, SignInHash, Unavailable, views,
+    RoomState, RoomView, SignInHash, Standing, Unavailable, views,
 };
 
 /// What happens to a commit that does not simply succeed.
@@ -174,14 +174,8 @@ impl History for MemoryHistory {
         Box::pin(ready(self.judged(batch, chance, now_ms)))
     }
 
-    fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, bool> {
-        let known = &mut self.lock().tables.sign_ins;
-        let known = known.get_mut(&sign_in).filter(|known| known.stands(known.user, now_ms));
-        let stands = known.is_some();
-        if let Some(known) = known {
-            *known = known.used(now_ms).unwrap_or(*known);
-        }
-        Box::pin(ready(Ok(stands)))
+    fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing> {
+        Box::pin(ready(Ok(self.lock().tables.note_use(sign_in, now_ms))))
     }
 
     fn admission(

@@ -22,7 +22,7 @@ use crate::history::disk::Disk;
 use crate::history::judge::Rules;
 use crate::history::{
     Admission, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard,
-    RoomState, RoomView, SignInHash, Unavailable, views,
+    RoomState, RoomView, SignInHash, Standing, Unavailable, views,
 };
 
 /// What the lobby is called until somebody configures it.
@@ -136,7 +136,7 @@ impl History for SqlHistory {
         })
     }
 
-    fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, bool> {
+    fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing> {
         Box::pin(async move { Ok(accounts::note_use(&self.db, sign_in, now_ms).await?) })
     }
 

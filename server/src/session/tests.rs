@@ -5,7 +5,7 @@
 use protocol::act::{Create, Enter, OpHead, Post, Rename};
 use protocol::command::{Hello, History, Probe, Sub, Typing, Unsub};
 use protocol::cursor::Cursor;
-use protocol::event::Accepted;
+use protocol::event::{Accepted, Refused};
 use protocol::frame::Act;
 use protocol::ids::EventId;
 use protocol::model::{MessageText, Rank};
@@ -289,6 +289,15 @@ fn an_unknown_outcome_and_a_lost_sign_in_end_the_connection() {
         let ticket = world.ticket(0);
         assert_eq!(closed(&world.step(Input::Replied(ticket, reply))), Some(code));
     }
+}
+
+#[test]
+fn a_refusal_of_a_disabled_account_asks_whether_it_is_so_now() {
+    let mut world = World::greeted();
+    let ticket = world.ticket(0);
+    let refused = Refused { op_id: OpId::NIL, refusal: Refusal::AccountDisabled };
+    let out = world.step(Input::Replied(ticket, Reply::Verdict(Verdict::Refused(refused))));
+    assert!(matches!(out[..], [Output::Answer(Event::Refused(_)), Output::NoteUse]), "{out:?}");
 }
 
 #[test]

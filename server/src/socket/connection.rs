@@ -26,7 +26,7 @@ use super::timers::Timer;
 use super::wire::{Reading, Wire};
 use super::{Engine, Held};
 use crate::clock::Clock;
-use crate::history::{Admission, Later, OlderMessages, Read, Resume, Unavailable};
+use crate::history::{Admission, Later, OlderMessages, Read, Resume, Standing, Unavailable};
 use crate::hub::Registration;
 use crate::outlet::chunk::Frame;
 use crate::outlet::handle::{OutletHandle, Wants};
@@ -36,6 +36,9 @@ use crate::session::{Caller, Input, Output, Session, Terms, Ticket, reading};
 
 /// How long a client waits for the store before it is sent away to come back.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long who asks for what is stored is believed to stand as he was found: a page that comes back
+/// asks for all its rooms in this time.
+const BELIEVED_FOR_MS: i64 = 2_000;
 
 /// A list that is empty most of the time, and then costs nothing.
 type Rare<T> = Option<Box<Vec<T>>>;
@@ -54,6 +57,8 @@ pub(super) struct Connection {
     timer: Timer,
     /// Whether the session was told that the server stops.
     is_stopping: bool,
+    /// Until when he is believed to stand as he was last found.
+    believed_until: i64,
     /// Ops whose answer is awaited; at most the window.
     answers: Rare<(Ticket, oneshot::Receiver<Reply>)>,
     /// Reads for the outlet's slots; it orders at most two at a time.
@@ -89,6 +94,7 @@ impl Connection {
         let session = Session::new(terms, engine.clock.ticks_ms());
         let timer = Timer::new(engine.timers.clone(), outlet.socket());
         let (answers, fetches, is_stopping) = (None, None, false);
+        let believed_until = i64::MIN;
         Self {
             engine,
             outlet,
@@ -99,6 +105,7 @@ impl Connection {
             held,
             timer,
             is_stopping,
+            believed_until,
             answers,
             fetches,
         }
@@ -227,7 +234,9 @@ impl Connection {
                     );
                 }
             }
-            Output::NoteUse => self.note_use().await,
+            Output::NoteUse => {
+                self.note_use().await;
+            }
             Output::Ping(number) => self.say(Said::Ping(number)),
             Output::Close(code) => self.close(code),
         }
@@ -247,17 +256,35 @@ impl Connection {
         }
     }
 
-    async fn note_use(&mut self) {
+    /// Whether who is here may be.
+    async fn note_use(&mut self) -> bool {
         let now = self.engine.clock.unix_ms();
         match patiently(self.engine.history.note_use(self.session.caller().sign_in, now)).await {
-            Ok(true) => {}
-            Ok(false) => self.close(CloseCode::SIGNED_OUT),
+            Ok(Standing::Good) => {}
+            Ok(Standing::SignedOut) => {
+                self.close(CloseCode::SIGNED_OUT);
+                return false;
+            }
+            Ok(Standing::Disabled) => {
+                self.close(CloseCode::DISABLED);
+                return false;
+            }
             // A full disk takes no note, and still everybody reads on.
             Err(fault) => tracing::warn!(%fault, "that a sign-in is in use was not noted"),
         }
+        self.believed_until = self.now().saturating_add(BELIEVED_FOR_MS);
+        true
+    }
+
+    /// Whether who asks for what is stored may still be here.
+    async fn may_read(&mut self) -> bool {
+        self.now() < self.believed_until || self.note_use().await
     }
 
     async fn subscribe(&mut self, sub: u32, room: RoomId, cursor: Option<Cursor>) {
+        if !self.may_read().await {
+            return;
+        }
         let log = room.log();
         match patiently(self.engine.history.admission(self.session.caller().user, log, cursor))
             .await
@@ -294,6 +321,9 @@ impl Connection {
     }
 
     async fn older(&mut self, asked: &HistoryAsked) {
+        if !self.may_read().await {
+            return;
+        }
         let reader = Some(self.session.caller().user);
         let count = u32::from(asked.count).clamp(1, self.engine.limits.history_messages);
         let count = usize::try_from(count).unwrap_or(usize::MAX);

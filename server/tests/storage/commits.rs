@@ -13,7 +13,7 @@ use server::clock::SeededChance;
 use server::db::people::{SignInHash, SignInRecord};
 use server::db::{Db, OpenFault, accounts};
 use server::history::sql::SqlHistory;
-use server::history::{Answer, History, Verdict};
+use server::history::{Answer, History, Standing, Verdict};
 
 use crate::stores::{Place, database_file};
 use crate::world::{House, NOW_MS, RULES, accepted, account, op, own_log, post, refused};
@@ -206,8 +206,11 @@ async fn a_sign_in_finds_its_account_until_it_expires() {
     let used = SignInRecord { seen_at: end, expires_at: end + 1, ..known.sign_in };
     accounts::extend(&house.db, &used).await.unwrap();
     assert!(accounts::by_sign_in(&house.db, hash, end).await.unwrap().is_some());
-    assert!(house.history.note_use(hash, end).await.unwrap());
-    assert!(!house.history.note_use(hash, end + 1).await.unwrap(), "it is over");
+    assert_eq!(house.history.note_use(hash, end).await, Ok(Standing::Good));
+    assert_eq!(house.history.note_use(hash, end + 1).await, Ok(Standing::SignedOut));
+    let disable = "update users set disabled_at = 1";
+    house.place.write(disable, disable).await;
+    assert_eq!(house.history.note_use(hash, end).await, Ok(Standing::Disabled));
     let stranger = SignInHash::of(b"nobody");
     assert_eq!(accounts::by_sign_in(&house.db, stranger, NOW_MS).await.unwrap(), None);
 }

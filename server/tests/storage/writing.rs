@@ -13,7 +13,7 @@ use server::clock::{Chance, SeededChance, SystemClock};
 use server::history::writer::{Writer, WriterEnd};
 use server::history::{
     Admission, Answer, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read,
-    RoomCard, RoomState, RoomView, SignInHash, Verdict,
+    RoomCard, RoomState, RoomView, SignInHash, Standing, Verdict,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -82,7 +82,7 @@ impl History for Gate {
         panic!("the writer only writes")
     }
 
-    fn note_use(&self, _: SignInHash, _: i64) -> Read<'_, bool> {
+    fn note_use(&self, _: SignInHash, _: i64) -> Read<'_, Standing> {
         panic!("the writer only writes")
     }
 

@@ -16,7 +16,7 @@ use crate::db::ops::OpRecord;
 use crate::db::people::{Person, SignInHash, SignInRecord, UserRecord};
 use crate::db::rooms::{CountedRoom, RoomAtHead, RoomRecord};
 use crate::history::facts::{Facts, Need};
-use crate::history::{Admission, Arrival, Effects, Pending, RoomState, views};
+use crate::history::{Admission, Arrival, Effects, Pending, RoomState, Standing, views};
 
 /// All rows, by their primary keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,6 +96,18 @@ impl Tables {
         for (log, raise) in effects.raised {
             self.logs.entry(log).and_modify(|known| known.head = raise.head);
         }
+    }
+
+    pub(super) fn note_use(&mut self, sign_in: SignInHash, now_ms: i64) -> Standing {
+        let known = self.sign_ins.get_mut(&sign_in);
+        let Some(known) = known.filter(|known| known.stands(known.user, now_ms)) else {
+            return Standing::SignedOut;
+        };
+        if self.users.get(&known.user).is_none_or(|user| user.disabled_at.is_some()) {
+            return Standing::Disabled;
+        }
+        *known = known.used(now_ms).unwrap_or(*known);
+        Standing::Good
     }
 
     pub(super) fn extent(&self, log: LogId, seq: Option<u64>) -> Option<LogExtent> {
