@@ -19,6 +19,7 @@ mod crowd;
 mod echo;
 mod flood;
 mod house;
+mod life;
 mod person;
 mod report;
 mod slow;

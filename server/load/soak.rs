@@ -15,7 +15,8 @@ use server::clock::{Chance, SystemChance};
 use tokio::time::{interval, sleep};
 
 use crate::crowd::{Crowd, Guest, guests};
-use crate::house::{Figures, Folder, House};
+use crate::house::{Folder, House};
+use crate::life::{self, Life};
 use crate::person::{Journal, Order};
 use crate::report::{Form, Report};
 use crate::socket::{Place, source};
@@ -28,6 +29,7 @@ const MESSAGES: u32 = 50;
 const CHURN: Duration = Duration::from_millis(300);
 /// How long he is without it at most, in milliseconds.
 const AWAY_MS_MAX: u64 = 4_000;
+/// From one kill to the next, in the first half of the time; what is left is one long life.
 const KILL_EVERY: Duration = Duration::from_secs(600);
 const READY_FOR: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_secs(5);
@@ -35,11 +37,6 @@ const LOOK: Duration = Duration::from_secs(5);
 const SETTLE_FOR: Duration = Duration::from_secs(45);
 /// Files that the server may have open beside those of a fresh start: its pools grow to their size.
 const FILES_MORE_MAX: usize = 16;
-/// A slope is that of at least so much time.
-const SLOPE_FROM: Duration = Duration::from_secs(240);
-/// Mebibytes that an hour may add, once the first is over.
-const SLOPE_MAX: f64 = 1.0;
-const HOUR: Duration = Duration::from_secs(3_600);
 const STATE: &str = "WASMCHANNEL_SOAK";
 
 pub(crate) async fn run(form: &Form) -> Report {
@@ -86,7 +83,7 @@ pub(crate) async fn run(form: &Form) -> Report {
         delays.percentile(50),
         delays.percentile(90),
     ));
-    lives.iter().for_each(|life| life.judge(&mut report));
+    life::judge(&lives, &mut report);
     report
 }
 
@@ -112,50 +109,9 @@ async fn people(house: &House, folder: &Path) -> Vec<Guest> {
     people
 }
 
-/// What one life of the server looked like from outside.
-#[derive(Default)]
-struct Life {
-    looks: Vec<(Duration, Figures)>,
-}
-
-impl Life {
-    fn judge(&self, report: &mut Report) {
-        let Some((time, last)) = self.looks.last() else { return };
-        let files = self.looks.iter().map(|(_, figures)| figures.files).max().unwrap_or(0);
-        let memory = last.resident_kib as f64 / 1024.0;
-        let slope = self.slope();
-        report.hold(*time < HOUR || slope.is_none_or(|slope| slope < SLOPE_MAX), || {
-            format!("memory grows by {slope:?} MiB an hour")
-        });
-        let slope = slope.map_or("not told".to_owned(), |slope| format!("{slope:+.1} MiB/h"));
-        report.say(format!(
-            "a life of {} s: {memory:.1} MiB at its end, slope of its last two thirds {slope}, at \
-             most {files} files",
-            time.as_secs(),
-        ));
-    }
-
-    /// Mebibytes an hour, by least squares over the last two thirds.
-    fn slope(&self) -> Option<f64> {
-        let (end, _) = self.looks.last()?;
-        let points: Vec<(f64, f64)> = self
-            .looks
-            .iter()
-            .filter(|(at, _)| *at >= *end / 3)
-            .map(|(at, figures)| (at.as_secs_f64() / 3_600.0, figures.resident_kib as f64 / 1024.0))
-            .collect();
-        let count = points.len() as f64;
-        let mean_of = |part: fn(&(f64, f64)) -> f64| points.iter().map(part).sum::<f64>() / count;
-        let (mean_time, mean_memory) = (mean_of(|point| point.0), mean_of(|point| point.1));
-        let spread: f64 = points.iter().map(|(time, _)| (time - mean_time).powi(2)).sum();
-        let both: f64 = points.iter().map(|(t, m)| (t - mean_time) * (m - mean_memory)).sum();
-        (*end >= SLOPE_FROM && spread > 0.0).then(|| both / spread)
-    }
-}
-
 /// Lets them talk, lose their networks and their server, until the budget is spent.
 async fn live_on(house: &mut House, crowd: &Crowd, form: &Form, report: &mut Report) -> Vec<Life> {
-    let kill_every = KILL_EVERY.min(form.budget / 2);
+    let kill_every = KILL_EVERY.min(form.budget / 5);
     let begun = Instant::now();
     let (mut born, mut lives) = (begun, vec![Life::default()]);
     let mut speaking = interval(Duration::from_secs(1) / MESSAGES);
@@ -179,7 +135,7 @@ async fn live_on(house: &mut House, crowd: &Crowd, form: &Form, report: &mut Rep
                 away.insert(person, Instant::now() + Duration::from_millis(ms));
             }
             _ = look.tick() => {
-                lives.last_mut().expect("one").looks.push((born.elapsed(), house.figures()));
+                lives.last_mut().expect("one").look(born.elapsed(), &house.figures());
             }
         }
         away.retain(|person, until| {
@@ -190,7 +146,7 @@ async fn live_on(house: &mut House, crowd: &Crowd, form: &Form, report: &mut Rep
             !is_back
         });
         let left = form.budget.saturating_sub(begun.elapsed());
-        if born.elapsed() >= kill_every && left > kill_every / 4 {
+        if born.elapsed() >= kill_every && left > form.budget / 2 {
             alarms(house, report);
             house.kill();
             house.start();
