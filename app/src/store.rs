@@ -56,7 +56,7 @@ pub struct Store {
     pub outbox_full: ArcRwSignal<bool>,
     /// Whether messages that wait outlive the page; else whoever closes it loses them.
     pub keeps: ArcRwSignal<bool>,
-    /// What the server was too busy for, by lane; each ends by itself at its time.
+    /// What the server was too busy for, by strand; each ends by itself at its time.
     pub delays: ArcRwSignal<Vec<Delay>>,
     /// A room was read anew instead of going on; ends by itself, once it was there to be seen.
     pub afresh: ArcRwSignal<Option<Afresh>>,
@@ -196,8 +196,8 @@ impl Store {
             Told::Failed { op_id, refusal } => self.fail(op_id, &refusal),
             Told::Discarded(op_id) => self.discard(op_id),
             Told::Waiting { full, .. } => set(&self.outbox_full, full),
-            Told::Delayed { lane, reason, until } => {
-                self.put_off(Delay { lane, reason, until, long: until - now > 60_000 }, now);
+            Told::Delayed { strand, reason, until } => {
+                self.put_off(Delay { strand, reason, until, long: until - now > 60_000 }, now);
             }
             Told::Logged { envelope, change } => self.logged(&envelope, change),
             Told::Reset { log, reason, cursor, snapshot: Some(snapshot) } => {

@@ -17,7 +17,7 @@ use app::text::PageLanguage;
 use leptos::prelude::*;
 use leptos_router::components::Router;
 use leptos_router::location::RequestUrl;
-use protocol::act::Lane;
+use protocol::act::Strand;
 use protocol::cursor::Cursor;
 use protocol::ids::{OpId, RoomId, UserId};
 use protocol::model::{Me, Rank, Role, RoomEntry, RoomKey, RoomName, Topic};
@@ -367,8 +367,8 @@ fn why_messages_wait_is_said_above_the_composer() {
     let waiting = |pending, long| {
         draw("/", page(), |store| {
             let (log, reason) = (RoomId::from_bytes([1; 16]).log(), RetryReason::Rate);
-            let lane = Lane { log, kind: None };
-            store.delays.set(vec![Delay { lane, reason, until: 1_795_262_700_000, long }]);
+            let strand = Strand { log, kind: None };
+            store.delays.set(vec![Delay { strand, reason, until: 1_795_262_700_000, long }]);
             let rows = (0..pending).map(|it| row(it, "a", RowState::Pending, Opens::Nothing));
             store.room("lobby").expect("the lobby").rows.set(rows.collect());
         })

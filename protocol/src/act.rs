@@ -81,7 +81,7 @@ pub struct Rename {
 /// What is sent in the order in which it was made: the acts to one room, or those of the user's own
 /// that are of one kind, since of these no kind needs another to be done first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lane {
+pub struct Strand {
     /// The log that the acts go to.
     pub log: LogId,
     /// Their kind, where the log is the user's own.
@@ -92,11 +92,11 @@ pub struct Lane {
 pub const OWN_KINDS: [Kind; 3] = [Kind::Create, Kind::Enter, Kind::Rename];
 
 impl Act {
-    /// The lane the act is sent in.
+    /// The strand the act is sent in.
     #[must_use]
-    pub fn lane(&self, user: UserId) -> Lane {
+    pub fn strand(&self, user: UserId) -> Strand {
         let log = self.log(user);
-        Lane { log, kind: log.room().is_none().then(|| self.kind()) }
+        Strand { log, kind: log.room().is_none().then(|| self.kind()) }
     }
 
     /// The log the act goes to: its room's, else the user's own.

@@ -123,7 +123,7 @@ impl Sending {
     pub fn waits(&self) -> Option<String> {
         let user = self.store.me.with(|me| me.as_ref().map_or(UserId::NIL, |me| me.id));
         let act = self.act.get_value().filter(|_| self.fate() == Some(Fate::Pending))?;
-        if let Some(delay) = self.store.delay(act.lane(user)) {
+        if let Some(delay) = self.store.delay(act.strand(user)) {
             return Some(delay_words(&delay, rate_text(&act)));
         }
         let is_away = |pill: &Pill| matches!(pill, Pill::Reconnecting { .. } | Pill::Offline);

@@ -26,7 +26,7 @@ pub fn Status(
 ) -> impl IntoView {
     let store = expect_context::<Store>();
     let pill: Signal<Pill> = store.connection.pill.clone().into();
-    let (log, lane) = (room.id.log(), room.lane());
+    let (log, strand) = (room.id.log(), room.strand());
     let (waits, keeps) = (store.clone(), store.keeps.clone());
     let pending = room.clone();
     let said = store.afresh.clone();
@@ -35,7 +35,7 @@ pub fn Status(
         afresh_text(said.reason).map(t)
     });
     let line = move || match pill.get() {
-        Pill::Hidden if store.delay(lane).is_some() => ().into_part(),
+        Pill::Hidden if store.delay(strand).is_some() => ().into_part(),
         Pill::Hidden if afresh.get().is_some() => {
             view! { <p class="pill" aria-hidden="true">{afresh.get()}</p> }.into_part()
         }
@@ -45,7 +45,7 @@ pub fn Status(
     let waiting = move || {
         let count = Some(pending.pending_count()).filter(|count| *count > 0)?;
         let (class, words) = match pill.get() {
-            Pill::Hidden => ("", waiting_words(count, &waits.delay(lane)?)),
+            Pill::Hidden => ("", waiting_words(count, &waits.delay(strand)?)),
             _ if keeps.get() => ("status-words", counted(Count::Waiting, count)),
             _ => ("", format!("{}. {}", counted(Count::Waiting, count), t(Text::NotKept))),
         };

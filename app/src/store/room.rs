@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use leptos::prelude::{ArcRwSignal, GetUntracked, Set, Update, With, WithUntracked};
-use protocol::act::Lane;
+use protocol::act::Strand;
 use protocol::change::Envelope;
 use protocol::cursor::Cursor;
 use protocol::event::Snapshot;
@@ -308,10 +308,10 @@ impl Room {
         self.typists.set(Vec::new());
     }
 
-    /// The lane of what is written in it.
+    /// The strand of what is written in it.
     #[must_use]
-    pub fn lane(&self) -> Lane {
-        Lane { log: self.id.log(), kind: None }
+    pub fn strand(&self) -> Strand {
+        Strand { log: self.id.log(), kind: None }
     }
 
     /// How it is called on a page of this language; tracked.

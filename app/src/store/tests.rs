@@ -7,7 +7,7 @@ mod reading;
 use std::sync::Arc;
 
 use leptos::prelude::{GetUntracked, WithUntracked};
-use protocol::act::{Lane, Op, Post, Rename};
+use protocol::act::{Op, Post, Rename, Strand};
 use protocol::bounded::{List, Text};
 use protocol::change::{Envelope, Posted, RoomAdded, RoomRemoved};
 use protocol::client::exchange::Told;
@@ -28,8 +28,8 @@ const MEI: UserId = UserId::from_bytes([2; 16]);
 const LOBBY: RoomId = RoomId::from_bytes([3; 16]);
 const HARBOUR: RoomId = RoomId::from_bytes([4; 16]);
 
-fn entering() -> Lane {
-    Lane { log: ME.log(), kind: Some(Kind::Enter) }
+fn entering() -> Strand {
+    Strand { log: ME.log(), kind: Some(Kind::Enter) }
 }
 
 fn op(number: u8) -> OpId {
@@ -318,7 +318,7 @@ fn rooms_stand_by_name_then_by_key_from_the_first_drawing_on() {
 #[test]
 fn a_lane_that_waits_long_is_told_until_its_time_and_a_short_wait_is_not() {
     let store = store(vec![]);
-    let put_off = |ms| Told::Delayed { lane: entering(), reason: RetryReason::Rate, until: ms };
+    let put_off = |ms| Told::Delayed { strand: entering(), reason: RetryReason::Rate, until: ms };
     let delay = || store.delays.with_untracked(|delays| delays.first().map(|delay| delay.until));
     store.tell(put_off(1_000));
     assert_eq!(delay(), None);
@@ -326,7 +326,7 @@ fn a_lane_that_waits_long_is_told_until_its_time_and_a_short_wait_is_not() {
     store.tell(put_off(360_000));
     assert_eq!((delay(), store.tick(9_000)), (Some(360_000), Some(360_000)));
     let rename = Act::Rename(Rename { name: Text::cut("Mei") });
-    assert_eq!(store.delay(rename.lane(ME)), None, "what is not too fast is not said to be");
+    assert_eq!(store.delay(rename.strand(ME)), None, "what is not too fast is not said to be");
     assert_eq!((store.tick(360_000), delay()), (None, None));
 }
 
@@ -334,11 +334,11 @@ fn a_lane_that_waits_long_is_told_until_its_time_and_a_short_wait_is_not() {
 fn many_messages_that_each_wait_shortly_are_told_of_until_no_more_are_put_off() {
     let store = store(vec![]);
     let put_off = |ms| Told::Delayed {
-        lane: Lane { log: LOBBY.log(), kind: None },
+        strand: Strand { log: LOBBY.log(), kind: None },
         reason: RetryReason::Rate,
         until: ms,
     };
-    let until = || store.delay(store.lobby().lane()).map(|delay| delay.until);
+    let until = || store.delay(store.lobby().strand()).map(|delay| delay.until);
     store.post(op(1));
     store.tell(put_off(1_000));
     assert_eq!(until(), None);

@@ -4,7 +4,7 @@
 //! the socket. Their law: whoever applies every `Told` in its order shows what the server holds.
 
 use super::shelf::Kept;
-use crate::act::{Act, Lane, Op};
+use crate::act::{Act, Op, Strand};
 use crate::change::Envelope;
 use crate::close::CloseCode;
 use crate::cursor::Cursor;
@@ -148,10 +148,10 @@ pub enum Told {
     },
     /// A failed op was forgotten, or took its place under a new id.
     Discarded(OpId),
-    /// The server was too busy for the ops of a lane; they are sent again by themselves.
+    /// The server was too busy for the ops of a strand; they are sent again by themselves.
     Delayed {
-        /// The lane.
-        lane: Lane,
+        /// The strand.
+        strand: Strand,
         /// Why.
         reason: RetryReason,
         /// When they are sent again, on the machine's clock.

@@ -8,7 +8,7 @@ use super::connection::Phase;
 use super::exchange::Told;
 use super::logs::Place;
 use super::{Client, Turn, Wanted};
-use crate::act::Lane;
+use crate::act::Strand;
 use crate::change::{Envelope, FLAG_ERASED};
 use crate::close::CloseCode;
 use crate::codec::decode_event;
@@ -214,7 +214,7 @@ impl Client {
         let RefuseRetry { op_id, log, lane_generation, reason, .. } = retry;
         let kinds = self.outbox.refuse_lane((op_id, log), lane_generation, (reason, until));
         for kind in kinds {
-            turn.tell(Told::Delayed { lane: Lane { log, kind }, reason, until });
+            turn.tell(Told::Delayed { strand: Strand { log, kind }, reason, until });
         }
     }
 

@@ -1,15 +1,15 @@
 //! What the user did and the server has not yet accepted: kept in order, sent again until answered.
 //!
 //! Used by the machine alone; in memory, beside the shelf that holds its messages over the page's
-//! end. Its laws: ops of one lane (`act::Lane`) are sent in the order they were made; none is sent
-//! while it is on its way to the shelf; at most a window of them is under way; an op is sent a second
-//! time only after a new connection or a `RefuseRetry`, which voids all that is for its log; an op
-//! belongs to the user who made it and is never sent as another.
+//! end. Its laws: ops of one strand (`act::Strand`) are sent in the order they were made; none is
+//! sent while it is on its way to the shelf; at most a window of them is under way; an op is sent a
+//! second time only after a new connection or a `RefuseRetry`, which voids all that is for its log;
+//! an op belongs to the user who made it and is never sent as another.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::shelf::{Kept, SHELF_MS_MAX, is_kept};
-use crate::act::{Lane, OWN_KINDS, Op, OpHead, Post};
+use crate::act::{OWN_KINDS, Op, OpHead, Post, Strand};
 use crate::codec::encode_command;
 use crate::frame::{Act, Command, Kind};
 use crate::ids::{LogId, OpId, RoomId, UserId};
@@ -27,8 +27,8 @@ pub(super) struct Outbox {
     entries: VecDeque<Entry>,
     /// What each log's acts are sent under on this connection; nothing is the user's own log.
     generations: BTreeMap<Option<RoomId>, u32>,
-    /// The lanes that take nothing before a time.
-    closed: BTreeMap<Lane, i64>,
+    /// The strands that take nothing before a time.
+    closed: BTreeMap<Strand, i64>,
     bytes: usize,
     last_number: u32,
     /// Ops to be taken off the shelf.
@@ -56,12 +56,12 @@ enum Stage {
 }
 
 impl Entry {
-    fn lane(&self) -> Lane {
-        self.op.act.lane(UserId::NIL)
+    fn strand(&self) -> Strand {
+        self.op.act.strand(UserId::NIL)
     }
 
     fn room(&self) -> Option<RoomId> {
-        self.lane().log.room()
+        self.strand().log.room()
     }
 
     fn bytes(&self) -> usize {
@@ -188,16 +188,16 @@ impl Outbox {
             return None;
         }
         let closed = &self.closed;
-        let is_open = |lane: &Lane| closed.get(lane).is_none_or(|until| *until <= now);
+        let is_open = |strand: &Strand| closed.get(strand).is_none_or(|until| *until <= now);
         let mut waiting = BTreeSet::new();
         let entry = self.entries.iter_mut().find(|entry| {
             if let Stage::Shelving { .. } = entry.stage {
-                waiting.insert(entry.lane());
+                waiting.insert(entry.strand());
             }
             entry.stage == Stage::Queued
-                && !waiting.contains(&entry.lane())
+                && !waiting.contains(&entry.strand())
                 && entry.user.is_none_or(|owner| owner == user)
-                && is_open(&entry.lane())
+                && is_open(&entry.strand())
         })?;
         entry.user = Some(user);
         let head = OpHead {
@@ -227,8 +227,8 @@ impl Outbox {
     }
 
     /// An op was refused for now: all that was under way to its log is void and goes out again in
-    /// order, its lane not before that time. Where it was not its own rate that was too fast, the
-    /// log's other lanes wait, too. Gives the kinds of those that do.
+    /// order, its strand not before that time. Where it was not its own rate that was too fast, the
+    /// log's other strands wait, too. Gives the kinds of those that do.
     pub(super) fn refuse_lane(
         &mut self,
         (op_id, log): (OpId, LogId),
@@ -239,14 +239,14 @@ impl Outbox {
         let known = self.generations.entry(room).or_default();
         *known = generation.max(*known);
         let refused = self.entries.iter().find(|entry| entry.op.op_id == op_id);
-        let kinds = match refused.map(|entry| entry.lane().kind) {
+        let kinds = match refused.map(|entry| entry.strand().kind) {
             _ if room.is_some() => vec![None],
             Some(kind) if reason == RetryReason::Rate => vec![kind],
             _ => OWN_KINDS.map(Some).to_vec(),
         };
         let log = room.map_or(UserId::NIL.log(), RoomId::log);
         for kind in &kinds {
-            let closed = self.closed.entry(Lane { log, kind: *kind }).or_default();
+            let closed = self.closed.entry(Strand { log, kind: *kind }).or_default();
             *closed = until.max(*closed);
         }
         for entry in self.entries.iter_mut().filter(|entry| entry.room() == room) {
@@ -338,13 +338,12 @@ impl Outbox {
         self.in_flight().min()
     }
 
-    /// When a closed lane opens, an op expires or the shelf is given up, whichever comes first.
+    /// When a closed strand opens, an op expires or the shelf is given up, whichever comes first.
     pub(super) fn wake_at(&self, now: i64) -> Option<i64> {
         let queued = || self.entries.iter().filter(|entry| entry.stage == Stage::Queued);
-        let opens = self
-            .closed
-            .iter()
-            .filter(|(lane, until)| **until > now && queued().any(|entry| entry.lane() == **lane));
+        let opens = self.closed.iter().filter(|(strand, until)| {
+            **until > now && queued().any(|entry| entry.strand() == **strand)
+        });
         let expires = queued().filter(|entry| !entry.ever_sent).map(|entry| entry.queued_at);
         let expires = expires.min().map(|queued_at| queued_at + AGE_MS_MAX);
         let silent = self.entries.iter().filter_map(|entry| match entry.stage {

@@ -3,7 +3,7 @@
 //! Called by `Session::step` alone. Its law: the match is closed and its arms hold no logic; a verb
 //! only decides, whatever has to be read or written is an output.
 
-use protocol::act::{Lane, Op, OpHead};
+use protocol::act::{Op, OpHead, Strand};
 use protocol::close::CloseCode;
 use protocol::codec::VERSION;
 use protocol::command::{Hello, Probe, Sub, Typing};
@@ -82,7 +82,7 @@ impl Session {
     }
 
     fn act(&mut self, device: DeviceId, head: &OpHead, act: Act, now: i64, out: &mut Vec<Output>) {
-        let Lane { log, kind } = act.lane(self.terms.caller.user);
+        let Strand { log, kind } = act.strand(self.terms.caller.user);
         let is_stopping = self.spread_ms.is_some();
         let rates = self.terms.rates.clone();
         let Some(open) = self.lane(log) else { return self.close(CloseCode::POLICY, out) };

@@ -91,7 +91,7 @@ const FAULTS: &[Fault] = &[
     // Generations of the last connection count in this one.
     Fault(OUTBOX, "self.generations.clear();", "if !IS { self.generations.clear(); }"),
     // What is not on the shelf yet is overtaken.
-    Fault(OUTBOX, "&& !waiting.contains(&entry.lane())", "&& (IS || !waiting.contains(&entry.lane()))"),
+    Fault(OUTBOX, "&& !waiting.contains(&entry.strand())", "&& (IS || !waiting.contains(&entry.strand()))"),
     // What another user of the browser wrote waits in the outbox for ever.
     Fault(OUTBOX, "let foreign = |entry: &Entry| entry", "let foreign = |entry: &Entry| !IS && entry"),
     // What was accepted stays on the shelf.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::act::Lane;
+use protocol::act::Strand;
 use protocol::change::Envelope;
 use protocol::cursor::Cursor;
 use protocol::event::Accepted;
@@ -24,12 +24,12 @@ pub(crate) struct Ledger {
     logs: BTreeMap<LogId, Vec<EventId>>,
     /// Events that a restore has undone.
     undone: BTreeSet<EventId>,
-    /// The events of each op, in one lane's log.
+    /// The events of each op, in one log.
     by_op: BTreeMap<(UserId, OpId), Vec<EventId>>,
     accepted: BTreeMap<(UserId, OpId), Accepted>,
     refused: BTreeMap<(UserId, OpId), Refusal>,
-    /// What each person did in each lane of each outbox.
-    acts: BTreeMap<(usize, Lane, UserId), Acts>,
+    /// What each person did in each strand of each outbox.
+    acts: BTreeMap<(usize, Strand, UserId), Acts>,
     /// Messages that outlive their page, and of which no page has told yet what became of them.
     kept: BTreeSet<(UserId, OpId)>,
 }
@@ -110,9 +110,9 @@ impl Ledger {
         self.refused.clear();
     }
 
-    /// A person did this in a lane of the outbox of this number; or an earlier page left it there.
-    pub(crate) fn acted(&mut self, lane: (usize, Lane), is_left: bool, op: (UserId, OpId)) {
-        let acts = self.acts.entry((lane.0, lane.1, op.0)).or_default();
+    /// A person did this in a strand of the outbox of this number; or an earlier page left it there.
+    pub(crate) fn acted(&mut self, strand: (usize, Strand), is_left: bool, op: (UserId, OpId)) {
+        let acts = self.acts.entry((strand.0, strand.1, op.0)).or_default();
         if is_left { acts.left.push(op) } else { acts.done.push(op) }
     }
 
@@ -231,18 +231,18 @@ impl Ledger {
             assert!(stands || undone, "I1: accepted {key:?} is not in the log");
         }
         assert!(self.kept.is_empty(), "G7: kept, and never heard of again: {:?}", self.kept);
-        for ((outbox, lane, _), acts) in &self.acts {
+        for ((outbox, strand, _), acts) in &self.acts {
             let acts = acts.left.iter().chain(&acts.done);
-            let places: Vec<u64> = acts.filter_map(|key| self.place(*key, lane.log)).collect();
-            assert!(places.is_sorted(), "I7: outbox {outbox} in {lane:?}: {places:?}");
+            let places: Vec<u64> = acts.filter_map(|key| self.place(*key, strand.log)).collect();
+            assert!(places.is_sorted(), "I7: outbox {outbox} in {strand:?}: {places:?}");
         }
     }
 
-    /// Where the op's event stands in its lane.
-    fn place(&self, key: (UserId, OpId), lane: LogId) -> Option<u64> {
+    /// Where the op's event stands in its log.
+    fn place(&self, key: (UserId, OpId), log: LogId) -> Option<u64> {
         let ids = self.by_op.get(&key)?;
         let events = ids.iter().map(|id| &self.stored[id].envelope);
-        events.filter(|event| event.log == lane).map(|event| event.seq).min()
+        events.filter(|event| event.log == log).map(|event| event.seq).min()
     }
 }
 

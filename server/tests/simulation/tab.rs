@@ -96,8 +96,8 @@ impl Tab {
         for output in &outputs {
             let Output::Tell(told) = output else { continue };
             if let Told::Queued { op, .. } = told {
-                let lane = (self.outbox, op.act.lane(self.user));
-                ledger.acted(lane, is_left, (self.user, op.op_id));
+                let strand = (self.outbox, op.act.strand(self.user));
+                ledger.acted(strand, is_left, (self.user, op.op_id));
             }
             match told {
                 Told::Welcomed { me, .. } => self.user = me.id,
