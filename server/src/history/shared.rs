@@ -299,14 +299,19 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
     async fn of_many_threads_that_look_at_once_one_begins() {
-        for _ in 0..300 {
+        for _ in 0..20 {
             let flights = Arc::new(Flights::<u64, u64>::new(SOON));
             let start = Arc::new(tokio::sync::Barrier::new(8));
             let asked = (0..8).map(|_| {
                 let (flights, start) = (Arc::clone(&flights), Arc::clone(&start));
                 tokio::spawn(async move {
                     start.wait().await;
-                    flights.get(1, |_| true, || Box::pin(ready(Ok(Arc::new(1))))).await
+                    let read = || -> Reading<u64> {
+                        // So long the others have to look, too.
+                        std::thread::sleep(Duration::from_millis(5));
+                        Box::pin(ready(Ok(Arc::new(1))))
+                    };
+                    flights.get(1, |_| true, read).await
                 })
             });
             assert!(join_all(asked).await.iter().all(|read| matches!(read, Ok(Ok(_)))));
