@@ -67,4 +67,32 @@ test.describe('in a long room', () => {
     await expect(ada.composer).toBeFocused();
     expect(await scrolled(ada)).toBe(0);
   });
+
+  test('PageUp, Home, PageDown and End go all their way, past the button that comes and goes', async ({ visitor }) => {
+    const ada = await (await visitor()).open();
+    await sayMany(ada, Array.from({ length: 60 }, (_, index) => `line ${index}`));
+    await expect(ada.pending).toHaveCount(0, { timeout: 30_000 });
+    const [page, all] = await ada.page.locator('.pane').evaluate((pane) => [
+      pane.clientHeight,
+      pane.scrollHeight - pane.clientHeight,
+    ]);
+    await ada.page.locator('.log').focus();
+    /** Where the pane stands when a key's scroll is over, as far as it goes. */
+    const after = async (key: string) => {
+      await ada.page.keyboard.press(key);
+      await ada.page.waitForTimeout(1_000);
+      return Math.abs(Math.round(await scrolled(ada)));
+    };
+    const up = await after('PageUp');
+    expect(up).toBeGreaterThan((page ?? 0) / 2);
+    await expect(ada.newest).toBeVisible();
+    expect(await after('PageDown')).toBe(0);
+    await expect(ada.newest).toBeHidden();
+    expect(await after('Home')).toBe(all);
+    expect(await after('End')).toBe(0);
+    await ada.readAbove(90);
+    expect(await after('Home')).toBe(all);
+    await ada.readAbove(up);
+    expect(await after('End')).toBe(0);
+  });
 });

@@ -244,6 +244,7 @@ fn Inside(
         on_sent.run(());
     };
     let newest = move || match news.unread() {
+        _ if !away.get() => String::new(),
         (0, _) => t(Text::ShowNewest).to_owned(),
         (count, _) => counted(Count::New, count),
     };
@@ -251,14 +252,15 @@ fn Inside(
         <Messages room=room.clone()/>
         <div class="foot column">
             {newest_link(&room)}
-            {live(move || away.get().then(|| {
-                view! {
-                    <button type="button" class="float" on:click=to_newest>
-                        {live(newest.clone())}
-                    </button>
-                }
-                .into_part()
-            }))}
+            // Always there: what comes into the pane or goes from it ends a scroll by key half way.
+            <button
+                type="button"
+                class="float"
+                class:float-off=live(move || !away.get())
+                on:click=to_newest
+            >
+                {live(newest)}
+            </button>
             <Status room=room.clone()/>
             <Composer room op on_sent/>
         </div>
