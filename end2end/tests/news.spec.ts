@@ -115,4 +115,27 @@ test.describe('with one room in six seconds', () => {
     await expect(ada.page.getByText(words)).toBeHidden();
     await expect(ada.page).toHaveURL(`${ada.url}/`);
   });
+
+  test('a room that is made late takes nobody out of what he has begun to write', async ({ visitor }) => {
+    const ada = await (await visitor()).open();
+    await ada.create('one');
+    await ada.askForRoom('two');
+    await ada.composer.pressSequentially('half a sen');
+    await ada.page.getByRole('heading', { level: 1 }).click();
+    await expect(ada.rooms).toHaveCount(3, { timeout: 15_000 });
+    await expect(ada.page.getByLabel('Name of the room')).toBeHidden();
+    await expect(ada.page).toHaveURL(/one$/);
+    await expect(ada.composer).toHaveValue('half a sen');
+
+    await ada.askForRoom('three');
+    await ada.page.getByLabel('Name of the room').fill('fo');
+    await expect(ada.rooms).toHaveCount(4, { timeout: 15_000 });
+    await expect(ada.page).toHaveURL(/one$/);
+    await expect(ada.page.getByLabel('Name of the room')).toHaveValue('fo');
+
+    // Who only waits is brought there.
+    await ada.page.getByLabel('Name of the room').fill('four');
+    await ada.page.keyboard.press('Enter');
+    await expect(ada.page).toHaveURL(/four$/, { timeout: 15_000 });
+  });
 });

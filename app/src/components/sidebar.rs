@@ -99,6 +99,15 @@ where
     .into_part()
 }
 
+/// Where and with which name a room was asked for: its page is opened for who stays there.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// The page; empty as soon as the focus went elsewhere in it, where one writes or reads.
+    path: StoredValue<String>,
+    /// What stood in the field.
+    name: StoredValue<String>,
+}
+
 /// The head of the list of rooms, which unfolds into the form for a new one. When the room is
 /// made, its page is opened.
 #[component]
@@ -110,12 +119,15 @@ fn NewRoom() -> impl IntoView {
     let summary = NodeRef::<html::Summary>::new();
     let (open, value) = (refused.is_some(), refused.map(|it| it.text).unwrap_or_default());
     let pathname = use_location().pathname;
-    let pressed_at = StoredValue::new(String::new());
-    open_when_made(sending.clone(), input, details, pressed_at);
+    let asked =
+        Asked { path: StoredValue::new(String::new()), name: StoredValue::new(String::new()) };
+    open_when_made(sending.clone(), input, details, asked);
     let noted = sending.clone();
     let submit = move |event: SubmitEvent| {
-        let name = input.get_untracked().and_then(|input| RoomName::new(input.value()).ok());
-        pressed_at.set_value(pathname.get_untracked());
+        let value = input.get_untracked().map(|input| input.value()).unwrap_or_default();
+        let name = RoomName::new(&*value).ok();
+        asked.path.set_value(pathname.get_untracked());
+        asked.name.set_value(value);
         sending.submit(&event, name.map(|name| Act::Create(Create { name })));
     };
     let escape = move |event: KeyboardEvent| {
@@ -156,17 +168,26 @@ fn NewRoom() -> impl IntoView {
     .into_part()
 }
 
-/// As soon as the user's own log has brought the made room into his list, folds the form away; and
-/// opens the room, if he is still on the page where he asked for it: it may have taken long.
+/// As soon as the user's own log has brought the made room into his list, folds the form away and
+/// opens the room, if he is still where he asked for it: it may have taken long. Who has gone to
+/// another page or into this one keeps his place, and who writes another name keeps that.
 fn open_when_made(
     sending: Sending,
     input: NodeRef<html::Input>,
     details: NodeRef<html::Details>,
-    pressed_at: StoredValue<String>,
+    asked: Asked,
 ) {
     let rooms = expect_context::<Store>().rooms;
     let pathname = use_location().pathname;
     let mut opened = None;
+    effect(move || {
+        window_event_listener_untyped("focusin", move |_| {
+            let form = details.get_untracked();
+            if form.is_some_and(|form| form.matches(":focus-within") == Ok(false)) {
+                asked.path.set_value(String::new());
+            }
+        });
+    });
     effect(move || {
         let made = sending.done().and_then(|log| log.room());
         let key = made.filter(|made| opened != Some(*made)).and_then(|made| {
@@ -174,13 +195,16 @@ fn open_when_made(
         });
         let Some(key) = key else { return };
         opened = made;
-        if let (Some(input), Some(details)) = (input.get_untracked(), details.get_untracked()) {
-            input.set_value("");
-            let _ = details.remove_attribute("open");
-        }
         sending.forget();
-        if pathname.with_untracked(|pathname| pressed_at.with_value(|pressed| pressed == pathname))
-        {
+        let (Some(input), Some(details)) = (input.get_untracked(), details.get_untracked()) else {
+            return;
+        };
+        if asked.name.with_value(|name| *name != input.value()) {
+            return;
+        }
+        input.set_value("");
+        let _ = details.remove_attribute("open");
+        if pathname.with_untracked(|pathname| asked.path.with_value(|path| path == pathname)) {
             use_navigate()(&room_path(&key), leptos_router::NavigateOptions::default());
         }
     });
