@@ -255,6 +255,19 @@ fn a_slot_below_the_tail_is_fed_by_acknowledged_pages() {
 }
 
 #[test]
+fn a_page_with_the_own_end_is_the_last_frame_before_gone() {
+    let mut world = World::new(9);
+    world.resume(9, 4);
+    assert_eq!(world.orders().len(), 1);
+    world.fetched(Fetched::Page { frame: probed(1), next: 8, ends: true });
+    world.speak(&[posted(10, "a")]);
+    world.step(Input::PageAck(SUB));
+    world.step(Input::Writable);
+    assert_eq!(world.read(), ["ok", "probed 1", "ended"]);
+    assert!(world.orders().is_empty(), "nothing more is read for him");
+}
+
+#[test]
 fn a_state_read_before_an_erase_is_read_anew() {
     let mut world = World::new(9);
     world.subscribe(9, Begin::Snapshot(ResetReason::FirstLoad));

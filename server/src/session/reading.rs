@@ -64,3 +64,51 @@ pub fn snapshot(order: &Order, view: Option<RoomView>) -> Result<Option<Fetched>
     let reset = Event::Reset(Reset { sub, reason, cursor, snapshot });
     Ok(Some(Fetched::Snapshot { frame: Frame::event(&reset)?, next: cursor.next() }))
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::codec::decode_event;
+    use protocol::ids::RoomId;
+
+    use super::*;
+    use crate::outlet::chunk::take_message;
+    use crate::outlet::chunk::tests::{left, posted};
+
+    const ADA: u8 = 5;
+    const MEI: u8 = 6;
+
+    /// The numbers that stand on the page of who subscribed at `born`, where the next one begins,
+    /// and whether it ends his subscription.
+    fn read(born: u64, events: Vec<Envelope>) -> Option<(Vec<u64>, u64, bool)> {
+        let log = RoomId::from_bytes([1; 16]).log();
+        let what = What::Page { after: 0 };
+        let order = Order { log, sub: 4, born, what, erase_count: 0 };
+        let Fetched::Page { frame, next, ends } =
+            page(&order, UserId::from_bytes([ADA; 16]), events).unwrap()?
+        else {
+            panic!("not a page")
+        };
+        let (_, bytes) = take_message(&mut frame.bytes().clone()).unwrap();
+        let Some(Event::Page(page)) = decode_event(&bytes).unwrap() else { panic!("not a page") };
+        Some((page.events.iter().map(|event| event.seq).collect(), next, ends))
+    }
+
+    #[test]
+    fn nothing_behind_the_own_end_is_on_the_page() {
+        let events = vec![posted(1, "a"), left(2, ADA), posted(3, "not his any more")];
+        assert_eq!(read(1, events), Some((vec![1, 2], 3, true)));
+    }
+
+    #[test]
+    fn an_end_before_the_subscription_was_of_an_earlier_stay() {
+        let events = vec![posted(1, "a"), left(2, ADA), posted(3, "b")];
+        assert_eq!(read(3, events), Some((vec![1, 2, 3], 4, false)));
+    }
+
+    #[test]
+    fn the_end_of_somebody_else_is_an_event_like_others() {
+        let events = vec![posted(1, "a"), left(2, MEI), posted(3, "b")];
+        assert_eq!(read(0, events), Some((vec![1, 2, 3], 4, false)));
+        assert_eq!(read(0, Vec::new()), None);
+    }
+}
