@@ -5,6 +5,7 @@
 //! says so; a folder in which other things lie keeps its mode, for it is not the server's own.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::ErrorKind::{InvalidInput, PermissionDenied};
 use std::io::{Error, ErrorKind, Result};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -38,7 +39,15 @@ fn make_folder(folder: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER).create(folder)?;
     for made in missing {
         let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        let flushed = File::open(parent.unwrap_or(Path::new("."))).and_then(|it| it.sync_all());
+        match flushed {
+            // Who may make a folder need not be one who may read it, and not every file system
+            // flushes folders.
+            Err(fault) if matches!(fault.kind(), PermissionDenied | InvalidInput) => {
+                tracing::warn!(path = %made.display(), %fault, "the new folder was not flushed");
+            }
+            done => done?,
+        }
     }
     Ok(())
 }
