@@ -71,7 +71,10 @@ pub trait History: Send + Sync + 'static {
     /// All that `Welcome` tells, of one moment: the account, its rooms, and its log's admission.
     fn arrival(&self, user: UserId, cursor: Option<Cursor>) -> Read<'_, Option<Arrival>>;
 
-    /// Notes that a sign-in is in use at this time of day; how it stands, and its account.
+    /// How a sign-in and its account stand at this time of day.
+    fn standing(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing>;
+
+    /// The same, and notes that the sign-in is in use.
     fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing>;
 
     /// The events behind number `after`, in order: at most a hundred, at most what fits into one

@@ -18,6 +18,13 @@ pub struct Account {
     pub sign_in: SignInRecord,
 }
 
+impl Account {
+    /// How he stands whose sign-in is good.
+    const fn standing(&self) -> Standing {
+        if self.user.disabled_at.is_some() { Standing::Disabled } else { Standing::Good }
+    }
+}
+
 /// How somebody stands who came in by a sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -58,18 +65,22 @@ pub async fn extend(db: &Db, used: &SignInRecord) -> Result<(), Fault> {
     commit(transaction).await
 }
 
-/// Notes that a sign-in is in use, unless that was done lately; whether it stands, and the account.
+/// How who came in by this sign-in stands.
+pub async fn standing(db: &Db, hash: SignInHash, now_ms: i64) -> Result<Standing, Fault> {
+    let account = by_sign_in(db, hash, now_ms).await?;
+    Ok(account.map_or(Standing::SignedOut, |account| account.standing()))
+}
+
+/// The same, and notes that the sign-in is in use, unless that was done lately.
 pub async fn note_use(db: &Db, hash: SignInHash, now_ms: i64) -> Result<Standing, Fault> {
     let Some(account) = by_sign_in(db, hash, now_ms).await? else {
         return Ok(Standing::SignedOut);
     };
-    if account.user.disabled_at.is_some() {
-        return Ok(Standing::Disabled);
-    }
-    if let Some(used) = account.sign_in.used(now_ms) {
+    let used = account.sign_in.used(now_ms);
+    if let (Standing::Good, Some(used)) = (account.standing(), used) {
         extend(db, &used).await?;
     }
-    Ok(Standing::Good)
+    Ok(account.standing())
 }
 
 /// Whether somebody owns this server.

@@ -174,6 +174,10 @@ impl History for MemoryHistory {
         Box::pin(ready(self.judged(batch, chance, now_ms)))
     }
 
+    fn standing(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing> {
+        self.read(|tables| tables.standing(sign_in, now_ms))
+    }
+
     fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing> {
         Box::pin(ready(Ok(self.lock().tables.note_use(sign_in, now_ms))))
     }

@@ -136,6 +136,10 @@ impl History for SqlHistory {
         })
     }
 
+    fn standing(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing> {
+        Box::pin(async move { Ok(accounts::standing(&self.db, sign_in, now_ms).await?) })
+    }
+
     fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing> {
         Box::pin(async move { Ok(accounts::note_use(&self.db, sign_in, now_ms).await?) })
     }

@@ -5,6 +5,8 @@
 //! have no place; nothing is spawned, so nothing outlives the task; at rest it holds nothing that it
 //! does not need to wake up again.
 
+mod standing;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use super::timers::Timer;
 use super::wire::{Reading, Wire};
 use super::{Engine, Held};
 use crate::clock::Clock;
-use crate::history::{Admission, Later, OlderMessages, Read, Resume, Standing, Unavailable};
+use crate::history::{Admission, Later, OlderMessages, Read, Resume, Unavailable};
 use crate::hub::Registration;
 use crate::outlet::chunk::Frame;
 use crate::outlet::handle::{OutletHandle, Wants};
@@ -36,10 +38,6 @@ use crate::session::{Caller, Input, Output, Session, Terms, Ticket, reading};
 
 /// How long a client waits for the store before it is sent away to come back.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
-/// How long who asks for what is stored is believed to stand as he was found: a page that comes back
-/// asks for all its rooms in this time.
-const BELIEVED_FOR_MS: i64 = 2_000;
-
 /// A list that is empty most of the time, and then costs nothing.
 type Rare<T> = Option<Box<Vec<T>>>;
 
@@ -254,31 +252,6 @@ impl Connection {
                 None
             }
         }
-    }
-
-    /// Whether who is here may be.
-    async fn note_use(&mut self) -> bool {
-        let now = self.engine.clock.unix_ms();
-        match patiently(self.engine.history.note_use(self.session.caller().sign_in, now)).await {
-            Ok(Standing::Good) => {}
-            Ok(Standing::SignedOut) => {
-                self.close(CloseCode::SIGNED_OUT);
-                return false;
-            }
-            Ok(Standing::Disabled) => {
-                self.close(CloseCode::DISABLED);
-                return false;
-            }
-            // A full disk takes no note, and still everybody reads on.
-            Err(fault) => tracing::warn!(%fault, "that a sign-in is in use was not noted"),
-        }
-        self.believed_until = self.now().saturating_add(BELIEVED_FOR_MS);
-        true
-    }
-
-    /// Whether who asks for what is stored may still be here.
-    async fn may_read(&mut self) -> bool {
-        self.now() < self.believed_until || self.note_use().await
     }
 
     async fn subscribe(&mut self, sub: u32, room: RoomId, cursor: Option<Cursor>) {

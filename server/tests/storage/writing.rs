@@ -82,6 +82,10 @@ impl History for Gate {
         panic!("the writer only writes")
     }
 
+    fn standing(&self, _: SignInHash, _: i64) -> Read<'_, Standing> {
+        panic!("the writer only writes")
+    }
+
     fn note_use(&self, _: SignInHash, _: i64) -> Read<'_, Standing> {
         panic!("the writer only writes")
     }

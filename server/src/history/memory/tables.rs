@@ -98,16 +98,23 @@ impl Tables {
         }
     }
 
-    pub(super) fn note_use(&mut self, sign_in: SignInHash, now_ms: i64) -> Standing {
-        let known = self.sign_ins.get_mut(&sign_in);
+    pub(super) fn standing(&self, sign_in: SignInHash, now_ms: i64) -> Standing {
+        let known = self.sign_ins.get(&sign_in);
         let Some(known) = known.filter(|known| known.stands(known.user, now_ms)) else {
             return Standing::SignedOut;
         };
-        if self.users.get(&known.user).is_none_or(|user| user.disabled_at.is_some()) {
-            return Standing::Disabled;
+        let user = self.users.get(&known.user);
+        let is_good = user.is_some_and(|user| user.disabled_at.is_none());
+        if is_good { Standing::Good } else { Standing::Disabled }
+    }
+
+    pub(super) fn note_use(&mut self, sign_in: SignInHash, now_ms: i64) -> Standing {
+        let standing = self.standing(sign_in, now_ms);
+        let known = self.sign_ins.get_mut(&sign_in).filter(|_| standing == Standing::Good);
+        if let Some(known) = known {
+            *known = known.used(now_ms).unwrap_or(*known);
         }
-        *known = known.used(now_ms).unwrap_or(*known);
-        Standing::Good
+        standing
     }
 
     pub(super) fn extent(&self, log: LogId, seq: Option<u64>) -> Option<LogExtent> {
