@@ -37,6 +37,7 @@ async fn whoever_pulls_the_plug_finds_nothing_missing() {
             );
         }
     }
+    println!("the time is over: leave it now, what was said is held against the file");
     let totals = company.part(&mut house).await;
     println!("kills {kills}, seed {seed}: {totals}; nothing accepted is missing, doubled or moved");
 }

@@ -142,7 +142,7 @@ async fn away_and_back(state: State, away_for: Duration) {
         let said = [op(0, number, post(lobby, "away"))];
         let outcome = house.history.commit(&said, &mut chance, NOW_MS).await;
         assert_eq!(outcome, Outcome::Failed(RetryReason::Unavailable));
-        assert!(asked.elapsed() < Duration::from_millis(3_500), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
         tokio::time::sleep(Duration::from_millis(100)).await;
         if gone.elapsed() >= away_for {
             break;
