@@ -111,7 +111,8 @@ mod tests {
     /// What one idle connection holds beside its slots; `make measure` weighs all of it.
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection>() <= 576, "{}", size_of::<Connection>());
+        // With malloc's own word a piece of 592 bytes, as for 568 to 584.
+        assert!(size_of::<Connection>() <= 584, "{}", size_of::<Connection>());
         assert!(size_of::<Outlet>() <= 192, "{}", size_of::<Outlet>());
         // A task's cell has 128 bytes with a future of at most 24.
         assert!(size_of::<Life<Connection>>() <= 24, "{}", size_of::<Life<Connection>>());
