@@ -69,7 +69,8 @@ pub struct Rates {
     sends: Bucket,
     joins: Bucket,
     makes: Bucket,
-    renamed: Option<DisplayName>,
+    /// Rare, and so no part of what everybody costs.
+    renamed: Option<Box<DisplayName>>,
 }
 
 impl Rates {
@@ -130,13 +131,13 @@ impl SharedRates {
 
     /// The user is called so from now on.
     pub fn rename(&self, name: DisplayName) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).renamed = Some(name);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).renamed = Some(Box::new(name));
     }
 
     /// The name that was given to the user while somebody held these.
     #[must_use]
     pub fn renamed(&self) -> Option<DisplayName> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).renamed.clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).renamed.as_deref().cloned()
     }
 
     /// Whether nobody holds them and nothing is remembered in them.
