@@ -14,6 +14,7 @@ use protocol::ids::{OpId, RoomId};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
+use crate::site::make_site;
 use crate::socket::{Place, source};
 
 /// Names another binary than the one beside this one.
@@ -65,13 +66,7 @@ pub(crate) struct Figures {
 impl House {
     /// Starts the first life in this folder, with these settings raised; waits until it is ready.
     pub(crate) async fn open(folder: &Path, raised: &[(&str, String)]) -> Self {
-        let package = folder.join("site/pkg");
-        std::fs::create_dir_all(&package).expect("a folder");
-        for ending in ["css", "js", "wasm"] {
-            let file = package.join(format!("wasmchannel.hash.{ending}"));
-            std::fs::write(file, "").expect("a file");
-        }
-        std::fs::write(folder.join("site/icon.svg"), "<svg/>").expect("a file");
+        make_site(folder).expect("a folder of a site");
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = free.local_addr().expect("it is bound");
         drop(free);

@@ -22,6 +22,8 @@ mod house;
 mod life;
 mod person;
 mod report;
+#[path = "../tests/it/site.rs"]
+mod site;
 mod slow;
 mod soak;
 mod socket;

@@ -12,6 +12,7 @@ use reqwest::{Client, Response, StatusCode};
 use server::config::{CommandLine, Settings};
 use server::state::House;
 
+use crate::site::make_site;
 use crate::stores::Place;
 
 /// A running house and its folder.
@@ -32,16 +33,6 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
-}
-
-/// Makes the folder of a site that has names and nothing in its files.
-pub(crate) fn make_site(folder: &Path) {
-    let package = folder.join("site/pkg");
-    std::fs::create_dir_all(&package).unwrap();
-    for ending in ["css", "js", "wasm"] {
-        std::fs::write(package.join(format!("wasmchannel.hash.{ending}")), "").unwrap();
-    }
-    std::fs::write(folder.join("site/icon.svg"), "<svg/>").unwrap();
 }
 
 /// The settings of a house in this folder, with these flags of the command line.
@@ -68,7 +59,7 @@ impl World {
     }
 
     async fn at(place: Place, flags: &[&str]) -> Self {
-        make_site(place.folder.path());
+        make_site(place.folder.path()).unwrap();
         Self::over(place, flags).await
     }
 

@@ -12,7 +12,7 @@ use protocol::codec::encode_command;
 use protocol::command::{Command as Asked, Typing};
 use protocol::ids::RoomId;
 
-use crate::house::make_site;
+use crate::site::make_site;
 
 fn wasmchannel(folder: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wasmchannel"));
@@ -53,7 +53,7 @@ fn end(child: &mut Child, signal: &str) -> Option<i32> {
 #[test]
 fn it_runs_in_an_empty_folder_and_ends_in_order() {
     let folder = tempfile::tempdir().unwrap();
-    make_site(folder.path());
+    make_site(folder.path()).unwrap();
     let (mut child, url, told) = start(folder.path(), &[]);
     let link = run(folder.path(), &["setup-link", "--addr", url.strip_prefix("http://").unwrap()]);
     let assumed = String::from_utf8(link.stderr).unwrap();

@@ -33,6 +33,7 @@ mod posting;
 mod resume;
 mod rules;
 mod seeds;
+mod site;
 #[path = "../storage/stores.rs"]
 mod stores;
 mod world;

@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::journal::{Event, Stored};
+use crate::site::make_site;
 use crate::stores::{self, Place};
 
 /// Names the binary that is tried, where it is not that of this build.
@@ -60,12 +61,7 @@ impl House {
 
     /// A house that nobody has started yet.
     pub(crate) fn build(place: Place) -> Self {
-        let package = place.folder.path().join("site/pkg");
-        std::fs::create_dir_all(&package).unwrap();
-        for ending in ["css", "js", "wasm"] {
-            std::fs::write(package.join(format!("wasmchannel.hash.{ending}")), "").unwrap();
-        }
-        std::fs::write(place.folder.path().join("site/icon.svg"), "<svg/>").unwrap();
+        make_site(place.folder.path()).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);

@@ -23,6 +23,8 @@ mod journal;
 mod kill;
 mod plug;
 mod power;
+#[path = "../it/site.rs"]
+mod site;
 #[path = "../storage/small_disk.rs"]
 mod small_disk;
 #[path = "../storage/stores.rs"]
