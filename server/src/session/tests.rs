@@ -6,15 +6,15 @@ use protocol::act::{Create, Enter, OpHead, Post, Rename};
 use protocol::command::{Hello, History, Probe, Sub, Typing, Unsub};
 use protocol::cursor::Cursor;
 use protocol::event::{Accepted, Refused};
-use protocol::frame::Act;
-use protocol::ids::EventId;
+use protocol::frame::{Act, Command};
+use protocol::ids::{EventId, OpId, PageId, RoomId, UserId};
 use protocol::model::{MessageText, Rank};
 use protocol::refusal::RetryReason;
 
 use super::*;
 use crate::config::Limits;
-use crate::history::Membership;
-use crate::rooms::rates::Rates;
+use crate::history::{Admission, Membership, Pending, SignInHash};
+use crate::rooms::rates::{Rates, SharedRates};
 
 struct World {
     session: Session,
