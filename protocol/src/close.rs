@@ -3,6 +3,8 @@
 //! 1xxx and 4000 to 4499: come back. 4500 to 4999: do not. An unknown code below 4500 is one to
 //! come back from. Reasons are at most 123 bytes (RFC 6455, 5.5) and hold no internal detail.
 
+use crate::limits::AWAY_MS_MIN;
+
 /// A close code of RFC 6455 or of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CloseCode(pub u16);
@@ -75,7 +77,7 @@ codes! {
     /// The server restarts.
     RESTART = 1012, Fate::Backoff, "restarting";
     /// Overload, or no database.
-    TRY_LATER = 1013, Fate::Later { ms_min: 5_000 }, "try again later";
+    TRY_LATER = 1013, Fate::Later { ms_min: AWAY_MS_MIN }, "try again later";
     /// No `Hello` in five seconds.
     NO_HELLO = 4001, Fate::Backoff, "no hello";
     /// The third bad frame.

@@ -47,6 +47,9 @@ pub const OUTBOX_BYTES_MAX: usize = 5 * 1024 * 1024;
 /// Days after which an op that was never sent expires.
 pub const OUTBOX_DAYS_MAX: i64 = 7;
 
+/// Milliseconds before anybody comes back to a server that had no place or no database for him.
+pub const AWAY_MS_MIN: u32 = 5_000;
+
 /// Events of one page of a replay.
 pub const PAGE_EVENTS_MAX: usize = 100;
 /// Messages of a snapshot, and of the pages of history that this project's client asks for.

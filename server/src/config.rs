@@ -180,6 +180,11 @@ limits! {
         /// Milliseconds in which a request's head, and then its body, must have come, and in which a
         /// client takes a byte of its answer
         request_ms = 10_000 in 100.., "limits-request-ms", "WASMCHANNEL_LIMITS_REQUEST_MS";
+        /// Milliseconds between two looks at the store for everybody who is connected: whether he
+        /// may still be here, and whether it answers
+        look_ms = 2_000 in 50.., "limits-look-ms", "WASMCHANNEL_LIMITS_LOOK_MS";
+        /// Milliseconds for which the store may not answer before everybody is sent away
+        away_ms = 30_000 in 1_000.., "limits-away-ms", "WASMCHANNEL_LIMITS_AWAY_MS";
     }
     rates {
         /// Messages and other acts of one user

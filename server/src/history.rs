@@ -15,6 +15,7 @@ pub mod sql;
 mod views;
 pub mod writer;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -30,9 +31,8 @@ use protocol::refusal::RetryReason;
 pub use self::effects::{Effects, Fold, Raise};
 pub use self::judge::Rules;
 use crate::clock::Chance;
-pub use crate::db::accounts::Standing;
 pub use crate::db::members::Membership;
-pub use crate::db::people::SignInHash;
+pub use crate::db::people::{SignInHash, Standing};
 
 /// What an op weighs in queues beside its text.
 const FRAMING_BYTES: usize = 128;
@@ -73,6 +73,16 @@ pub trait History: Send + Sync + 'static {
 
     /// How a sign-in and its account stand at this time of day.
     fn standing(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing>;
+
+    /// Those of these by which nobody may go on.
+    fn fallen<'a>(
+        &'a self,
+        sign_ins: &'a [SignInHash],
+        now_ms: i64,
+    ) -> Read<'a, BTreeMap<SignInHash, Standing>>;
+
+    /// Whether the store answers, asked anew.
+    fn answers(&self) -> Later<'_, bool>;
 
     /// The same, and notes that the sign-in is in use.
     fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing>;

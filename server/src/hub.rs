@@ -1,12 +1,13 @@
 //! Who is connected: every connection by user and page load, so that it can be found.
 //!
 //! Entered by the connection's task after the upgrade and left by dropping its `Registration`; asked
-//! by the doors (how many there are) and at the server's end. Its law: it holds no connection alive
-//! and never waits for one; to end one it closes its outlet, and its task does the rest.
+//! by the doors (how many there are), by the watch and at the server's end. Its law: it holds no
+//! connection alive; to end one it closes its outlet, and its task does the rest. Who is asked to go
+//! is told when to come back: each at a moment of his own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{RangeBounds, RangeInclusive};
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use protocol::ids::{LogId, PageId, UserId};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::clock::Clock;
+use crate::db::people::SignInHash;
 use crate::outlet::SocketId;
 use crate::outlet::handle::OutletHandle;
 use crate::throttle::Rate;
@@ -22,7 +24,7 @@ use crate::throttle::Rate;
 /// How often a drain looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
-/// Milliseconds over which the clients of a stopping server come back, however few they are.
+/// Milliseconds over which clients that are asked to go come back, however few they are.
 const SPREAD_MS_MIN: u32 = 2_000;
 /// The same, however many.
 const SPREAD_MS_MAX: u32 = 60_000;
@@ -42,8 +44,8 @@ struct Shared {
     ended: Mutex<BTreeMap<u16, u64>>,
     /// When the last connection came or went, in ticks.
     changed_at: AtomicI64,
-    /// Milliseconds over which the clients of a stopping server come back; 0 while it is not.
-    spread_ms: AtomicU32,
+    /// The `Leave` that everybody is to take, packed; 0 where nobody is asked to go.
+    leave: AtomicU64,
     /// How many cursors were of another history than the store's.
     diverged: AtomicU64,
     /// When that was last told the operator, in ticks.
@@ -56,7 +58,23 @@ type Connections = BTreeMap<(UserId, SocketId), Connection>;
 /// A connection as the register knows it.
 struct Connection {
     page: Option<PageId>,
+    sign_in: SignInHash,
     outlet: OutletHandle,
+}
+
+/// Why everybody is asked to go, and over how many milliseconds they come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// The server is about to stop.
+    Stopping {
+        /// From now on.
+        spread_ms: u32,
+    },
+    /// It has had no database for long.
+    Away {
+        /// From the first moment at which it is of any use.
+        spread_ms: u32,
+    },
 }
 
 /// The user has as many connections as he may have.
@@ -80,7 +98,7 @@ impl Hub {
             ended: Mutex::default(),
             changed_at: AtomicI64::new(clock.ticks_ms()),
             clock,
-            spread_ms: AtomicU32::new(0),
+            leave: AtomicU64::new(0),
             diverged: AtomicU64::new(0),
             diverged_told_at: AtomicI64::new(i64::MIN),
         }))
@@ -95,7 +113,7 @@ impl Hub {
     /// Enters a connection, unless its user has `sockets_max` already.
     pub fn enter(
         &self,
-        user: UserId,
+        (user, sign_in): (UserId, SignInHash),
         outlet: OutletHandle,
         sockets_max: usize,
     ) -> Result<Registration, TooManySockets> {
@@ -104,7 +122,7 @@ impl Hub {
             return Err(TooManySockets);
         }
         let socket = outlet.socket();
-        connections.insert((user, socket), Connection { page: None, outlet });
+        connections.insert((user, socket), Connection { page: None, sign_in, outlet });
         Ok(Registration { hub: self.clone(), user, socket })
     }
 
@@ -150,24 +168,68 @@ impl Hub {
         self.0.diverged.load(Ordering::Relaxed)
     }
 
-    /// Whether the server is about to stop, and then over how many milliseconds its clients come
-    /// back: connections send `Drain` and take in no further acts.
+    /// The sign-ins of all connections, each once.
     #[must_use]
-    pub fn stopping(&self) -> Option<u32> {
-        Some(self.0.spread_ms.load(Ordering::Acquire)).filter(|spread_ms| *spread_ms > 0)
+    pub fn sign_ins(&self) -> Vec<SignInHash> {
+        let mut all: Vec<_> =
+            self.connections().values().map(|connection| connection.sign_in).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Closes the connections of these sign-ins, each with its code.
+    pub fn end(&self, sign_ins: &BTreeMap<SignInHash, CloseCode>) {
+        for code in BTreeSet::from_iter(sign_ins.values().map(|code| code.0)) {
+            let code = CloseCode(code);
+            self.close_where(.., code, |_, connection| {
+                sign_ins.get(&connection.sign_in) == Some(&code)
+            });
+        }
+    }
+
+    /// Whether everybody is asked to go, and why: connections send `Drain` and take in no further
+    /// acts, and no new one is let in.
+    #[must_use]
+    pub fn leave(&self) -> Option<Leave> {
+        Leave::unpacked(self.0.leave.load(Ordering::Acquire))
     }
 
     /// Ends all connections for a restart: says so, waits until what was taken in is answered, at
     /// most `patience`, then closes each with 1012 and waits as long again for the last bytes. They
     /// come back no faster than the next server takes them in at this rate.
     pub async fn drain(&self, patience: Duration, accepted: &Rate) {
-        self.0.spread_ms.store(spread_ms(self.count(), accepted), Ordering::Release);
+        let leave = Leave::Stopping { spread_ms: spread_ms(self.count(), accepted) };
+        self.0.leave.store(leave.packed(), Ordering::Release);
+        self.part(patience, CloseCode::RESTART).await;
+    }
+
+    /// The same while there is no database, with 1013: nobody is let in until `welcome_back`. A
+    /// server that stops meanwhile has told everybody already.
+    pub async fn send_away(&self, patience: Duration, accepted: &Rate) {
+        let leave = Leave::Away { spread_ms: spread_ms(self.count(), accepted) };
+        let (set, failed) = (Ordering::AcqRel, Ordering::Acquire);
+        let told = self.0.leave.compare_exchange(0, leave.packed(), set, failed);
+        if told.map_or_else(Leave::unpacked, |_| Some(leave)).is_some_and(Leave::is_away) {
+            self.part(patience, CloseCode::TRY_LATER).await;
+        }
+    }
+
+    /// The database is back: whoever comes is let in, unless the server stops.
+    pub fn welcome_back(&self) {
+        let (set, failed) = (Ordering::AcqRel, Ordering::Acquire);
+        let over = |packed| Leave::unpacked(packed).filter(|leave| leave.is_away()).map(|_| 0);
+        // Nobody was sent away, or the server stops.
+        let _ = self.0.leave.fetch_update(set, failed, over);
+    }
+
+    async fn part(&self, patience: Duration, code: CloseCode) {
         self.outlets(.., |_, _| true).iter().for_each(OutletHandle::nudge);
         // Every connection's task is given a moment to see the sign before the first look.
         sleep(DRAIN_LOOK).await;
         let answered = |connection: &Connection| connection.outlet.unanswered() == 0;
         self.wait_until(patience, |all| all.values().all(answered)).await;
-        self.close_where(.., CloseCode::RESTART, |_, _| true);
+        self.close_where(.., code, |_, _| true);
         self.wait_until(patience, BTreeMap::is_empty).await;
     }
 
@@ -239,6 +301,25 @@ impl Drop for Registration {
     }
 }
 
+impl Leave {
+    const fn is_away(self) -> bool {
+        matches!(self, Self::Away { .. })
+    }
+
+    /// As one number, which is not 0: the spread has a least one.
+    fn packed(self) -> u64 {
+        match self {
+            Self::Stopping { spread_ms } => u64::from(spread_ms) << 1,
+            Self::Away { spread_ms } => u64::from(spread_ms) << 1 | 1,
+        }
+    }
+
+    fn unpacked(packed: u64) -> Option<Self> {
+        let spread_ms = u32::try_from(packed >> 1).ok().filter(|spread_ms| *spread_ms > 0)?;
+        Some(if packed & 1 == 1 { Self::Away { spread_ms } } else { Self::Stopping { spread_ms } })
+    }
+}
+
 /// Half as long again as it takes to let so many in: who finds no place comes a second time.
 fn spread_ms(count: usize, accepted: &Rate) -> u32 {
     let ms = accepted.ms_for(count);
@@ -253,6 +334,31 @@ const fn all_of(user: UserId) -> RangeInclusive<(UserId, SocketId)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_leave_is_the_same_packed_and_a_stop_is_not_taken_back() {
+        let hub = Hub::new(Arc::new(crate::clock::SystemClock));
+        assert_eq!(hub.leave(), None);
+        let (stopping, away) =
+            (Leave::Stopping { spread_ms: 60_000 }, Leave::Away { spread_ms: 2_000 });
+        for (leave, after) in [(stopping, Some(stopping)), (away, None)] {
+            hub.0.leave.store(leave.packed(), Ordering::Release);
+            assert_eq!(hub.leave(), Some(leave));
+            hub.welcome_back();
+            assert_eq!(hub.leave(), after);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_is_not_one_that_has_no_database() {
+        let hub = Hub::new(Arc::new(crate::clock::SystemClock));
+        let rate = Rate::per_second(1_000, 1_000);
+        hub.send_away(Duration::ZERO, &rate).await;
+        assert_eq!(hub.leave(), Some(Leave::Away { spread_ms: 2_000 }));
+        hub.drain(Duration::ZERO, &rate).await;
+        hub.send_away(Duration::ZERO, &rate).await;
+        assert_eq!(hub.leave(), Some(Leave::Stopping { spread_ms: 2_000 }));
+    }
 
     #[test]
     fn clients_come_back_as_fast_as_they_are_let_in_and_not_faster() {

@@ -14,7 +14,8 @@ use protocol::event::{Drain, Event, Faulty, RefuseRetry, Rooms, Welcome};
 use protocol::frame::Kind;
 use protocol::ids::{DeviceId, LogId, RoomId};
 use protocol::limits::{
-    BAD_FRAMES_MAX, CLIENT_SILENCE_MS_MAX, PING_MS, ROOMS_A_FRAME_MAX, WELCOME_MS_MAX, WINDOW_OPS,
+    AWAY_MS_MIN, BAD_FRAMES_MAX, CLIENT_SILENCE_MS_MAX, PING_MS, ROOMS_A_FRAME_MAX, WELCOME_MS_MAX,
+    WINDOW_OPS,
 };
 use protocol::model::{DisplayName, Me, RoomEntry};
 use protocol::refusal::{Fault, Refusal};
@@ -22,6 +23,7 @@ use protocol::refusal::{Fault, Refusal};
 use crate::clock::{Chance, SeededChance};
 use crate::db::people::SEEN_EVERY_MS;
 use crate::history::{Arrival, Verdict};
+use crate::hub::Leave;
 use crate::rooms::lane::Lane;
 use crate::rooms::rates::Bucket;
 use crate::rooms::room::Reply;
@@ -93,8 +95,8 @@ pub struct Session {
     typing: Bucket,
     /// Where the user types, as the others were told.
     types_in: Option<RoomId>,
-    /// Over how many milliseconds the clients of a server come back that is about to stop.
-    spread_ms: Option<u32>,
+    /// Why everybody is asked to go.
+    leave: Option<Leave>,
     chance: SeededChance,
 }
 
@@ -120,7 +122,7 @@ impl Session {
             rests_until: None,
             typing,
             types_in: None,
-            spread_ms: None,
+            leave: None,
             chance,
         }
     }
@@ -145,7 +147,7 @@ impl Session {
             }
             Input::Replied(ticket, reply) => self.replied(ticket, reply, out),
             Input::TurnedAway(ticket, away) => self.turned_away(&ticket, away, out),
-            Input::Stop(spread_ms) => self.stop(spread_ms, out),
+            Input::Leave(leave) => self.leave(leave, out),
             Input::Tick => self.tick(now, out),
         }
     }
@@ -312,8 +314,8 @@ impl Session {
         out.push(Output::NoteUse);
     }
 
-    fn stop(&mut self, spread_ms: u32, out: &mut Vec<Output>) {
-        self.spread_ms = Some(spread_ms);
+    fn leave(&mut self, leave: Leave, out: &mut Vec<Output>) {
+        self.leave = Some(leave);
         if matches!(self.stage, Stage::Open { .. }) {
             self.say_drain(out);
         }
@@ -321,8 +323,13 @@ impl Session {
 
     /// Every client comes back at a moment of its own.
     fn say_drain(&mut self, out: &mut Vec<Output>) {
-        let Some(spread_ms) = self.spread_ms else { return };
-        let after_ms = u32::try_from(self.chance.below(spread_ms.into())).unwrap_or(0);
+        let (soonest_ms, spread_ms) = match self.leave {
+            None => return,
+            Some(Leave::Stopping { spread_ms }) => (0, spread_ms),
+            Some(Leave::Away { spread_ms }) => (AWAY_MS_MIN, spread_ms),
+        };
+        let later_ms = u32::try_from(self.chance.below(spread_ms.into())).unwrap_or(0);
+        let after_ms = soonest_ms.saturating_add(later_ms);
         out.push(Output::Answer(Event::Drain(Drain { after_ms })));
     }
 

@@ -22,11 +22,13 @@ mod patience;
 pub mod reader;
 mod task;
 mod timers;
+mod watch;
 mod wire;
 
 pub use handshake::Handshake;
 pub use patience::Patience;
 pub use timers::Timers;
+pub use watch::Watch;
 
 /// All that a connection needs of the house; shared by all of them.
 pub struct Engine {

@@ -30,7 +30,7 @@ use crate::http::origin::OriginRule;
 use crate::http::{Door, Gate, Port, listen, router};
 use crate::hub::Hub;
 use crate::rooms::Rooms;
-use crate::socket::{Engine, Timers};
+use crate::socket::{Engine, Timers, Watch};
 use crate::throttle::Rate;
 
 /// How long what was taken in may take to be answered at the end, and again to be sent.
@@ -54,6 +54,7 @@ pub struct House {
     db: Arc<Db>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    watching: JoinHandle<()>,
     writing: JoinHandle<WriterEnd>,
 }
 
@@ -84,9 +85,10 @@ impl House {
         let inside = Inside { db: Arc::clone(&db), history, engine, setup };
         let (stop, stopping) = watch::channel(false);
         let allowed = Allowed::by(&settings);
+        let watching = tokio::spawn(Watch::new(Arc::clone(&inside.engine)).live(stopping.clone()));
         let router = doors(settings, assets, inside, stopping.clone());
         let serving = tokio::spawn(listen::serve(listener, router, allowed, stopping));
-        Ok(Self { addr, setup_path, hub, upgrades, db, stop, serving, writing })
+        Ok(Self { addr, setup_path, hub, upgrades, db, stop, serving, watching, writing })
     }
 
     /// Ends when the process must end and open the store anew; tells why.
@@ -105,6 +107,8 @@ impl House {
     /// Ends it in order; everything accepted is stored and everybody connected was told.
     pub async fn close(self) {
         self.stop.send_replace(true);
+        // It ends at the next moment at which it waits; so does a panic in it.
+        let _ = self.watching.await;
         self.hub.drain(DRAIN_PATIENCE, &self.upgrades).await;
         // The task ends by itself within its own patience; a panic in it ends it too.
         let _ = self.serving.await;

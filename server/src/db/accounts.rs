@@ -3,10 +3,12 @@
 //! Called by `auth` and `history`. Its law: an account and its log are made together; a sign-in that has ended or
 //! expired finds nobody.
 
+use std::collections::BTreeMap;
+
 use super::Db;
 use super::fault::Fault;
 use super::logs::{self, LogRecord};
-use super::people::{self, SignInHash, SignInRecord, UserRecord};
+use super::people::{self, SignInHash, SignInRecord, Standing, UserRecord};
 use super::transaction::Transaction;
 
 /// An account and the sign-in by which it is spoken for.
@@ -19,21 +21,15 @@ pub struct Account {
 }
 
 impl Account {
+    /// Whether the sign-in still speaks for it.
+    fn speaks(&self, now_ms: i64) -> bool {
+        self.sign_in.stands(self.user.id, now_ms)
+    }
+
     /// How he stands whose sign-in is good.
     const fn standing(&self) -> Standing {
         if self.user.disabled_at.is_some() { Standing::Disabled } else { Standing::Good }
     }
-}
-
-/// How somebody stands who came in by a sign-in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// He may go on.
-    Good,
-    /// The sign-in was ended, or has expired.
-    SignedOut,
-    /// The account may do nothing any more.
-    Disabled,
 }
 
 /// Makes an account with its log, whose numbering has this epoch, and its first sign-in.
@@ -53,8 +49,8 @@ pub async fn by_sign_in(db: &Db, hash: SignInHash, now_ms: i64) -> Result<Option
         return Ok(None);
     };
     let user = people::user(&mut transaction, sign_in.user).await?;
-    let stands = sign_in.stands(sign_in.user, now_ms);
-    Ok(user.filter(|_| stands).map(|user| Account { user, sign_in }))
+    let account = user.map(|user| Account { user, sign_in });
+    Ok(account.filter(|account| account.speaks(now_ms)))
 }
 
 /// Notes that a sign-in was used, and until when it lasts now.
@@ -71,7 +67,18 @@ pub async fn standing(db: &Db, hash: SignInHash, now_ms: i64) -> Result<Standing
     Ok(account.map_or(Standing::SignedOut, |account| account.standing()))
 }
 
-/// The same, and notes that the sign-in is in use, unless that was done lately.
+/// Those of these sign-ins by which nobody may go on, each once.
+pub async fn fallen(
+    db: &Db,
+    hashes: &[SignInHash],
+    now_ms: i64,
+) -> Result<BTreeMap<SignInHash, Standing>, Fault> {
+    let mut transaction = db.read().await?;
+    let question = people::fallen(&transaction, hashes, now_ms);
+    Ok(transaction.ask(question).await?.into_iter().collect())
+}
+
+/// The same as `standing`, and notes that the sign-in is in use, unless that was done lately.
 pub async fn note_use(db: &Db, hash: SignInHash, now_ms: i64) -> Result<Standing, Fault> {
     let Some(account) = by_sign_in(db, hash, now_ms).await? else {
         return Ok(Standing::SignedOut);

@@ -112,6 +112,17 @@ impl SignInRecord {
     }
 }
 
+/// How somebody stands who came in by a sign-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// He may go on.
+    Good,
+    /// The sign-in was ended, or has expired.
+    SignedOut,
+    /// The account may do nothing any more.
+    Disabled,
+}
+
 /// A user as a batch needs to know him.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
@@ -147,6 +158,26 @@ pub fn known(
         .text("join users on users.id = v.user_id join logs on logs.id = users.id ")
         .text("left join sign_ins s on s.id_hash = v.id_hash");
     Question::new(sql, person)
+}
+
+/// Those of these sign-ins by which nobody may go on, and whether for their account alone. For any
+/// number of them there are only few texts: the last is asked about until they are a power of two.
+pub fn fallen(
+    transaction: &Transaction,
+    hashes: &[SignInHash],
+    now_ms: i64,
+) -> Question<(SignInHash, Standing)> {
+    let Some(last) = hashes.last() else { return Question::none(fallen_row) };
+    let all = hashes.iter().chain(std::iter::repeat(last)).take(hashes.len().next_power_of_two());
+    let sql = Sql::new(transaction.backend(), "with v(id_hash) as (values ")
+        .rows(all.map(|hash| [hash.bytes().to_vec().into()]))
+        .text("), asked(id_hash, is_good, disabled_at) as (select v.id_hash, ")
+        .text("coalesce(s.revoked_at is null and s.expires_at > ")
+        .value(now_ms)
+        .text(", false), users.disabled_at from v left join sign_ins s on s.id_hash = v.id_hash ")
+        .text("left join users on users.id = s.user_id) select id_hash, is_good from asked ")
+        .text("where not is_good or disabled_at is not null");
+    Question::new(sql, fallen_row)
 }
 
 /// One account.
@@ -276,10 +307,14 @@ fn user_record(model: users::Model) -> Result<UserRecord, Fault> {
     })
 }
 
+fn hash_of(bytes: Vec<u8>) -> Result<SignInHash, Fault> {
+    let bytes = bytes.try_into().map_err(|_| Fault::damaged("a hash is not 32 bytes"))?;
+    Ok(SignInHash(bytes))
+}
+
 fn sign_in_record(model: sign_ins::Model) -> Result<SignInRecord, Fault> {
-    let hash = model.id_hash.try_into().map_err(|_| Fault::damaged("a hash is not 32 bytes"))?;
     Ok(SignInRecord {
-        hash: SignInHash(hash),
+        hash: hash_of(model.id_hash)?,
         user: UserId::from_bytes(*model.user_id.as_bytes()),
         generation: u64::try_from(model.generation).map_err(Fault::damaged)?,
         created_at: model.created_at,
@@ -287,6 +322,12 @@ fn sign_in_record(model: sign_ins::Model) -> Result<SignInRecord, Fault> {
         expires_at: model.expires_at,
         revoked_at: model.revoked_at,
     })
+}
+
+fn fallen_row(row: &QueryResult) -> Result<(SignInHash, Standing), Fault> {
+    let is_good: bool = row.try_get("", "is_good")?;
+    let standing = if is_good { Standing::Disabled } else { Standing::SignedOut };
+    Ok((hash_of(row.try_get("", "id_hash")?)?, standing))
 }
 
 fn person(row: &QueryResult) -> Result<Person, Fault> {

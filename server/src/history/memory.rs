@@ -6,6 +6,7 @@
 
 mod tables;
 
+use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -176,6 +177,22 @@ impl History for MemoryHistory {
 
     fn standing(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing> {
         self.read(|tables| tables.standing(sign_in, now_ms))
+    }
+
+    fn fallen<'a>(
+        &'a self,
+        sign_ins: &'a [SignInHash],
+        now_ms: i64,
+    ) -> Read<'a, BTreeMap<SignInHash, Standing>> {
+        self.read(|tables| {
+            let standing = |sign_in: &SignInHash| (*sign_in, tables.standing(*sign_in, now_ms));
+            let all = sign_ins.iter().map(standing);
+            all.filter(|(_, standing)| *standing != Standing::Good).collect()
+        })
+    }
+
+    fn answers(&self) -> Later<'_, bool> {
+        Box::pin(ready(!self.lock().is_silent))
     }
 
     fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing> {

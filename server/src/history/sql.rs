@@ -5,6 +5,7 @@
 
 mod batch;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::bounded::Text;
@@ -138,6 +139,18 @@ impl History for SqlHistory {
 
     fn standing(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing> {
         Box::pin(async move { Ok(accounts::standing(&self.db, sign_in, now_ms).await?) })
+    }
+
+    fn fallen<'a>(
+        &'a self,
+        sign_ins: &'a [SignInHash],
+        now_ms: i64,
+    ) -> Read<'a, BTreeMap<SignInHash, Standing>> {
+        Box::pin(async move { Ok(accounts::fallen(&self.db, sign_ins, now_ms).await?) })
+    }
+
+    fn answers(&self) -> Later<'_, bool> {
+        Box::pin(self.db.answers())
     }
 
     fn note_use(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing> {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use http::header::SET_COOKIE;
-use http::{HeaderMap, StatusCode};
+use http::header::{RETRY_AFTER, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use protocol::limits::AWAY_MS_MIN;
 
 use super::Door;
 use crate::auth::{Principal, Visitor};
@@ -43,7 +44,8 @@ pub(super) async fn recognise(
 /// Says that the store does not answer, and logs why.
 pub(super) fn no_store(fault: impl std::fmt::Display) -> Response {
     tracing::error!(%fault, "the store does not answer");
-    (StatusCode::SERVICE_UNAVAILABLE, "The store does not answer.\n").into_response()
+    let wait = [(RETRY_AFTER, HeaderValue::from(AWAY_MS_MIN / 1_000))];
+    (StatusCode::SERVICE_UNAVAILABLE, wait, "The store does not answer.\n").into_response()
 }
 
 /// `POST /api/guest`: answers with the account that the browser speaks for from now on.

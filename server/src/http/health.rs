@@ -14,6 +14,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use protocol::codec::{decode_command, encode_command};
 use protocol::command::{Command, Probe};
+use protocol::limits::AWAY_MS_MIN;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -98,7 +99,7 @@ fn answered(ready: bool, body: impl IntoResponse) -> Response {
     let mut response = body.into_response();
     if !ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(AWAY_MS_MIN / 1_000));
     }
     response
 }

@@ -40,6 +40,9 @@ pub(super) async fn open(
     if *door.stopping.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "2")]).into_response();
     }
+    if door.engine.hub.leave().is_some() {
+        return no_store("everybody was sent away");
+    }
     let held = match door.gate.upgrade(source) {
         Ok(held) => held,
         Err(too_many) => return too_many.into_response(),

@@ -12,6 +12,7 @@ use protocol::model::DisplayName;
 use protocol::refusal::Fault;
 
 use crate::history::{Admission, Arrival, Pending, SignInHash};
+use crate::hub::Leave;
 use crate::rooms::lane::Mark;
 use crate::rooms::rates::SharedRates;
 use crate::rooms::room::Reply;
@@ -71,8 +72,8 @@ pub enum Input {
     Replied(Ticket, Reply),
     /// Another answer to `Output::Act`: the log did not take the op in.
     TurnedAway(Ticket, TurnedAway),
-    /// The server is about to stop; its clients come back within so many milliseconds.
-    Stop(u32),
+    /// Everybody is asked to go.
+    Leave(Leave),
     /// Time has passed.
     Tick,
 }

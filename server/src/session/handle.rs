@@ -16,6 +16,7 @@ use protocol::words;
 
 use super::{Caller, IGNORED_MAX, LANES_MAX, OpenLane, Output, Session, Stage, Ticket};
 use crate::history::Pending;
+use crate::hub::Leave;
 use crate::rooms::task::TurnedAway;
 
 impl Session {
@@ -83,15 +84,15 @@ impl Session {
 
     fn act(&mut self, device: DeviceId, head: &OpHead, act: Act, now: i64, out: &mut Vec<Output>) {
         let Strand { log, kind } = act.strand(self.terms.caller.user);
-        let is_stopping = self.spread_ms.is_some();
+        let leave = self.leave;
         let rates = self.terms.rates.clone();
         let Some(open) = self.lane(log) else { return self.close(CloseCode::POLICY, out) };
         if head.lane_generation != open.lane.generation() {
             return;
         }
         let ticket = Ticket { op_id: head.op_id, log, mark: open.lane.mark() };
-        if is_stopping {
-            return self.refuse(&ticket, RetryReason::Draining.into(), out);
+        if let Some(leave) = leave {
+            return self.refuse(&ticket, reason(leave).into(), out);
         }
         // Asking whether an op is stored takes its place among the frames alone.
         if !head.check_only
@@ -139,6 +140,13 @@ impl Session {
     fn lane(&mut self, log: LogId) -> Option<&mut OpenLane> {
         let is_known = self.lanes.contains_key(&log);
         (is_known || self.lanes.len() < LANES_MAX).then(|| self.lanes.entry(log).or_default())
+    }
+}
+
+const fn reason(leave: Leave) -> RetryReason {
+    match leave {
+        Leave::Stopping { .. } => RetryReason::Draining,
+        Leave::Away { .. } => RetryReason::Unavailable,
     }
 }
 

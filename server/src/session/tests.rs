@@ -404,14 +404,28 @@ fn typing_is_told_once_in_three_seconds_and_its_end_always() {
 #[test]
 fn a_stopping_server_says_so_and_takes_no_op_in() {
     let mut world = World::greeted();
-    let mut told = || match &world.step(Input::Stop(60_000))[..] {
+    spread(&mut world, Leave::Stopping { spread_ms: 60_000 }, 0);
+    assert_eq!(retried(&world.post(0, "late")), Some((1, RetryReason::Draining)));
+}
+
+#[test]
+fn a_server_without_a_database_sends_everybody_away_for_five_seconds_at_least() {
+    let mut world = World::greeted();
+    spread(&mut world, Leave::Away { spread_ms: 60_000 }, 5_000);
+    assert_eq!(retried(&world.post(0, "late")), Some((1, RetryReason::Unavailable)));
+}
+
+/// Tells a session a hundred times to go: it comes back at any moment of a minute behind the first.
+fn spread(world: &mut World, leave: Leave, first_ms: u32) {
+    let mut told = || match &world.step(Input::Leave(leave))[..] {
         [Output::Answer(Event::Drain(drain))] => drain.after_ms,
         other => panic!("{other:?}"),
     };
     let after: Vec<u32> = (0..100).map(|_| told()).collect();
-    let parts = [0, 1, 2].map(|part| after.iter().filter(|ms| **ms / 20_000 == part).count());
+    let part_of = |ms: &u32| ms.checked_sub(first_ms).map(|ms| ms / 20_000);
+    let parts = [0, 1, 2].map(|part| after.iter().filter(|ms| part_of(ms) == Some(part)).count());
     assert!(parts.iter().all(|count| *count > 15), "over the whole time: {after:?}");
-    assert_eq!(retried(&world.post(0, "late")), Some((1, RetryReason::Draining)));
+    assert_eq!(parts.iter().sum::<usize>(), after.len(), "and no other: {after:?}");
 }
 
 #[test]

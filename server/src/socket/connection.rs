@@ -7,6 +7,8 @@
 
 mod standing;
 
+pub(super) use self::standing::code_of;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use super::wire::{Reading, Wire};
 use super::{Engine, Held};
 use crate::clock::Clock;
 use crate::history::{Admission, Later, OlderMessages, Read, Resume, Unavailable};
-use crate::hub::Registration;
+use crate::hub::{Leave, Registration};
 use crate::outlet::chunk::Frame;
 use crate::outlet::handle::{OutletHandle, Wants};
 use crate::outlet::{Fetched, Input as Said, Order, Subscription, What};
@@ -53,8 +55,8 @@ pub(super) struct Connection {
     place: Registration,
     held: Held,
     timer: Timer,
-    /// Whether the session was told that the server stops.
-    is_stopping: bool,
+    /// Whether the session was told that everybody is to go.
+    is_leaving: bool,
     /// Until when he is believed to stand as he was last found.
     believed_until: i64,
     /// Ops whose answer is awaited; at most the window.
@@ -68,7 +70,7 @@ pub(super) enum Woken {
     Heard(Heard),
     Replied(Ticket, Reply),
     Fetched(Order, Result<Fetched, CloseCode>),
-    Stop(u32),
+    Leave(Leave),
     Time,
 }
 
@@ -91,7 +93,7 @@ impl Connection {
         };
         let session = Session::new(terms, engine.clock.ticks_ms());
         let timer = Timer::new(engine.timers.clone(), outlet.socket());
-        let (answers, fetches, is_stopping) = (None, None, false);
+        let (answers, fetches, is_leaving) = (None, None, false);
         let believed_until = i64::MIN;
         Self {
             engine,
@@ -102,7 +104,7 @@ impl Connection {
             place,
             held,
             timer,
-            is_stopping,
+            is_leaving,
             believed_until,
             answers,
             fetches,
@@ -135,11 +137,11 @@ impl Connection {
             }
         }
         // What came before the sign is taken in first.
-        if !self.is_stopping
-            && let Some(spread_ms) = self.engine.hub.stopping()
+        if !self.is_leaving
+            && let Some(leave) = self.engine.hub.leave()
         {
-            self.is_stopping = true;
-            return Poll::Ready(Some(Woken::Stop(spread_ms)));
+            self.is_leaving = true;
+            return Poll::Ready(Some(Woken::Leave(leave)));
         }
         let session_due = self.session.wakes_at().filter(|_| !wants.closing);
         let Some(due) = [session_due, wants.tick_at].into_iter().flatten().min() else {
@@ -166,7 +168,7 @@ impl Connection {
             Woken::Heard(Heard::Fault(code)) => self.close(code),
             Woken::Replied(ticket, reply) => self.step(Input::Replied(ticket, reply)).await,
             Woken::Fetched(order, fetched) => self.fetched(&order, fetched),
-            Woken::Stop(spread_ms) => self.step(Input::Stop(spread_ms)).await,
+            Woken::Leave(leave) => self.step(Input::Leave(leave)).await,
             Woken::Time => {
                 self.say(Said::Tick);
                 self.step(Input::Tick).await;

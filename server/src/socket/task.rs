@@ -30,7 +30,7 @@ pub(super) fn start(engine: &Arc<Engine>, caller: Caller, held: Held, upgraded: 
     let outlet = Outlet::new(caller.user, engine.limits.rooms_per_socket);
     let outlet = OutletHandle::new(engine.hub.name_socket(), outlet, wire.sink());
     let sockets_max = usize::try_from(engine.limits.sockets_per_user).unwrap_or(usize::MAX);
-    match engine.hub.enter(caller.user, outlet.clone(), sockets_max) {
+    match engine.hub.enter((caller.user, caller.sign_in), outlet.clone(), sockets_max) {
         Err(_) => turn_away(wire, held, CloseCode::TOO_MANY_SOCKETS),
         Ok(place) => {
             let both = (wire.clone(), Reading::new(wire, unread));

@@ -54,8 +54,8 @@ impl World {
     }
 
     /// A house over a file, for stories about that file.
-    pub(crate) async fn over_file() -> Self {
-        Self::at(Place::file(), &[]).await
+    pub(crate) async fn over_file(flags: &[&str]) -> Self {
+        Self::at(Place::file(), flags).await
     }
 
     async fn at(place: Place, flags: &[&str]) -> Self {

@@ -23,7 +23,7 @@ async fn a_house_that_can_serve_says_so() {
 
 #[tokio::test]
 async fn a_broken_database_is_seen_at_once() {
-    let world = World::over_file().await;
+    let world = World::over_file(&[]).await;
     let world = world.reopened().await;
     let file = world.data().join("wasmchannel.db");
     OpenOptions::new().write(true).open(file).unwrap().set_len(100).unwrap();
@@ -35,7 +35,7 @@ async fn a_broken_database_is_seen_at_once() {
 
 #[tokio::test]
 async fn a_database_that_is_gone_is_seen_at_once() {
-    let world = World::over_file().await;
+    let world = World::over_file(&[]).await;
     std::fs::remove_file(world.data().join("wasmchannel.db")).unwrap();
     let health = world.browser().get("/health").await;
     assert_eq!(health.status, 503);

@@ -3,6 +3,8 @@
 //! Only what the HTTP door decides is tried here; what a conversation may rely on is told by the
 //! stories beside it, over a bare door.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
 use protocol::bounded::Text;
 use protocol::codec::{SUB_PROTOCOL, VERSION, decode_event, encode_command};
@@ -10,11 +12,14 @@ use protocol::command::{Command, Hello};
 use protocol::event::Event;
 use protocol::ids::{DeviceId, PageId};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::house::World;
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -25,6 +30,15 @@ async fn cookie(world: &World) -> String {
 }
 
 async fn open(world: &World, cookie: &str) -> Socket {
+    try_open(world, cookie).await.unwrap()
+}
+
+/// Whether no socket is opened at all.
+async fn is_refused(world: &World, cookie: &str) -> bool {
+    try_open(world, cookie).await.is_err()
+}
+
+async fn try_open(world: &World, cookie: &str) -> Result<Socket, Error> {
     let mut request = format!("ws://{}/ws", world.house.addr).into_client_request().unwrap();
     for (name, value) in [
         ("origin", world.url.as_str()),
@@ -33,7 +47,7 @@ async fn open(world: &World, cookie: &str) -> Socket {
     ] {
         request.headers_mut().insert(name, value.parse().unwrap());
     }
-    connect_async(request).await.unwrap().0
+    Ok(connect_async(request).await?.0)
 }
 
 fn hello() -> Message {
@@ -46,6 +60,15 @@ fn hello() -> Message {
         user_cursor: None,
     };
     Message::Binary(encode_command(&Command::Hello(hello)).unwrap().into())
+}
+
+/// The next event, or the code of the close frame.
+async fn next(socket: &mut Socket) -> Result<Event, u16> {
+    match timeout(PATIENCE, socket.next()).await.expect("something comes") {
+        Some(Ok(Message::Binary(frame))) => Ok(decode_event(&frame).unwrap().unwrap()),
+        Some(Ok(Message::Close(Some(close)))) => Err(close.code.into()),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The code of the close frame that comes before anything else.
@@ -85,7 +108,7 @@ async fn a_socket_keeps_its_sign_in_alive_from_hello_on_and_no_get_does() {
         if world.count(stale).await == 0 {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("its use is not noted");
 }
@@ -105,6 +128,49 @@ async fn who_may_not_stay_reads_why() {
 
     world.write("update users set disabled_at = 1").await;
     assert_eq!(code(&mut open(&world, &cookie).await).await, 4501, "disabled");
+}
+
+#[tokio::test]
+async fn a_house_without_its_database_sends_everybody_away_and_lets_him_in_again() {
+    let world = World::over_file(&["--limits-look-ms", "50", "--limits-away-ms", "1000"]).await;
+    let (here, away) = (world.data().join("wasmchannel.db"), world.data().join("away.db"));
+    let cookie = cookie(&world).await;
+    let mut socket = open(&world, &cookie).await;
+    socket.send(hello()).await.unwrap();
+    next(&mut socket).await.unwrap();
+
+    std::fs::rename(&here, &away).unwrap();
+    let mut after_ms = None;
+    let code = loop {
+        match next(&mut socket).await {
+            Ok(Event::Drain(drain)) => after_ms = Some(drain.after_ms),
+            Ok(_) => {}
+            Err(code) => break code,
+        }
+    };
+    assert_eq!(code, 1013);
+    assert!(after_ms.is_some_and(|ms| ms >= 5_000), "told when to come back: {after_ms:?}");
+    for path in ["/ws", "/readyz"] {
+        let asked = [
+            ("origin", world.url.as_str()),
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        let answer = world.browser().get_with(path, &asked).await;
+        assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"), "{path}");
+    }
+
+    std::fs::rename(&away, &here).unwrap();
+    let back = async {
+        while world.browser().get("/readyz").await.status != 200
+            || is_refused(&world, &cookie).await
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, back).await.expect("he is let in again");
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ async fn a_browser_is_one_guest_however_often_it_asks() {
 
 #[tokio::test]
 async fn the_secret_is_in_a_cookie_that_no_script_reads_and_nowhere_else() {
-    let world = World::over_file().await;
+    let world = World::over_file(&[]).await;
     let browser = world.browser();
     let answer = browser.send("/api/guest", &[]).await;
     let cookie = answer.header("set-cookie").to_owned();

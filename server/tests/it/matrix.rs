@@ -55,7 +55,12 @@ pub(crate) struct Matrix {
 impl Matrix {
     /// The room `tea`, in which the members are, and the room `ink`, which is a stranger's.
     pub(crate) async fn open() -> Self {
-        let world = World::open().await;
+        Self::with(&[]).await
+    }
+
+    /// The same in a house with these flags.
+    pub(crate) async fn with(flags: &[&str]) -> Self {
+        let world = World::with(flags).await;
         let browsers: Vec<Browser> = EVERYBODY.iter().map(|_| world.browser()).collect();
         let mut cookies = Vec::new();
         for (who, browser) in EVERYBODY.iter().zip(&browsers) {

@@ -30,14 +30,16 @@ const WHISPER: Duration = Duration::from_millis(400);
 /// So long who asks is believed to stand as he stood a moment ago.
 const BELIEVED: Duration = Duration::from_millis(2_100);
 
+/// A house that looks so seldom looks at nobody while a story lasts.
+const NEVER: &str = "3600000";
+
 /// The keys of the rooms that are asked about, in the order of a cell's parts.
 const ROOMS: [&str; 3] = ["tea", "ink", "nowhere"];
 
 /// A kind, and a cell for each of Other, Left, Member, Moderator, Maker, Owner, Revoked, Disabled:
 /// one word for all rooms, or one for each of them. The last two lost what they had while their
-/// sockets were open: nothing that they do is done, and nothing that they ask for is read. What a
-/// room says to their sockets ends when that is found out, by an act or a question, by the hourly
-/// note of use, or by the next socket.
+/// sockets were open, in a house that does not look by itself: nothing that they do is done, and
+/// nothing that they ask for is read.
 #[rustfmt::skip]
 const ROWS: &[(Kind, &str)] = &[
     (Kind::Hello, "4003 4003 4003 4003 4003 4003 4003 4003"),
@@ -228,7 +230,7 @@ async fn every_kind_is_for_whom_the_table_says() {
     assert!(said().eq(ROWS.iter().map(|(kind, _)| *kind)), "every kind has its row, in order");
     for (kind, expected) in ROWS {
         // What is done changes who somebody is: every kind has a house of its own.
-        let matrix = Matrix::open().await;
+        let matrix = Matrix::with(&["--limits-look-ms", NEVER]).await;
         let stranger = Seat::with(&matrix, Some(&matrix.stranger)).await.unwrap();
         let ids = [tea(&matrix).await, stranger.room, RoomId::NIL];
         let mut seats = Vec::new();
@@ -266,6 +268,21 @@ async fn who_has_no_account_that_stands_gets_no_frame_at_all() {
         let is_in = ![Who::Nobody, Who::Revoked, Who::Disabled].contains(&who);
         assert_eq!(Seat::take(&matrix, who).await.is_ok(), is_in, "{who:?}");
     }
+}
+
+#[tokio::test]
+async fn who_asks_for_nothing_is_told_all_the_same_that_he_may_not_stay() {
+    let matrix = Matrix::with(&["--limits-look-ms", "100"]).await;
+    let mut seats = Vec::new();
+    for who in [Who::Revoked, Who::Disabled, Who::Member] {
+        seats.push(Seat::take(&matrix, who).await.unwrap());
+    }
+    matrix.take_away().await;
+    let [revoked, disabled, member] = seats.as_mut_slice() else { unreachable!("three") };
+    let nothing = |_: &Event| None::<()>;
+    assert_eq!(revoked.until(nothing).await, Err("4500".to_owned()));
+    assert_eq!(disabled.until(nothing).await, Err("4501".to_owned()));
+    assert!(timeout(WHISPER, member.until(nothing)).await.is_err(), "he stays");
 }
 
 #[tokio::test]

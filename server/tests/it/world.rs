@@ -30,7 +30,7 @@ use server::history::{History, SignInHash};
 use server::http::listen::{self, Allowed};
 use server::hub::Hub;
 use server::rooms::Rooms;
-use server::socket::{self, Caller, Engine, Handshake, Held, Timers};
+use server::socket::{self, Caller, Engine, Handshake, Held, Timers, Watch};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
@@ -65,6 +65,7 @@ pub(crate) fn wide_limits() -> Limits {
         rooms_made_per_user: "10000/s burst 10000".parse().unwrap(),
         frames_per_socket: "10000/s burst 10000".parse().unwrap(),
         typing_per_socket: "10000/s burst 10000".parse().unwrap(),
+        look_ms: 50,
         ..Limits::default()
     }
 }
@@ -176,6 +177,7 @@ impl World {
             let (connections, per_address) = (4_096, u32::MAX);
             let allowed = Allowed { time, connections, per_address, proxies: Vec::new() };
             let (never, stop) = watch::channel(false);
+            tokio::spawn(Watch::new(Arc::clone(&engine)).live(stop.clone()));
             tokio::spawn(async move {
                 listen::serve(listener, door, allowed, stop).await;
                 drop(never);

@@ -14,6 +14,7 @@ use protocol::ids::{LogId, PageId, UserId};
 use server::clock::{Chance, SeededChance};
 use server::config::Limits;
 use server::history::{History, Outcome, Pending, Verdict};
+use server::hub::Leave;
 use server::outlet::{Fetched, Input, Order, Outlet, Output, SocketId, Subscription};
 use server::rooms::rates::{Rates, SharedRates};
 use server::rooms::room::Reply;
@@ -206,7 +207,11 @@ impl House {
         self.stopping = true;
         let sockets: Vec<SocketId> = self.connections.keys().copied().collect();
         for socket in sockets {
-            self.step_session(socket, session::Input::Stop(SPREAD_MS), now);
+            self.step_session(
+                socket,
+                session::Input::Leave(Leave::Stopping { spread_ms: SPREAD_MS }),
+                now,
+            );
         }
         self.todo.push((now + DRAIN_MS, Task::CloseAll));
     }

@@ -2,6 +2,7 @@
 //!
 //! Each story has its own store; faults are put into it by a connection past the server.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -213,4 +214,29 @@ async fn a_sign_in_finds_its_account_until_it_expires() {
     assert_eq!(house.history.note_use(hash, end).await, Ok(Standing::Disabled));
     let stranger = SignInHash::of(b"nobody");
     assert_eq!(accounts::by_sign_in(&house.db, stranger, NOW_MS).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn many_are_asked_about_at_once_and_each_stands_as_he_would_by_himself() {
+    let house = House::new(&mut SeededChance::new(1)).await;
+    let of = |change: &str, number: u8| {
+        format!("{change} = (select id from users where name = 'person {number}')")
+    };
+    for change in [
+        of("update sign_ins set revoked_at = 1 where user_id", 0),
+        of("update users set disabled_at = 1 where id", 1),
+        of("update sign_ins set expires_at = 1 where user_id", 2),
+    ] {
+        house.place.write(&change, &change).await;
+    }
+    let known = (0..4).map(|number| account(number).sign_in.hash);
+    let asked: Vec<SignInHash> = known.chain([SignInHash::of(b"nobody")]).collect();
+    let fallen = house.history.fallen(&asked, NOW_MS).await.unwrap();
+    let of = |sign_in: &SignInHash| fallen.get(sign_in).copied().unwrap_or(Standing::Good);
+    let (out, disabled, good) = (Standing::SignedOut, Standing::Disabled, Standing::Good);
+    assert_eq!(asked.iter().map(of).collect::<Vec<_>>(), [out, disabled, out, good, out]);
+    for sign_in in &asked {
+        assert_eq!(house.history.standing(*sign_in, NOW_MS).await, Ok(of(sign_in)));
+    }
+    assert_eq!(house.history.fallen(&[], NOW_MS).await, Ok(BTreeMap::new()));
 }

@@ -2,6 +2,7 @@
 //!
 //! Told with a store whose commits wait at a gate until the story opens it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -83,6 +84,18 @@ impl History for Gate {
     }
 
     fn standing(&self, _: SignInHash, _: i64) -> Read<'_, Standing> {
+        panic!("the writer only writes")
+    }
+
+    fn fallen<'a>(
+        &'a self,
+        _: &'a [SignInHash],
+        _: i64,
+    ) -> Read<'a, BTreeMap<SignInHash, Standing>> {
+        panic!("the writer only writes")
+    }
+
+    fn answers(&self) -> Later<'_, bool> {
         panic!("the writer only writes")
     }
 

@@ -1,7 +1,7 @@
 //! Whether who is at the other end may still be there.
 //!
-//! Part of the connection's task, which asks before it reads what is stored for him, and once an hour.
-//! Its law: who is signed out or disabled is closed by a code that says so; to ask writes nothing,
+//! Part of the connection's task, which asks before it reads what is stored for him, and once an hour;
+//! for who asks for nothing, the watch does. Its law: who is signed out or disabled is closed by a code that says so; to ask writes nothing,
 //! and that a use cannot be noted keeps nobody from reading.
 
 use protocol::close::CloseCode;
@@ -43,11 +43,20 @@ impl Connection {
     }
 
     fn stands(&mut self, standing: Standing) -> bool {
-        match standing {
-            Standing::Good => self.believed_until = self.now().saturating_add(BELIEVED_FOR_MS),
-            Standing::SignedOut => self.close(CloseCode::SIGNED_OUT),
-            Standing::Disabled => self.close(CloseCode::DISABLED),
+        let ends = code_of(standing);
+        match ends {
+            None => self.believed_until = self.now().saturating_add(BELIEVED_FOR_MS),
+            Some(code) => self.close(code),
         }
-        standing == Standing::Good
+        ends.is_none()
+    }
+}
+
+/// By which code somebody is closed who stands so; nothing for who may stay.
+pub(in crate::socket) const fn code_of(standing: Standing) -> Option<CloseCode> {
+    match standing {
+        Standing::Good => None,
+        Standing::SignedOut => Some(CloseCode::SIGNED_OUT),
+        Standing::Disabled => Some(CloseCode::DISABLED),
     }
 }
