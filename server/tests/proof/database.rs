@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use server::clock::{Chance, SeededChance};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 
 use crate::company::Company;
 use crate::house::House;
@@ -25,11 +27,24 @@ const TOLD_MAX: Duration = Duration::from_millis(3_500);
 const RECOVERED_MAX: Duration = Duration::from_secs(5);
 /// What the house may hold more while nothing is stored.
 const GROWN_MAX: u64 = 32 * 1024 * 1024;
+/// Until everybody has left a database that is away for a second: a look, its patience, as long
+/// again until the next has ended, and what was under way.
+const LEFT_MAX: Duration = Duration::from_secs(20);
 /// The program by which a test controls its PostgreSQL.
 const CONTROL: &str = "WASMCHANNEL_TEST_POSTGRES_CONTROL";
 /// All connections but that which says so: those of the house are by its schema's name.
 const END_ALL: &str = "select pg_terminate_backend(pid) from pg_stat_activity \
     where application_name = current_setting('application_name') and pid <> pg_backend_pid()";
+
+/// Takes the lock of the house's own schema, once it is free.
+const TAKE: &str =
+    "select pg_advisory_lock(hashtextextended(current_schema(), 8602283676910772590))";
+/// Ends the connection that has it.
+const END_GUARD: &str = "select pg_terminate_backend(pid) from pg_stat_activity \
+    where application_name = current_setting('application_name') \
+    and pid in (select pid from pg_locks where locktype = 'advisory' and granted)";
+/// What the process ends with when its database is another's.
+const TAKEN: i32 = 70;
 
 fn accepted(seen: &Seen) -> u64 {
     seen.accepted.load(Ordering::Relaxed)
@@ -129,4 +144,57 @@ async fn a_server_of_the_database_that_ends_crashes_or_stops_loses_nothing() {
     }
     let totals = company.part(&mut house).await;
     println!("harms {harms}, seed {seed}: {totals}, again within {} ms", slowest.as_millis());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_another_process_has_taken_ends_this_one_with_70_and_nothing_is_lost() {
+    let mut house = House::open().await;
+    let Some(url) = house.place.url.clone() else {
+        println!("a database that is taken: this run is over SQLite");
+        return;
+    };
+    let mut chance = SeededChance::new(seed());
+    let company = Company::gather(house.address, &mut chance).await;
+    company.until("messages", Duration::from_secs(20), |seen| accepted(seen) > 100).await;
+    // Whoever waits for the lock has it as soon as it is lost; he says that he had it, and goes.
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let (taken, ()) = tokio::join!(sqlx::raw_sql(TAKE).execute(&mut other), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        house.place.write("", END_GUARD).await;
+    });
+    taken.unwrap();
+    let begins = sqlx::raw_sql("update tenures set number = number + 1");
+    begins.execute(&mut other).await.unwrap();
+    let status = house.ended(Duration::from_secs(20)).await;
+    assert_eq!(status.code(), Some(TAKEN), "{}", house.last_words());
+
+    drop(other);
+    house.start();
+    house.ready(Duration::from_secs(20)).await;
+    recovered(&company, &house, "a new start").await;
+    println!("taken by another, ended with {TAKEN}: {}", company.part(&mut house).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_away_for_long_is_left_by_everybody_and_found_again() {
+    let Ok(control) = std::env::var(CONTROL) else {
+        println!("a database that is away: this run is over SQLite");
+        return;
+    };
+    let control = |word| assert!(Command::new(&control).arg(word).status().unwrap().success());
+    let mut chance = SeededChance::new(seed());
+    let mut house = House::open_with(&["--limits-away-ms", "1000"]).await;
+    let company = Company::gather(house.address, &mut chance).await;
+    company.until("messages", Duration::from_secs(20), |seen| accepted(seen) > 100).await;
+    control("freeze");
+    let begun = Instant::now();
+    while !house.answer("/status").await.contains("\"connections\":0") {
+        assert!(begun.elapsed() < LEFT_MAX, "2.7: somebody is there: {}", house.last_words());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let took = begun.elapsed();
+    control("thaw");
+    recovered(&company, &house, "a long absence").await;
+    let totals = company.part(&mut house).await;
+    println!("away, left after {} ms: {totals}", took.as_millis());
 }

@@ -40,6 +40,8 @@ pub(crate) struct House {
     pub(crate) place: Place,
     /// What the binary is started under, such as `strace` with its words.
     under: Vec<OsString>,
+    /// Further words of its command line.
+    flags: &'static [&'static str],
     child: Option<Child>,
     started: Instant,
 }
@@ -59,6 +61,15 @@ impl House {
         house
     }
 
+    /// The same in a store of the kind that this run is about, with these words.
+    pub(crate) async fn open_with(flags: &'static [&'static str]) -> Self {
+        let mut house = Self::build(Place::new().await);
+        house.flags = flags;
+        house.start();
+        house.ready(FIRST_START_MAX).await;
+        house
+    }
+
     /// A house that nobody has started yet.
     pub(crate) fn build(place: Place) -> Self {
         make_site(place.folder.path()).unwrap();
@@ -66,7 +77,7 @@ impl House {
         let address = free.local_addr().unwrap();
         drop(free);
         let (under, started) = (Vec::new(), Instant::now());
-        Self { address, place, under, child: None, started }
+        Self { address, place, under, flags: &[], child: None, started }
     }
 
     /// What the next lives are started under; nothing ends it.
@@ -88,6 +99,7 @@ impl House {
         for rate in RATES {
             command.arg(rate).arg("100000/s burst 100000");
         }
+        command.args(self.flags);
         let said = File::options().create(true).append(true).open(self.said()).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
         self.started = Instant::now();

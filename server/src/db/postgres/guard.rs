@@ -109,6 +109,13 @@ impl Taken {
         Ok(is_ours)
     }
 
+    /// Whether the connection that took the lock answers, and no other in its place.
+    async fn still_has_it(&mut self) -> bool {
+        let held_by = self.process;
+        let answering = timeout(ANSWER_FOR_MAX, self.answering()).await;
+        matches!(answering, Ok(Ok(process)) if Some(process) == held_by)
+    }
+
     /// Which process of the server answers now.
     async fn answering(&mut self) -> Result<i32, Error> {
         sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut self.connection).await
@@ -121,13 +128,8 @@ impl Taken {
                 // The lock ended with the connection.
                 Ok(Ok(None) | Err(_)) => return,
                 Ok(Ok(Some(_))) => {}
-                Err(_) => {
-                    let held_by = self.process;
-                    match timeout(ANSWER_FOR_MAX, self.answering()).await {
-                        Ok(Ok(process)) if Some(process) == held_by => {}
-                        Ok(_) | Err(_) => return,
-                    }
-                }
+                Err(_) if self.still_has_it().await => {}
+                Err(_) => return,
             }
         }
     }
@@ -220,5 +222,36 @@ async fn take_again(options: &Arc<PgConnectOptions>, number: i64) -> Option<Take
             Ok(Ok(Again::Held) | Err(_)) | Err(_) => {}
         }
         sleep(TAKE_AGAIN_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+    use super::*;
+
+    /// Asked anything after its end, the listener connects anew by itself, and is answered.
+    #[tokio::test]
+    #[ignore = "needs tools/postgres"]
+    async fn who_answers_in_the_place_of_a_lost_connection_has_no_lock() {
+        let url = std::env::var("WASMCHANNEL_TEST_POSTGRES").expect("tools/postgres names it");
+        let mut past = PgConnection::connect(&url).await.unwrap();
+        let schema = format!("guard_{}", std::process::id());
+        sqlx::raw_sql(AssertSqlSafe(format!("create schema {schema}")))
+            .execute(&mut past)
+            .await
+            .unwrap();
+        let options: PgConnectOptions = url.parse().unwrap();
+        let options = Arc::new(options.options([("search_path", schema)]));
+        let mut taken = Taken::take(&options).await.unwrap().expect("nobody else has it");
+        assert!(taken.still_has_it().await);
+        let process = taken.process.expect("it was told");
+        let end = AssertSqlSafe(format!("select pg_terminate_backend({process})"));
+        sqlx::raw_sql(end).execute(&mut past).await.unwrap();
+        let heard = timeout(Duration::from_secs(5), taken.connection.try_recv()).await;
+        assert!(matches!(heard, Ok(Ok(None) | Err(_))), "its end is heard: {heard:?}");
+        assert!(taken.answering().await.is_ok_and(|other| other != process), "another answers");
+        assert!(!taken.still_has_it().await);
     }
 }
