@@ -4,14 +4,14 @@
 formatting() { cargo fmt --all --check; }
 
 clippy_server() {
-    cargo clippy --locked -p protocol -p migrations -p server -p app --features app/ssr \
+    cargo clippy --locked -p protocol -p migrations -p engine -p server -p app --features app/ssr \
         --all-targets -- -D warnings &&
-        cargo clippy --locked -p protocol -p migrations -p server -p app --features app/ssr \
+        cargo clippy --locked -p protocol -p migrations -p engine -p server -p app --features app/ssr \
             --test proof -- -D warnings
 }
 
 tests_native() {
-    cargo test --locked --no-fail-fast -p protocol -p migrations -p server -p app \
+    cargo test --locked --no-fail-fast -p protocol -p migrations -p engine -p server -p app \
         --features app/ssr "$@"
 }
 

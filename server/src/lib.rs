@@ -1,25 +1,16 @@
-//! The house: doors, sessions, rooms, storage. `main` is its binary, tests are its other callers.
+//! The house: its pages and doors, put together. `main` is its binary, tests are its other callers.
 //!
 //! Floors, upward: base (db, hub, outlet, clock), rooms (rooms, history), who (session, auth), doors
 //! (socket, http). A floor imports only floors below it; a wait goes down, speech goes up without
-//! waiting.
+//! waiting. What draws no page is the library `engine`, whose modules are given on here.
 
 #![forbid(unsafe_code)]
 
-pub mod auth;
-pub mod clock;
-pub mod config;
-pub mod db;
-pub mod error;
+pub use engine::{
+    auth, clock, config, db, error, history, hub, outlet, resting, rooms, session, socket, throttle,
+};
+
 pub mod frame_command;
-pub mod history;
 pub mod http;
-pub mod hub;
-pub mod outlet;
-pub mod resting;
-pub mod rooms;
-pub mod session;
-pub mod socket;
 pub mod state;
 pub mod telemetry;
-pub mod throttle;

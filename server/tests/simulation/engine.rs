@@ -28,15 +28,15 @@ const NO_SOURCES: [&str; 6] = [".git", "target", "node_modules", "dist", "data",
 /// the chosen one.
 struct Fault(&'static str, &'static str, &'static str);
 
-const SLOT: &str = "server/src/outlet/slot.rs";
-const OUTLET: &str = "server/src/outlet.rs";
-const READING: &str = "server/src/session/reading.rs";
-const SESSION: &str = "server/src/session.rs";
-const HANDLE: &str = "server/src/session/handle.rs";
-const HISTORY: &str = "server/src/history.rs";
-const JUDGE: &str = "server/src/history/judge.rs";
-const LANE: &str = "server/src/rooms/lane.rs";
-const ROOM: &str = "server/src/rooms/room.rs";
+const SLOT: &str = "server/engine/src/outlet/slot.rs";
+const OUTLET: &str = "server/engine/src/outlet.rs";
+const READING: &str = "server/engine/src/session/reading.rs";
+const SESSION: &str = "server/engine/src/session.rs";
+const HANDLE: &str = "server/engine/src/session/handle.rs";
+const HISTORY: &str = "server/engine/src/history.rs";
+const JUDGE: &str = "server/engine/src/history/judge.rs";
+const LANE: &str = "server/engine/src/rooms/lane.rs";
+const ROOM: &str = "server/engine/src/rooms/room.rs";
 const OUTBOX: &str = "protocol/src/client/outbox.rs";
 const LOGS: &str = "protocol/src/client/logs.rs";
 const SHELF: &str = "protocol/src/client/shelf.rs";
@@ -212,7 +212,7 @@ fn compiled() -> PathBuf {
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replacen(honest, &mutated.replace("IS", &is_chosen), 1)).unwrap();
     }
-    for library in ["server/src/lib.rs", "protocol/src/lib.rs"] {
+    for library in ["server/engine/src/lib.rs", "protocol/src/lib.rs"] {
         let text = fs::read_to_string(copy.join(library)).unwrap();
         fs::write(copy.join(library), text + CHOICE).unwrap();
     }
