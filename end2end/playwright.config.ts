@@ -1,14 +1,21 @@
-// One worker, because each test starts a server of its own and the machine may have two
-// cores. The browser is the machine's Chromium: CHROMIUM names it, and nothing is downloaded.
+// Each test starts a server of its own, and the machine may have two cores: one test at a time,
+// and beside it one of those that wait (for a lease, for a server that is away) and need no core.
+// The browser is the machine's Chromium: CHROMIUM names it, and nothing is downloaded.
 
 import { defineConfig } from '@playwright/test';
+
+const waiting = /(connection|outbox)\.spec\.ts/;
 
 export default defineConfig({
   testDir: 'tests',
   timeout: 60_000,
   expect: { timeout: 10_000 },
-  workers: 1,
+  workers: 2,
   fullyParallel: false,
+  projects: [
+    { name: 'chat', workers: 1, testIgnore: waiting },
+    { name: 'waiting', workers: 1, testMatch: waiting },
+  ],
   forbidOnly: Boolean(process.env.CI),
   retries: 0,
   reporter: 'list',

@@ -27,7 +27,7 @@ tests_over_postgres() {
 storing_speed() {
     local turn
     for turn in 1 2 3; do
-        cargo bench --locked -p server --bench storing && return
+        cargo bench --locked -p engine -p server --bench storing && return
         printf 'turn %d of 3 was below the bound\n' "$turn"
     done
     return 1

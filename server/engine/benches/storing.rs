@@ -1,8 +1,9 @@
 //! How fast batches are stored, against a floor in the same run: the same rows put into the same
 //! tables by rusqlite, with prepared single-row inserts, one transaction a batch and no reads.
 //!
-//! Run by `cargo bench -p server --bench storing` and by `make test`, which it fails below a bound.
-//! The two take turns, and the median of the turns' ratios counts: a busy machine slows both.
+//! Run by `cargo bench -p engine -p server --bench storing` and by `make test`, which it fails below
+//! a bound. The two take turns, and the median of the turns' ratios counts: a busy machine slows
+//! both.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -18,17 +19,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use engine::clock::{Chance, SeededChance};
+use engine::db::Db;
+use engine::db::accounts::{self, Account};
+use engine::db::people::{SignInRecord, UserRecord};
+use engine::history::judge::payload_hash;
+use engine::history::sql::SqlHistory;
+use engine::history::{Answer, History, Outcome, Pending, Rules, SignInHash};
 use protocol::act::{Act, Op, Post};
 use protocol::ids::{DeviceId, OpId, RoomId, UserId};
 use protocol::model::{DisplayName, MessageText, Rank};
 use rusqlite::{Connection, params};
-use server::clock::{Chance, SeededChance};
-use server::db::Db;
-use server::db::accounts::{self, Account};
-use server::db::people::{SignInRecord, UserRecord};
-use server::history::judge::payload_hash;
-use server::history::sql::SqlHistory;
-use server::history::{Answer, History, Outcome, Pending, Rules, SignInHash};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
