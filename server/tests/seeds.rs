@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// The rows that must have a test.
 const ROWS: &str = "P3 P8 L1 L2 L3 L4 L5 L6 L7 L8 L9 L15 R1 C1 C2 C3 C4 C5 C10 C11 C12 O2 O6 O7 O16 \
-                    O17 O18 O19 O20 O23 O24 T1 T2 T3 T6 T7 T8 T10";
+                    O17 O18 O19 O20 O23 O24 T1 T2 T3 T4 T5 T6 T7 T8 T10 T11 T15";
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate stands in the repository")

@@ -97,6 +97,16 @@ impl Matrix {
         &self.browsers[place]
     }
 
+    /// A browser that was never here.
+    pub(crate) fn anew(&self) -> Browser {
+        self.world.browser()
+    }
+
+    /// What a form's page says where it comes from.
+    pub(crate) fn origin(&self) -> &str {
+        &self.world.url
+    }
+
     /// The cookie of somebody who has one.
     pub(crate) fn cookie(&self, who: Who) -> Option<&str> {
         let place = EVERYBODY.iter().position(|other| *other == who).unwrap();

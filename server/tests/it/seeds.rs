@@ -69,6 +69,27 @@ async fn a_bomb_and_two_gigabytes_are_refused_and_the_others_keep_chatting() {
 }
 
 #[tokio::test]
+async fn who_sends_no_frames_harms_nobody_who_does() {
+    let (world, mut ada, mut bob, lobby) = ada_and_bob().await;
+    ada.snapshot(lobby).await;
+    bob.snapshot(lobby).await;
+    for text in ["1", "\"x\"", "[]", "not json"] {
+        let mut bytes = Client::arrive(&world, "mallory").await;
+        bytes.send_bytes(text.into()).await;
+        assert_eq!(bytes.until(faulty).await.0, Fault::TooShort);
+        drop(bytes);
+        let mut words = Client::arrive(&world, "mallory").await;
+        words.send_message(tokio_tungstenite::tungstenite::Message::text(text)).await;
+        words.closed().await;
+    }
+    ada.post(lobby, "one").await;
+    bob.post(lobby, "two").await;
+    let heard = [ada.texts(lobby, 2).await, bob.texts(lobby, 2).await];
+    assert_eq!(heard[0], heard[1]);
+    assert_eq!(heard[0].iter().map(String::as_str).collect::<BTreeSet<_>>(), ["one", "two"].into());
+}
+
+#[tokio::test]
 async fn what_stands_behind_a_frames_end_is_refused_by_name() {
     let world = World::new().await;
     let mut ada = Client::arrive(&world, "ada").await;
