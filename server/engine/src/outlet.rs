@@ -23,7 +23,7 @@ mod slot;
 
 use chunk::{CHUNK_BYTES_MAX, Chunk, Frame};
 pub use exchange::{Alarm, Begin, Input, Order, Output, SharedSink, Sink, Subscription};
-pub use slot::{Edges, Fetched, Ring, Seat, What};
+pub use slot::{Edges, Edition, Fetched, Ring, Seat, What};
 use slot::{Heard, Slot, Turn};
 
 /// Answers that may wait; a session reads on only while there is a place.

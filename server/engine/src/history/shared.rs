@@ -20,6 +20,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::history::{History, Later, RoomState, RoomView, Unavailable};
+use crate::outlet::Edition;
 
 /// How long what was read is shared with who comes later: in this time a crowd is back.
 const KEPT_FOR: Duration = Duration::from_secs(10);
@@ -38,8 +39,8 @@ type Reading<V> = Later<'static, Result<Arc<V>, Unavailable>>;
 /// The reads of a server; those under way end with it.
 pub struct SharedReads {
     history: Arc<dyn History>,
-    pages: Flights<(LogId, u64, u64), Vec<Envelope>>,
-    states: Flights<(RoomId, u64), Option<RoomState>>,
+    pages: Flights<(RoomId, u64, Edition), Vec<Envelope>>,
+    states: Flights<(RoomId, Edition), Option<RoomState>>,
     snapshots: Arc<Semaphore>,
     snapshot_for_max: Duration,
 }
@@ -74,31 +75,33 @@ impl SharedReads {
         Self { history, pages, states, snapshots, snapshot_for_max }
     }
 
-    /// As `History::page`, by who knows of so many erasures in the log: what was read before one of
-    /// them is not for who comes behind it.
+    /// As `History::page`, by who is in this edition of the log: what was read before a body was
+    /// overwritten is not for who comes behind that. A user's log is read by him alone, and takes no
+    /// place among what is shared.
     pub async fn page(
         &self,
         log: LogId,
         after: u64,
-        erase_count: u64,
+        edition: Edition,
     ) -> Result<Vec<Envelope>, Unavailable> {
         let history = Arc::clone(&self.history);
+        let Some(room) = log.room() else { return history.page(log, after).await };
         let read = || -> Reading<Vec<Envelope>> {
             Box::pin(async move { history.page(log, after).await.map(Arc::new) })
         };
         let page =
-            self.pages.get((log, after, erase_count), |events| !events.is_empty(), read).await?;
+            self.pages.get((room, after, edition), |events| !events.is_empty(), read).await?;
         Ok(Vec::clone(&page))
     }
 
-    /// As `History::snapshot`, at the number `born` or later, and with `erase_count` as in `page`.
+    /// As `History::snapshot`, at the number `born` or later, and with `edition` as in `page`.
     pub async fn snapshot(
         &self,
         reader: UserId,
         room: RoomId,
-        (born, erase_count): (u64, u64),
+        (born, edition): (u64, Edition),
     ) -> Result<Option<RoomView>, Unavailable> {
-        let seen = self.seen(reader, room, (born, erase_count));
+        let seen = self.seen(reader, room, (born, edition));
         let wait_max = self.snapshot_for_max;
         let too_late = |_| Err(Unavailable(format!("no snapshot in {wait_max:?}")));
         timeout(wait_max, seen).await.unwrap_or_else(too_late)
@@ -108,7 +111,7 @@ impl SharedReads {
         &self,
         reader: UserId,
         room: RoomId,
-        (born, erase_count): (u64, u64),
+        (born, edition): (u64, Edition),
     ) -> Result<Option<RoomView>, Unavailable> {
         let (history, snapshots) = (Arc::clone(&self.history), Arc::clone(&self.snapshots));
         let read = || -> Reading<Option<RoomState>> {
@@ -121,7 +124,7 @@ impl SharedReads {
         let is_enough = |state: &Option<RoomState>| {
             state.as_ref().is_some_and(|state| state.cursor.seq >= born)
         };
-        let state = self.states.get((room, erase_count), is_enough, read).await?;
+        let state = self.states.get((room, edition), is_enough, read).await?;
         // Only now: who is a member still was one when the room stood so, or joined behind `born`.
         let admission = self.history.admission(reader, room.log(), None).await?;
         let seen = Option::clone(&state).zip(admission);
@@ -238,6 +241,7 @@ mod tests {
     use crate::clock::SeededChance;
     use crate::history::Rules;
     use crate::history::memory::MemoryHistory;
+    use crate::rooms::tail::{SharedTail, Tail};
 
     const RULES: Rules = Rules { text_chars_max: 100, rooms_max: 4 };
     const SOON: Duration = Duration::from_millis(500);
@@ -350,10 +354,15 @@ mod tests {
         let taken = turns.acquire_many(u32::try_from(SNAPSHOTS_AT_ONCE).unwrap()).await.unwrap();
         shared.snapshot_for_max = SOON;
         let (begun, reader) = (Instant::now(), UserId::NIL);
-        assert!(shared.snapshot(reader, lobby, (0, 0)).await.is_err());
+        assert!(shared.snapshot(reader, lobby, (0, Edition::begin())).await.is_err());
         assert!(begun.elapsed() >= SOON, "it did not wait");
         drop(taken);
-        assert!(shared.snapshot(reader, lobby, (0, 0)).await.is_ok_and(|view| view.is_some()));
+        assert!(
+            shared
+                .snapshot(reader, lobby, (0, Edition::begin()))
+                .await
+                .is_ok_and(|view| view.is_some())
+        );
     }
 
     #[tokio::test]
@@ -361,10 +370,38 @@ mod tests {
         let history = MemoryHistory::new(RULES, &mut SeededChance::new(1), 0);
         let shared = SharedReads::new(Arc::new(history));
         let lobby = shared.history.room_by_key("lobby").await.unwrap().unwrap().id;
-        for erase_count in [0, 0, 1, 1] {
-            shared.page(lobby.log(), 0, erase_count).await.unwrap();
-            shared.snapshot(UserId::NIL, lobby, (0, erase_count)).await.unwrap();
+        let tail = SharedTail::new(Tail::new(0));
+        let reads = async |tail: &SharedTail| {
+            for _ in 0..2 {
+                let edition = tail.ring().edges().edition;
+                shared.page(lobby.log(), 0, edition).await.unwrap();
+                shared.snapshot(UserId::NIL, lobby, (0, edition)).await.unwrap();
+            }
+            shared.counts()
+        };
+        assert_eq!(reads(&tail).await, (1, 1));
+        tail.change(|tail| tail.remake(&[])).unwrap();
+        assert_eq!(reads(&tail).await, (2, 2), "an erasure");
+        // The log's task ended, and begins again; the next body is erased.
+        let tail = SharedTail::new(Tail::new(0));
+        assert_eq!(reads(&tail).await, (3, 3), "nobody knows what was erased meanwhile");
+        tail.change(|tail| tail.remake(&[])).unwrap();
+        assert_eq!(reads(&tail).await, (4, 4), "not what was read behind the first erasure");
+    }
+
+    #[tokio::test]
+    async fn the_logs_of_users_take_no_place_among_what_is_shared() {
+        let history = MemoryHistory::new(RULES, &mut SeededChance::new(1), 0);
+        let shared = SharedReads::new(Arc::new(history));
+        let lobby = shared.history.room_by_key("lobby").await.unwrap().unwrap().id;
+        let edition = Edition::begin();
+        for number in 0..2 * u64::try_from(TASKS_MAX).unwrap() {
+            let id = (u128::from(number) + 1).to_be_bytes();
+            shared.page(UserId::from_bytes(id).log(), 0, edition).await.unwrap();
         }
-        assert_eq!(shared.counts(), (2, 2));
+        for _ in 0..10 {
+            shared.page(lobby.log(), 0, edition).await.unwrap();
+        }
+        assert_eq!(shared.counts().0, 1, "read once for all of them");
     }
 }

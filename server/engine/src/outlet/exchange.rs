@@ -11,7 +11,7 @@ use protocol::event::ResetReason;
 use protocol::ids::LogId;
 
 use super::chunk::{Chunk, Frame};
-use super::slot::{Fetched, Ring, Seat, What};
+use super::slot::{Edition, Fetched, Ring, Seat, What};
 
 /// What takes the bytes: a socket, or what stands for one.
 pub trait Sink {
@@ -134,8 +134,8 @@ pub struct Order {
     pub born: u64,
     /// A page or the room's state.
     pub what: What,
-    /// How many erasures the log's tail had seen when it was wanted.
-    pub erase_count: u64,
+    /// The edition of the log's bodies when it was wanted.
+    pub edition: Edition,
 }
 
 /// A broken rule of delivery.

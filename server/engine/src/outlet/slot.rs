@@ -6,6 +6,7 @@
 //! end of the user's own membership behind `born` ends the slot, and `Gone` is the last it says.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use protocol::event::{Event, Gone, GoneReason, Position, ResetReason};
@@ -24,6 +25,21 @@ pub trait Ring: Send + Sync {
     fn read(&self, next: u64, bytes_max: usize, into: &mut Vec<Chunk>) -> Edges;
 }
 
+/// A name for the bodies of a log as they stand until one of them is overwritten. None is given twice
+/// in a process, also where the log's task ends and begins again: whoever read in another edition may
+/// have read what is erased since. Editions have no order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Edition(u64);
+
+impl Edition {
+    /// One that nobody has read in.
+    #[must_use]
+    pub fn begin() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// A tail's reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edges {
@@ -31,8 +47,8 @@ pub struct Edges {
     pub head: u64,
     /// The lowest number the tail still holds; `head + 1` where it holds none.
     pub floor: u64,
-    /// How often bodies were overwritten; a page read before the last time is read anew.
-    pub erase_count: u64,
+    /// Which edition of its bodies it holds; a page read in another is read anew.
+    pub edition: Edition,
 }
 
 /// What keeps a subscriber on its log's list; dropping it takes it off.
@@ -98,7 +114,7 @@ struct Feed {
 
 enum State {
     Want(Need),
-    Fetching { need: Need, erase_count: u64 },
+    Fetching { need: Need, edition: Edition },
     Ready(Box<Ready>),
     Unacked,
     Young,
@@ -109,7 +125,7 @@ enum State {
 /// What was fetched and waits to be written.
 struct Ready {
     need: Need,
-    erase_count: u64,
+    edition: Edition,
     frame: Frame,
     then: Then,
 }
@@ -219,18 +235,18 @@ impl Slot {
         if self.first.is_some() {
             return None;
         }
-        let erase_count = feed.ring.edges().erase_count;
-        feed.state = State::Fetching { need, erase_count };
+        let edition = feed.ring.edges().edition;
+        feed.state = State::Fetching { need, edition };
         let what = match need {
             Need::Page => What::Page { after: feed.next.saturating_sub(1) },
             Need::Snapshot(reason) => What::Snapshot(reason),
         };
-        Some(Order { log: self.log, sub: self.sub, born: feed.born, what, erase_count })
+        Some(Order { log: self.log, sub: self.sub, born: feed.born, what, edition })
     }
 
     pub(super) fn fetched(&mut self, fetched: Fetched) {
         let Stage::Fed(feed) = &mut self.stage else { return };
-        let State::Fetching { need, erase_count } = feed.state else { return };
+        let State::Fetching { need, edition } = feed.state else { return };
         let (frame, then) = match fetched {
             Fetched::Page { frame, next, ends } => (frame, Then { next, ends }),
             Fetched::Snapshot { frame, next } => (frame, Then { next, ends: false }),
@@ -239,7 +255,7 @@ impl Slot {
                 return;
             }
         };
-        feed.state = State::Ready(Box::new(Ready { need, erase_count, frame, then }));
+        feed.state = State::Ready(Box::new(Ready { need, edition, frame, then }));
     }
 
     /// Takes the client's word that the last page arrived.
@@ -274,7 +290,7 @@ impl Slot {
         };
         match &feed.state {
             State::Ready(ready) => {
-                if feed.ring.edges().erase_count == ready.erase_count {
+                if feed.ring.edges().edition == ready.edition {
                     pieces.push(Piece::of(&ready.frame, Part::Fetched));
                 } else {
                     feed.state = State::Want(ready.need);

@@ -12,7 +12,7 @@ use protocol::change::Envelope;
 use protocol::codec::EncodeFault;
 
 use crate::outlet::chunk::Chunk;
-use crate::outlet::{Edges, Ring};
+use crate::outlet::{Edges, Edition, Ring};
 
 /// Events that a tail keeps.
 pub const TAIL_EVENTS_MAX: usize = 512;
@@ -23,7 +23,7 @@ pub const TAIL_BYTES_MAX: usize = 512 * 1024;
 #[derive(Debug)]
 pub struct Tail {
     head: u64,
-    erase_count: u64,
+    edition: Edition,
     chunks: VecDeque<Chunk>,
     event_count: usize,
     byte_count: usize,
@@ -32,8 +32,9 @@ pub struct Tail {
 impl Tail {
     /// The empty tail of a log that ends at `head`.
     #[must_use]
-    pub const fn new(head: u64) -> Self {
-        Self { head, erase_count: 0, chunks: VecDeque::new(), event_count: 0, byte_count: 0 }
+    pub fn new(head: u64) -> Self {
+        let edition = Edition::begin();
+        Self { head, edition, chunks: VecDeque::new(), event_count: 0, byte_count: 0 }
     }
 
     /// Adds what the log says next, and drops the oldest beyond the bounds. A chunk that does not
@@ -58,9 +59,9 @@ impl Tail {
     }
 
     /// Makes the chunks of these events anew, after their bodies were overwritten in the store. What
-    /// was read before is read again: the erase count rises.
+    /// was read before is read again: this is another edition.
     pub fn remake(&mut self, events: &[Envelope]) -> Result<(), EncodeFault> {
-        self.erase_count += 1;
+        self.edition = Edition::begin();
         for chunk in &mut self.chunks {
             if events.iter().any(|event| (chunk.first()..chunk.next()).contains(&event.seq)) {
                 let before = chunk.byte_count();
@@ -85,7 +86,7 @@ impl Tail {
 
     fn edges(&self) -> Edges {
         let floor = self.chunks.front().map_or(self.head.saturating_add(1), Chunk::first);
-        Edges { head: self.head, floor, erase_count: self.erase_count }
+        Edges { head: self.head, floor, edition: self.edition }
     }
 
     fn read(&self, next: u64, bytes_max: usize, into: &mut Vec<Chunk>) -> Edges {
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn a_tail_keeps_the_last_512_events() {
         let tail = tail_of(1..=600, "a");
-        assert_eq!(tail.edges(), Edges { head: 600, floor: 89, erase_count: 0 });
+        assert_eq!((tail.edges().head, tail.edges().floor), (600, 89));
         assert_eq!(told(&tail, 598), [598, 599, 600]);
         assert_eq!(told(&tail, 88), [0; 0], "older ones are the store's");
         assert_eq!(told(&tail, 601), [0; 0]);
@@ -215,10 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn an_erased_body_leaves_the_tail_and_raises_the_count() {
+    fn an_erased_body_leaves_the_tail_and_begins_another_edition() {
         let mut tail = tail_of(5..=6, "secret");
+        let before = tail.edges().edition;
         tail.remake(&[posted(5, "")]).unwrap();
-        assert_eq!(tail.edges().erase_count, 1);
+        assert_ne!(tail.edges().edition, before);
         assert_eq!(told(&tail, 5), [5, 6]);
         let bytes: usize = tail.chunks.iter().map(Chunk::byte_count).sum();
         assert_eq!(tail.byte_count, bytes);
@@ -230,8 +232,8 @@ mod tests {
         let bytes = tails[0].1.look(|tail| tail.byte_count);
         let (silent, last) = (tails[0].1.clone(), tails[2].1.clone());
         keep_within(vec![tails[2].clone(), tails[0].clone(), tails[1].clone()], 2 * bytes);
-        assert_eq!(silent.ring().edges(), Edges { head: 4, floor: 5, erase_count: 0 });
-        assert_eq!(last.ring().edges(), Edges { head: 4, floor: 1, erase_count: 0 });
+        let edges = |tail: &SharedTail| tail.look(|tail| (tail.edges().head, tail.edges().floor));
+        assert_eq!((edges(&silent), edges(&last)), ((4, 5), (4, 1)));
         let next = Chunk::cut(&[posted(5, "b")]).unwrap().remove(0);
         silent.change(|tail| tail.push(next)).unwrap();
         assert_eq!(silent.look(|tail| told(tail, 5)), [5], "it goes on from its head");

@@ -71,6 +71,7 @@ mod tests {
     use protocol::ids::RoomId;
 
     use super::*;
+    use crate::outlet::Edition;
     use crate::outlet::chunk::take_message;
     use crate::outlet::chunk::tests::{left, posted};
 
@@ -82,7 +83,7 @@ mod tests {
     fn read(born: u64, events: Vec<Envelope>) -> Option<(Vec<u64>, u64, bool)> {
         let log = RoomId::from_bytes([1; 16]).log();
         let what = What::Page { after: 0 };
-        let order = Order { log, sub: 4, born, what, erase_count: 0 };
+        let order = Order { log, sub: 4, born, what, edition: Edition::begin() };
         let Fetched::Page { frame, next, ends } =
             page(&order, UserId::from_bytes([ADA; 16]), events).unwrap()?
         else {

@@ -439,12 +439,12 @@ async fn fetch(engine: Arc<Engine>, caller: Caller, order: Order) -> FetchedFor 
         match (order.what, order.log.room()) {
             (What::Page { after }, _) => {
                 let events =
-                    patiently(Box::pin(engine.shared.page(order.log, after, order.erase_count)))
+                    patiently(Box::pin(engine.shared.page(order.log, after, order.edition)))
                         .await?;
                 Ok(reading::page(&order, user, events))
             }
             (What::Snapshot(_), Some(room)) => {
-                let since = (order.born, order.erase_count);
+                let since = (order.born, order.edition);
                 let view = engine.shared.snapshot(user, room, since).await?;
                 Ok(reading::snapshot(&order, view))
             }
