@@ -17,33 +17,36 @@ pub(super) const fn is_shaper(character: char) -> bool {
 
 /// Whether anything stands where it shapes nothing, so that two names of one look were two.
 pub(super) fn hides_something(text: &str) -> bool {
-    let mut before = ' ';
+    let (mut before_that, mut before) = (' ', ' ');
     let mut rest = text.chars();
     while let Some(character) = rest.next() {
         let after = rest.clone().next().unwrap_or(' ');
         let is_idle = if is_shaper(character) {
-            !shapes(before, character, after)
+            !shapes((before_that, before), character, after)
         } else {
             is_mark(character) && (before.is_whitespace() || before.is_ascii_punctuation())
         };
         if is_idle {
             return true;
         }
-        before = character;
+        (before_that, before) = (before, character);
     }
     false
 }
 
-/// Whether a joiner or selector may change what is seen. A letter behind which Persian writes the
-/// non-joiner may be one that joins nothing anyway: that is let pass, since it is written so.
-fn shapes(before: char, shaper: char, after: char) -> bool {
-    let forms_conjunct =
-        (is_virama(before) && is_indic(after)) || (is_indic(before) && is_virama(after));
+/// Whether a joiner or selector may change what is seen: where RFC 5892 allows the joiners (A.1, A.2),
+/// but for a virama that joins nothing there. A letter behind which Persian writes the non-joiner may
+/// be one that joins nothing anyway: that is let pass, since it is written so.
+fn shapes((before_that, before): (char, char), shaper: char, after: char) -> bool {
     match shaper {
-        '\u{200c}' => forms_conjunct || (is_cursive(before) && is_cursive(after)),
+        '\u{200c}' => {
+            let is_conjunct = is_virama(before) && joins((before_that, before), after);
+            is_conjunct || (is_cursive(before) && is_cursive(after))
+        }
         '\u{200d}' => {
             let joins_emoji = (is_emoji(before) || before == '\u{fe0f}') && is_emoji(after);
-            forms_conjunct || joins_emoji
+            let is_half = is_virama(before) && !is_tamil(before) && is_consonant(after);
+            is_half || (is_joined_before_virama(before) && is_virama(after)) || joins_emoji
         }
         '\u{fe0e}' => is_emoji(before),
         '\u{fe0f}' => {
@@ -59,18 +62,55 @@ fn shapes(before: char, shaper: char, after: char) -> bool {
     }
 }
 
+/// Whether a virama makes a conjunct of these by itself, which a non-joiner then undoes. In Tamil it
+/// does so in two words of Sanskrit, in Gurmukhi before letters that hang below, in Sinhala never.
+fn joins((first, virama): (char, char), second: char) -> bool {
+    match virama {
+        '\u{a4d}' => matches!(second, '\u{a2f}' | '\u{a30}' | '\u{a35}' | '\u{a39}'),
+        '\u{bcd}' => {
+            matches!((first, second), ('\u{b95}', '\u{bb7}') | ('\u{bb6}' | '\u{bb8}', '\u{bb0}'))
+        }
+        '\u{dca}' => false,
+        _ => is_consonant(second),
+    }
+}
+
+const fn is_tamil(character: char) -> bool {
+    matches!(character, '\u{b80}'..='\u{bff}')
+}
+
+/// What a joiner before the virama gives another form: the ra of Bengali, Oriya and Kannada, and the
+/// touching letters of Sinhala (Unicode 18, chapters 12 and 13).
+const fn is_joined_before_virama(character: char) -> bool {
+    matches!(character, '\u{9b0}' | '\u{9f0}' | '\u{b30}' | '\u{cb0}' | '\u{d9a}'..='\u{dc6}')
+}
+
+/// The consonants of the scripts of India and Sri Lanka: of one place in all these blocks but
+/// Sinhala, and a few that came later.
+fn is_consonant(character: char) -> bool {
+    let place = u32::from(character) % 128;
+    let is_there = match character {
+        '\u{900}'..='\u{cff}' => matches!(place, 0x15..=0x39 | 0x58..=0x5f),
+        '\u{d00}'..='\u{d7f}' => matches!(place, 0x15..=0x3a),
+        _ => false,
+    };
+    is_there
+        || matches!(
+            character,
+            '\u{979}'..='\u{97f}' | '\u{9f0}' | '\u{9f1}' | '\u{af9}' | '\u{b71}'
+                | '\u{d9a}'..='\u{dc6}'
+        )
+}
+
 /// Letters and vowels of scripts whose letters join: Arabic, Syriac, N'Ko, Mandaic, Mongolian, Adlam.
 const fn is_cursive(character: char) -> bool {
     matches!(
         character,
-        '\u{620}'..='\u{65f}' | '\u{66e}'..='\u{6d3}' | '\u{6fa}'..='\u{6fc}'
-            | '\u{710}'..='\u{77f}' | '\u{7ca}'..='\u{7f5}' | '\u{840}'..='\u{85b}'
-            | '\u{8a0}'..='\u{8c8}' | '\u{1820}'..='\u{18aa}' | '\u{1e900}'..='\u{1e94b}'
+        '\u{620}'..='\u{65f}' | '\u{66e}'..='\u{6d3}' | '\u{6d5}' | '\u{6ee}' | '\u{6ef}'
+            | '\u{6fa}'..='\u{6fc}' | '\u{6ff}' | '\u{710}'..='\u{77f}' | '\u{7ca}'..='\u{7f5}'
+            | '\u{840}'..='\u{85b}' | '\u{8a0}'..='\u{8c8}' | '\u{1820}'..='\u{18aa}'
+            | '\u{1e900}'..='\u{1e94b}'
     )
-}
-
-const fn is_indic(character: char) -> bool {
-    matches!(character, '\u{900}'..='\u{dff}')
 }
 
 /// The sign that makes a conjunct of two consonants: of one place in all these blocks but Sinhala.
