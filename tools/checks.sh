@@ -19,7 +19,7 @@ tests_over_postgres() {
     tools/postgres bash -ec '
         [ -n "$WASMCHANNEL_TEST_POSTGRES" ]
         cargo test --locked --no-fail-fast -p server --test storage --test it -- --skip naive::
-        cargo test --locked -p server --lib --test storage -- --ignored postgres::'
+        cargo test --locked -p engine -p server --lib --test storage -- --ignored postgres::'
 }
 
 # Batches as fast as a bound of the floor's. A busy machine slows both, but not at the same moment:

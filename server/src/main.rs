@@ -11,7 +11,7 @@ use server::auth::setup;
 use server::config::{CommandLine, FrameTask, Place, Settings, Task, file};
 use server::error::Error;
 use server::state::House;
-use server::{frame_command, telemetry};
+use server::{frame_command, open_files, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Ends a process whose store failed (EX_SOFTWARE of sysexits.h).
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
 
 fn serve(settings: Settings) -> Result<ExitCode, Error> {
     telemetry::start(&settings.log, settings.log_format)?;
+    open_files::settle(&settings.limits);
     let runtime = tokio::runtime::Runtime::new().map_err(Error::file("the runtime"))?;
     runtime.block_on(run(settings))
 }

@@ -25,7 +25,19 @@ const PROMISES: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("
 
 /// The server's modules by floor, lowest first; the last one is the assembly.
 const FLOORS: &[&[&str]] = &[
-    &["bus", "clock", "config", "db", "error", "hub", "outlet", "resting", "telemetry", "throttle"],
+    &[
+        "bus",
+        "clock",
+        "config",
+        "db",
+        "error",
+        "hub",
+        "open_files",
+        "outlet",
+        "resting",
+        "telemetry",
+        "throttle",
+    ],
     &["files", "history", "rooms"],
     &["auth", "session"],
     &["frame_command", "http", "jobs", "services", "socket"],

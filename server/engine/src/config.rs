@@ -161,9 +161,10 @@ limits! {
         /// Connections of one address that speak HTTP; those of trusted proxies are not counted
         connections_per_address = 512 in 1..,
             "limits-connections-per-address", "WASMCHANNEL_LIMITS_CONNECTIONS_PER_ADDRESS";
-        /// Connections of this server that speak HTTP; further ones wait
+        /// Connections of this server that speak HTTP; further ones wait. Each is an open file
         connections = 4_096 in 1.., "limits-connections", "WASMCHANNEL_LIMITS_CONNECTIONS";
-        /// Sockets of this server
+        /// Sockets of this server; each is an open file, of which it takes as many as the system
+        /// grants it
         sockets = 10_000 in 1.., "limits-sockets", "WASMCHANNEL_LIMITS_SOCKETS";
         /// Rooms that one socket may be told of
         rooms_per_socket = 200 in 1..,

@@ -13,6 +13,7 @@ pub mod db;
 pub mod error;
 pub mod history;
 pub mod hub;
+pub mod open_files;
 pub mod outlet;
 pub mod resting;
 pub mod rooms;

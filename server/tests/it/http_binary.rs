@@ -3,7 +3,7 @@
 //! Each story starts the built binary in a folder and an environment of its own, with nothing in
 //! either, and ends by the signal what it started.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -68,6 +68,33 @@ fn it_runs_in_an_empty_folder_and_ends_in_order() {
     assert_eq!(second.status.code(), Some(1), "one server a folder");
     assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another"));
     assert_eq!(end(&mut child, "-INT"), Some(0));
+}
+
+#[test]
+fn it_takes_all_the_open_files_that_it_is_granted_and_says_where_they_are_too_few() {
+    let folder = tempfile::tempdir().unwrap();
+    make_site(folder.path()).unwrap();
+    let under = |limits: &str, words: &str| {
+        let binary = env!("CARGO_BIN_EXE_wasmchannel");
+        let line = format!("ulimit {limits}; exec {binary} --addr 127.0.0.1:0 --site site {words}");
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).current_dir(folder.path()).env_clear();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+        let held = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        let line = held.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let soft = line.split_whitespace().nth(3).unwrap().to_owned();
+        assert_eq!(end(&mut child, "-TERM"), Some(0));
+        let mut said = String::new();
+        child.stderr.unwrap().read_to_string(&mut said).unwrap();
+        (soft, said)
+    };
+    let few = "fewer open files than connections";
+    let (soft, said) = under("-Sn 300; ulimit -Hn 1000", "");
+    assert!(soft == "1000" && said.contains(few), "{soft}: {said}");
+    let (soft, said) =
+        under("-Sn 300; ulimit -Hn 1000", "--limits-sockets 500 --limits-connections 300");
+    assert!(soft == "1000" && !said.contains(few), "{soft}: {said}");
 }
 
 #[test]
