@@ -118,8 +118,12 @@ impl Ledger {
 
     /// The page of an outbox has ended, and of what it had not heard it kept only some: the rest is
     /// no longer sent, and what of it was under way may come behind what the next page sends again.
+    /// What is stored already has its place, and keeps it.
     pub(crate) fn page_ended(&mut self, outbox: usize, unheard: &[(UserId, OpId)]) {
-        let is_lost = |op: &(UserId, OpId)| unheard.contains(op) && !self.kept.contains(op);
+        let is_stored =
+            |op: &(UserId, OpId)| self.by_op.get(op).is_some_and(|events| !events.is_empty());
+        let is_lost =
+            |op: &(UserId, OpId)| unheard.contains(op) && !self.kept.contains(op) && !is_stored(op);
         for (_, acts) in self.acts.iter_mut().filter(|((other, ..), _)| *other == outbox) {
             acts.left.retain(|op| !is_lost(op));
             acts.done.retain(|op| !is_lost(op));

@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 use protocol::act::OpHead;
+use protocol::client::shelf::Kept;
 use protocol::codec::{decode_command, decode_event, encode_command, encode_event};
 use protocol::cursor::Cursor;
 use protocol::event::Event;
@@ -71,10 +72,14 @@ pub(crate) enum Mutant {
     OpIdRenewed,
     /// No acceptance reaches a client.
     AnswerLost,
+    /// A message that is said to outlive its page does not.
+    KeptForgotten,
+    /// What an earlier page kept is given out newest first.
+    KeptTurnedAround,
 }
 
 /// Each fault, and the invariants whose checks may see it.
-const MUTANTS: [(Mutant, &[&str]); 20] = [
+const MUTANTS: [(Mutant, &[&str]); 22] = [
     (Mutant::AnswersBeforeCommit, &["I1", "I5"]),
     (Mutant::BatchTurnedAround, &["I7"]),
     (Mutant::UnknownIsFailed, &["I12"]),
@@ -95,6 +100,8 @@ const MUTANTS: [(Mutant, &[&str]); 20] = [
     (Mutant::GenerationStuck, &["I12"]),
     (Mutant::OpIdRenewed, &["I12"]),
     (Mutant::AnswerLost, &["I12"]),
+    (Mutant::KeptForgotten, &["G7"]),
+    (Mutant::KeptTurnedAround, &["I7"]),
 ];
 
 /// The fault of a run, if one is planted.
@@ -205,6 +212,18 @@ impl Planted {
             view.cursor = Cursor { seq, tag: events[0].id.tag(), ..view.cursor };
         }
         view
+    }
+
+    /// What a page is told that earlier ones kept.
+    pub(crate) fn restored(self, mut kept: Vec<Kept>) -> Vec<Kept> {
+        if self.is(Mutant::KeptTurnedAround) {
+            kept.sort_by_key(|kept| (kept.queued_at, kept.number));
+            let places: Vec<_> = kept.iter().map(|kept| (kept.queued_at, kept.number)).collect();
+            for (kept, place) in kept.iter_mut().zip(places.into_iter().rev()) {
+                (kept.queued_at, kept.number) = place;
+            }
+        }
+        kept
     }
 
     /// What a client says in the place of this frame.

@@ -12,6 +12,8 @@ use protocol::ids::{OpId, UserId};
 use protocol::limits::OUTBOX_DAYS_MAX;
 use server::clock::{Chance, SeededChance};
 
+use crate::mutants::{Mutant, Planted};
+
 /// No answer takes longer, but for those that come when nobody waits for them any more.
 const SLOW_MS_MAX: u64 = 2_500;
 /// Longer than an act waits to be sent.
@@ -24,6 +26,7 @@ const LOST_MS: u64 = 4_000;
 pub(crate) struct Shelf {
     kept: BTreeMap<OpId, Kept>,
     asked: VecDeque<(u64, Request)>,
+    planted: Planted,
     chance: SeededChance,
 }
 
@@ -37,9 +40,9 @@ enum Request {
 
 impl Shelf {
     /// An empty one.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, planted: Planted) -> Self {
         let chance = SeededChance::new(seed);
-        Self { kept: BTreeMap::new(), asked: VecDeque::new(), chance }
+        Self { kept: BTreeMap::new(), asked: VecDeque::new(), planted, chance }
     }
 
     /// A page begins, and whatever was before it has ended.
@@ -104,12 +107,12 @@ impl Shelf {
             Request::Open => {
                 // In the order of their ids, which are chance within a millisecond.
                 let kept = self.kept.values().cloned().collect();
-                Some(Input::Restore { kept, keeps: true })
+                Some(Input::Restore { kept: self.planted.restored(kept), keeps: true })
             }
             Request::Put(kept) => {
                 let op_id = kept.op.op_id;
                 let done = self.chance.below(100) > 0;
-                if done {
+                if done && !self.planted.is(Mutant::KeptForgotten) {
                     self.kept.insert(op_id, kept);
                 }
                 Some(Input::Shelved { op_id, done })

@@ -118,7 +118,7 @@ impl<'a> World<'a> {
         world.store.write_into(&mut world.ledger);
         for person in &plan.tabs {
             let user = world.users[*person];
-            let shelf = Shelf::new(world.chance.number());
+            let shelf = Shelf::new(world.chance.number(), planted);
             let tab = world.loaded(user, shelf);
             world.tabs.push(tab);
         }

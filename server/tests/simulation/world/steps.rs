@@ -95,7 +95,7 @@ impl World<'_> {
         let user = self.tabs[tab].cookie;
         self.links.values_mut().filter(|link| link.tab == tab).for_each(|link| link.number = 0);
         self.tabs[tab].end(&mut self.ledger);
-        let mut shelf = std::mem::replace(&mut self.tabs[tab].shelf, Shelf::new(0));
+        let mut shelf = std::mem::replace(&mut self.tabs[tab].shelf, Shelf::new(0, self.planted));
         // Nothing that this page sent is under way any more, however little time has passed here.
         if self.house.is_none() && self.chance.below(2) == 0 {
             shelf.grow_old();
