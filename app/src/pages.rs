@@ -44,17 +44,19 @@ pub fn provide_page(page: FirstPage) {
     provide_context(page);
 }
 
-/// The title of the browser's tab for a page of this title.
+/// The title of the browser's tab for a page of this title, with how much is new in the user's
+/// rooms, in digits; empty for nothing.
 #[must_use]
-pub fn tab_title(title: &str) -> String {
-    format!("{title} · WasmChannel")
+pub fn tab_title(title: &str, new: &str) -> String {
+    let title = format!("{title} · WasmChannel");
+    if new.is_empty() { title } else { format!("({new}) {title}") }
 }
 
 /// The title of the first page, for the shell; `Header` keeps it right from then on.
 #[must_use]
 pub fn title_of(page: &FirstPage) -> String {
     let words = |text: Text| text.in_language(page.language).to_owned();
-    tab_title(&match &page.shown {
+    let title = match &page.shown {
         Shown::Room(RoomPage { entry, .. }) | Shown::RoomSettings(entry) => {
             room_name(page.language, entry.everyone, &entry.name).to_owned()
         }
@@ -63,7 +65,8 @@ pub fn title_of(page: &FirstPage) -> String {
         Shown::Setup { .. } => words(Text::SetUp),
         Shown::NotFound => words(Text::NotFound),
         Shown::Broken => words(Text::OurFault),
-    })
+    };
+    tab_title(&title, "")
 }
 
 /// The sidebar, and beside it the page of the address. `join`, `leave` and `language` are where

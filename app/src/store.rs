@@ -35,7 +35,7 @@ pub use connection::{Connection, Pill};
 pub use delay::Delay;
 pub use drafts::{Drafts, Keeper, NoKeeper};
 pub use grouping::{Opens, Zone};
-pub use reading::Far;
+pub use reading::{Far, Gaze, Look};
 pub use room::{Membership, OlderState, Room};
 pub use row::{Row, RowState};
 

@@ -290,6 +290,16 @@ pub fn fill<'a>(text: Text, given: impl IntoIterator<Item = &'a str>) -> String 
     fill_words(t(text), given)
 }
 
+/// A number of new messages in digits, as it stands beside a name; empty for none. Above 999 they
+/// are not counted, and neither is what is not known here.
+#[must_use]
+pub fn new_digits(count: u64, more: bool) -> String {
+    const COUNT_MAX: u64 = 999;
+    let plus = if more || count > COUNT_MAX { "+" } else { "" };
+    let digits = || language().digits(&format!("{}{plus}", count.min(COUNT_MAX)));
+    if count > 0 { digits() } else { String::new() }
+}
+
 /// The words for so many, in the plural form and the digits of the page's language.
 #[must_use]
 pub fn counted(count: Count, number: u64) -> String {
@@ -366,6 +376,8 @@ fn fill_words<'a>(words: &str, given: impl IntoIterator<Item = &'a str>) -> Stri
 
 #[cfg(test)]
 mod tests {
+    use leptos::prelude::{Owner, provide_context};
+
     use super::*;
 
     #[test]
@@ -408,6 +420,20 @@ mod tests {
     #[test]
     fn a_name_that_looks_like_a_place_is_left_as_it_is() {
         assert_eq!(fill_words("{} and {} are typing", ["{}", "Mei"]), "{} and Mei are typing");
+    }
+
+    #[test]
+    fn new_messages_are_counted_in_the_digits_of_the_page_up_to_999() {
+        let said = |language, count, more| {
+            Owner::new().with(|| {
+                provide_context::<PageLanguage>(language);
+                new_digits(count, more)
+            })
+        };
+        assert_eq!(said(PageLanguage::English, 0, false), "");
+        assert_eq!(said(PageLanguage::English, 3, true), "3+");
+        assert_eq!(said(PageLanguage::Arabic, 12, false), "١٢");
+        assert_eq!(said(PageLanguage::Arabic, 1_000, false), "٩٩٩+");
     }
 
     #[test]

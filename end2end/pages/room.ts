@@ -53,6 +53,15 @@ export class RoomPage {
     await this.page.locator('.pane').evaluate((pane, pixels) => (pane.scrollTop = -pixels), pixels);
   }
 
+  /** Hides the page as another tab would, or shows it again. */
+  async hide(hidden: boolean): Promise<void> {
+    await this.page.evaluate((hidden) => {
+      const value = hidden ? 'hidden' : 'visible';
+      Object.defineProperty(document, 'visibilityState', { value, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+  }
+
   /** Own messages that are not stored yet. */
   get pending(): Locator {
     return this.page.locator('.message-pending');

@@ -62,6 +62,20 @@ test('what one tab reads is read in the other', async ({ visitor }) => {
   await expect(there.rooms.nth(1)).not.toContainText('new');
 });
 
+test('what comes while the page is hidden is counted in its title, and stands behind a line', async ({ visitor }) => {
+  const ada = await (await visitor()).open();
+  const ben = await (await visitor({ locale: 'ar' })).open();
+  await ada.saySurely('seen');
+  await ben.seesLast('seen');
+  await ben.hide(true);
+  for (const text of ['one', 'two', 'three']) await ada.saySurely(text);
+  await expect(ben.page).toHaveTitle('(٣) الردهة · WasmChannel');
+  await ben.hide(false);
+  await expect(ben.page).toHaveTitle('الردهة · WasmChannel');
+  const begins = ben.page.locator('li', { has: ben.page.locator('.new-line') });
+  await expect(begins.locator('.message-text')).toHaveText('one');
+});
+
 test.describe('with a long room', () => {
   test.use({ settings: FOR_SCRIPTS });
 

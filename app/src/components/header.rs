@@ -10,10 +10,11 @@ use protocol::ids::RoomId;
 use super::icon::{Icon, Sign};
 use crate::browser::Hydrated;
 use crate::live::{effect, live};
+use crate::pages::tab_title;
 use crate::part::IntoPart;
 use crate::routes::ROOMS_PATH;
 use crate::store::{Room, Store};
-use crate::text::{Count, Text, counted, t};
+use crate::text::{Count, Text, counted, new_digits, t};
 
 /// Whether what is being made now is drawn after a change of page, not with the first one.
 #[must_use]
@@ -21,8 +22,8 @@ pub fn navigated() -> bool {
     use_context::<Hydrated>().is_some_and(|hydrated| hydrated.0.get_untracked())
 }
 
-/// The head of a pane. It also does what a change of page does not: it names the browser's tab and
-/// takes the focus.
+/// The head of a pane. It also does what a change of page does not: it names the browser's tab,
+/// where it also tells how much is new in all rooms, and takes the focus.
 #[component]
 pub fn Header(
     /// What the pane shows.
@@ -43,12 +44,17 @@ pub fn Header(
 ) -> impl IntoView {
     let heading = NodeRef::<html::H1>::new();
     let navigated = navigated();
-    let rooms = expect_context::<Store>().rooms;
+    let rooms: Signal<Vec<Room>> = expect_context::<Store>().rooms.into();
     let news = Signal::derive(move || {
         let others = |listed: &&Room| Some(listed.id) != room;
         rooms.with(|rooms| rooms.iter().filter(others).map(|other| other.unread().0).sum::<u64>())
     });
-    effect(move || document().set_title(&title.with(|title| crate::pages::tab_title(title))));
+    let new = move || {
+        let add = |(all, more), (count, beyond)| (all + count, more || beyond);
+        let new = rooms.with(|rooms| rooms.iter().map(Room::unread).fold((0, false), add));
+        new_digits(new.0, new.1)
+    };
+    effect(move || document().set_title(&title.with(|title| tab_title(title, &new()))));
     // The focus would stay on the link that led here, and a reader would not hear of the new page.
     effect(move || {
         if let Some(heading) = heading.get().filter(|_| navigated) {

@@ -21,10 +21,7 @@ use crate::live::{effect, live};
 use crate::part::IntoPart;
 use crate::routes::{ME_PATH, ROOMS_PATH, room_path};
 use crate::store::{Room, Store};
-use crate::text::{Count, Text, counted, language, t};
-
-/// More new messages than this are not counted in the list.
-const UNREAD_MAX: u64 = 999;
+use crate::text::{Count, Text, counted, new_digits, t};
 
 /// The sidebar of every page.
 #[component]
@@ -76,11 +73,9 @@ where
     let unread = move || {
         let (count, more) = counted_room.unread();
         (count > 0).then(|| {
-            let plus = if more { "+" } else { "" };
-            let digits = language().digits(&format!("{}{plus}", count.min(UNREAD_MAX)));
             view! {
                 <span class="sidebar-count">
-                    <span aria-hidden="true">{digits}</span>
+                    <span aria-hidden="true">{new_digits(count, more)}</span>
                     <span class="spoken">{counted(Count::New, count)}</span>
                 </span>
             }

@@ -3,7 +3,8 @@
 //! The room comes from the store. The page tells the machine that it is on the screen, and asks
 //! for older messages when their beginning comes near.
 
-use leptos::html;
+mod pane;
+
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
@@ -11,24 +12,19 @@ use protocol::act::{Act, Enter, Leave};
 use protocol::client::exchange::Ask;
 use protocol::model::Role;
 
+use self::pane::Pane;
 use super::{is_told, room_or_error};
 use crate::browser::{Hydrated, focus_on_talk};
 use crate::components::composer::Returned;
 use crate::components::form::{RefusedForm, Sending, act_form};
-use crate::components::messages::ask_older;
 use crate::components::{Composer, Header, Icon, Messages, Sign, Status};
 use crate::first_page::{FirstPage, Form, FormOps, RoomPage, Shown};
 use crate::link::Link;
 use crate::live::{Live, effect, live};
 use crate::part::IntoPart;
 use crate::routes::{ROOMS_PATH, room_part_path, room_path};
-use crate::store::{Far, Membership, OlderState, Room, Store};
+use crate::store::{Membership, Room, Store};
 use crate::text::{Count, Text, counted, t};
-
-/// So near to the oldest message, in CSS pixels, older ones are asked for.
-const NEAR_THE_BEGINNING: i32 = 800;
-/// So near to the newest message, in CSS pixels, the pane follows it.
-const NEAR_THE_END: i32 = 100;
 
 /// The page of the room with this key.
 #[component]
@@ -52,38 +48,12 @@ pub fn RoomView(
 #[component]
 fn KnownRoom(room: Room) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
-    let pane = NodeRef::<html::Main>::new();
     provide_context(Returned(RwSignal::new(None)));
-    let away = RwSignal::from(room.away.clone());
     show(&room, &link);
-    let unheld = unheld_while_older_come(&room);
-    follow(&room, &link, pane, away);
-    cap(&room, pane, away, unheld);
-    let scrolled = {
-        let room = room.clone();
-        move |_| {
-            let Some(pane) = pane.get_untracked() else { return };
-            // The pane is reversed: its end is 0 and what is above has negative numbers.
-            let above = pane.scroll_height() - pane.client_height() + pane.scroll_top();
-            let newest_off = room.keeps_newest_off();
-            away.set(newest_off || pane.scroll_top() < -NEAR_THE_END);
-            if above < NEAR_THE_BEGINNING {
-                ask_older(&room, &link);
-            }
-            if newest_off && pane.scroll_top() > -NEAR_THE_BEGINNING {
-                // At its very end the pane would follow what comes instead of holding on to a line.
-                pane.set_scroll_top(pane.scroll_top().min(-1));
-                room.show_newer();
-            }
-        }
-    };
-    let newest = RwSignal::from(room.last.clone());
-    let to_the_end = move |()| {
-        newest.set(None);
-        if let Some(pane) = pane.get_untracked() {
-            pane.set_scroll_top(0);
-        }
-    };
+    let pane = Pane::begin(&room, link);
+    let (away, unheld, element) = (pane.away, pane.unheld, pane.element);
+    let scrolled = pane.clone();
+    let to_the_end = Callback::new(move |()| pane.to_the_end());
     let (named, topic, menu) = (room.clone(), room.topic.clone(), room.clone());
     let (keyed, store) = (room.clone(), expect_context::<Store>());
     view! {
@@ -91,8 +61,8 @@ fn KnownRoom(room: Room) -> impl IntoView {
             id="main"
             class="pane pane-room"
             class:pane-unheld=live(move || unheld.get())
-            node_ref=pane
-            on:scroll=scrolled
+            node_ref=element
+            on:scroll=move |_| scrolled.scrolled()
         >
             <div class="room">
                 <Header
@@ -134,99 +104,6 @@ fn show(room: &Room, link: &Link) {
             hidden.ask(Ask::Hide(id));
         }
     });
-}
-
-/// Keeps the pane at its end while messages come, unless its reader went further away from it, and
-/// fills one in which there is nothing to scroll. Who is at the end of a page that he sees has read
-/// all of it; who comes there finds a line before what is new.
-fn follow(room: &Room, link: &Link, pane: NodeRef<html::Main>, away: RwSignal<bool>) {
-    let (read, store) = (room.clone(), expect_context::<Store>());
-    let (rows, room, link) = (room.rows.clone(), room.clone(), link.clone());
-    effect(move || {
-        rows.track();
-        if !away.get_untracked() {
-            let (room, link) = (room.clone(), link.clone());
-            // Behind the change of the list, which may have moved the pane by a line.
-            request_animation_frame(move || {
-                let Some(pane) = pane.get_untracked() else { return };
-                if pane.scroll_top() != 0 {
-                    pane.set_scroll_top(0);
-                }
-                if pane.scroll_height() <= pane.client_height() {
-                    ask_older(&room, &link);
-                }
-            });
-        }
-    });
-    // Behind the other, so that the line is gone to last.
-    let (mut opened, mut saw, mut was_hidden) = (false, false, false);
-    effect(move || {
-        read.rows.track();
-        was_hidden |= store.hidden.get();
-        let is_known = read.older.get() != OlderState::Unread;
-        let sees = is_known && !away.get() && !store.hidden.get();
-        let comes = sees && !std::mem::replace(&mut saw, sees);
-        let is_first = comes && !std::mem::replace(&mut opened, true);
-        if comes && store.come(&read, std::mem::take(&mut was_hidden) || is_first) && is_first {
-            go_to_the_line(&read, &store, pane, away);
-        } else if sees {
-            store.read(&read);
-        }
-    });
-}
-
-/// Shows the line before what is new, where that is above what is seen. Who then sees the newest
-/// message, too, has read it.
-fn go_to_the_line(room: &Room, store: &Store, pane: NodeRef<html::Main>, away: RwSignal<bool>) {
-    let (room, store) = (room.clone(), store.clone());
-    request_animation_frame(move || {
-        let Some(pane) = pane.get_untracked() else { return };
-        if let Ok(Some(line)) = pane.query_selector(".new-line") {
-            line.scroll_into_view();
-        }
-        away.set(pane.scroll_top() < -NEAR_THE_END);
-        if !away.get_untracked() {
-            store.read(&room);
-        }
-    });
-}
-
-/// Keeps the number of messages on the screen within its bound, at the end that is farther away,
-/// where it moves nothing: what is above has no say in a reversed pane, and for what is below the
-/// browser holds it.
-fn cap(room: &Room, pane: NodeRef<html::Main>, away: RwSignal<bool>, unheld: RwSignal<bool>) {
-    let (room, store) = (room.clone(), expect_context::<Store>());
-    effect(move || {
-        room.rows.track();
-        room.last.track();
-        if unheld.get() {
-            return;
-        }
-        let (room, store) = (room.clone(), store.clone());
-        request_animation_frame(move || {
-            let Some(pane) = pane.get_untracked() else { return };
-            let below = -pane.scroll_top();
-            let above = pane.scroll_height() - pane.client_height() - below;
-            let is_near_the_end = !away.get_untracked() || below < above;
-            store.cap(&room, if is_near_the_end { Far::Oldest } else { Far::Newest });
-        });
-    });
-}
-
-/// Whether the browser must not hold the pane by a line that is read. While newer messages come it
-/// should; but the list moves its elements when it grows at its beginning, and by a line that was
-/// moved the pane would jump. Reversed, it needs no hold for what is put on top.
-fn unheld_while_older_come(room: &Room) -> RwSignal<bool> {
-    let (older, unheld) = (room.older.clone(), RwSignal::new(false));
-    effect(move || {
-        if older.get() == OlderState::Loading {
-            unheld.set(true);
-        } else if unheld.get_untracked() {
-            // Behind the frame that lays the older messages out.
-            request_animation_frame(move || request_animation_frame(move || unheld.set(false)));
-        }
-    });
-    unheld
 }
 
 #[component]

@@ -26,6 +26,49 @@ pub enum Far {
     Newest,
 }
 
+/// How the newest messages of a room are looked at, from one moment to the next.
+#[derive(Debug, Default)]
+pub struct Gaze {
+    opened: bool,
+    saw: bool,
+    hidden: bool,
+    was_hidden: bool,
+}
+
+/// What a reader does at a room's newest messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// He does not see them.
+    Away,
+    /// He comes to them.
+    Comes {
+        /// For the first time, or nobody saw the page meanwhile.
+        anew: bool,
+        /// He did not scroll there: the room was opened, or the page is seen again.
+        led: bool,
+    },
+    /// He goes on looking at them.
+    Stays,
+}
+
+impl Gaze {
+    /// Whether they are in sight at this moment, and whether anybody sees the page at all.
+    pub fn look(&mut self, in_sight: bool, hidden: bool) -> Look {
+        self.was_hidden |= hidden;
+        let is_shown = std::mem::replace(&mut self.hidden, hidden) && !hidden;
+        let sees = in_sight && !hidden;
+        match (sees, std::mem::replace(&mut self.saw, sees)) {
+            (false, _) => Look::Away,
+            (true, true) => Look::Stays,
+            (true, false) => {
+                let is_first = !std::mem::replace(&mut self.opened, true);
+                let anew = std::mem::take(&mut self.was_hidden) || is_first;
+                Look::Comes { anew, led: is_shown || is_first }
+            }
+        }
+    }
+}
+
 impl Store {
     /// Looks up how far this browser has read, which another tab may have moved on.
     pub fn look_up_read(&self) {

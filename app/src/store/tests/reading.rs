@@ -166,3 +166,37 @@ fn of_a_long_room_only_so_much_is_on_the_screen_as_its_reader_is_near() {
     older(251);
     assert_eq!(shown().0, 201, "what was let go is read again");
 }
+
+#[test]
+fn who_comes_back_to_a_page_finds_what_came_while_it_was_hidden_behind_a_line() {
+    let store = store(vec![message(1, None)]);
+    let (lobby, mut gaze) = (store.lobby(), Gaze::default());
+    assert_eq!(gaze.look(true, false), Look::Comes { anew: true, led: true });
+    assert!(!store.come(&lobby, true));
+    store.read(&lobby);
+    store.log(&message(2, None));
+    assert_eq!(gaze.look(true, false), Look::Stays);
+    store.read(&lobby);
+    for seq in [3, 4] {
+        assert_eq!(gaze.look(true, true), Look::Away, "nobody sees a hidden page");
+        store.log(&message(seq, None));
+    }
+    assert_eq!(lobby.unread(), (2, false));
+    let back = gaze.look(true, false);
+    assert_eq!(back, Look::Comes { anew: true, led: true });
+    assert!(store.come(&lobby, true));
+    assert_eq!(news(&store), [(3, Opens::New)]);
+    assert_eq!(gaze.look(true, false), Look::Stays);
+}
+
+#[test]
+fn who_scrolls_to_what_is_new_is_led_nowhere() {
+    let mut gaze = Gaze::default();
+    assert_eq!(gaze.look(true, false), Look::Comes { anew: true, led: true });
+    assert_eq!(gaze.look(false, false), Look::Away);
+    assert_eq!(gaze.look(true, false), Look::Comes { anew: false, led: false });
+    for hidden in [true, false] {
+        assert_eq!(gaze.look(false, hidden), Look::Away);
+    }
+    assert_eq!(gaze.look(true, false), Look::Comes { anew: true, led: false });
+}

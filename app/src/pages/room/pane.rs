@@ -1,0 +1,168 @@
+//! The pane of a room: what of its messages is in sight, and what follows from that.
+//!
+//! It opens at its end or at what is new, follows what comes, asks for what is older, and lets go of
+//! rows that are far away. The browser scrolls it and holds it by the line that is read
+//! (`style/layout.css`). Its law: nothing here moves a line that is being read.
+
+use leptos::html;
+use leptos::prelude::*;
+
+use crate::components::messages::ask_older;
+use crate::link::Link;
+use crate::live::effect;
+use crate::store::{Far, Gaze, Look, OlderState, Room, Store};
+
+/// So near to the oldest message, in CSS pixels, older ones are asked for.
+const NEAR_THE_BEGINNING: i32 = 800;
+/// So near to the newest message, in CSS pixels, the pane follows it.
+const NEAR_THE_END: i32 = 100;
+
+/// What the closures around a pane share.
+#[derive(Clone)]
+pub(super) struct Pane {
+    room: Room,
+    link: Link,
+    store: Store,
+    /// Its element.
+    pub(super) element: NodeRef<html::Main>,
+    /// Whether its reader is away from the newest message.
+    pub(super) away: RwSignal<bool>,
+    /// Whether the browser must not hold it by a line that is read.
+    pub(super) unheld: RwSignal<bool>,
+}
+
+impl Pane {
+    /// The pane of this room, at work from its first drawing on.
+    pub(super) fn begin(room: &Room, link: Link) -> Self {
+        let pane = Self {
+            room: room.clone(),
+            link,
+            store: expect_context(),
+            element: NodeRef::new(),
+            away: RwSignal::from(room.away.clone()),
+            unheld: unheld_while_older_come(room),
+        };
+        pane.clone().follow();
+        pane.clone().read();
+        pane.clone().cap();
+        pane
+    }
+
+    /// It was scrolled, by its reader or by what came and went.
+    pub(super) fn scrolled(&self) {
+        let Some(pane) = self.element.get_untracked() else { return };
+        // The pane is reversed: its end is 0 and what is above has negative numbers.
+        let above = pane.scroll_height() - pane.client_height() + pane.scroll_top();
+        let newest_off = self.room.keeps_newest_off();
+        self.away.set(newest_off || pane.scroll_top() < -NEAR_THE_END);
+        if above < NEAR_THE_BEGINNING {
+            ask_older(&self.room, &self.link);
+        }
+        if newest_off && pane.scroll_top() > -NEAR_THE_BEGINNING {
+            // At its very end the pane would follow what comes instead of holding on to a line.
+            pane.set_scroll_top(pane.scroll_top().min(-1));
+            self.room.show_newer();
+        }
+    }
+
+    /// Goes to the newest message.
+    pub(super) fn to_the_end(&self) {
+        self.room.last.set(None);
+        if let Some(pane) = self.element.get_untracked() {
+            pane.set_scroll_top(0);
+        }
+    }
+
+    /// Keeps the pane at its end while messages come, unless its reader went further away from it,
+    /// and fills one in which there is nothing to scroll.
+    fn follow(self) {
+        effect(move || {
+            self.room.rows.track();
+            if !self.away.get_untracked() {
+                let here = self.clone();
+                // Behind the change of the list, which may have moved the pane by a line.
+                request_animation_frame(move || {
+                    let Some(pane) = here.element.get_untracked() else { return };
+                    if pane.scroll_top() != 0 {
+                        pane.set_scroll_top(0);
+                    }
+                    if pane.scroll_height() <= pane.client_height() {
+                        ask_older(&here.room, &here.link);
+                    }
+                });
+            }
+        });
+    }
+
+    /// Who is at the end of a page that he sees has read all of it; who comes there finds a line
+    /// before what is new, and is led to it unless he scrolled there by himself.
+    fn read(self) {
+        // Behind `follow`, so that the line is gone to last.
+        let mut gaze = Gaze::default();
+        effect(move || {
+            self.room.rows.track();
+            let is_known = self.room.older.get() != OlderState::Unread;
+            match gaze.look(is_known && !self.away.get(), self.store.hidden.get()) {
+                Look::Away => {}
+                Look::Comes { anew, led } if self.store.come(&self.room, anew) && led => {
+                    self.go_to_the_line();
+                }
+                Look::Comes { .. } | Look::Stays => self.store.read(&self.room),
+            }
+        });
+    }
+
+    /// Shows the line before what is new, where that is above what is seen. Who then sees the newest
+    /// message, too, has read it.
+    fn go_to_the_line(&self) {
+        let here = self.clone();
+        request_animation_frame(move || {
+            let Some(pane) = here.element.get_untracked() else { return };
+            if let Ok(Some(line)) = pane.query_selector(".new-line") {
+                line.scroll_into_view();
+            }
+            here.away.set(pane.scroll_top() < -NEAR_THE_END);
+            if !here.away.get_untracked() {
+                here.store.read(&here.room);
+            }
+        });
+    }
+
+    /// Keeps the number of messages on the screen within its bound, at the end that is farther away,
+    /// where it moves nothing: what is above has no say in a reversed pane, and for what is below
+    /// the browser holds it.
+    fn cap(self) {
+        effect(move || {
+            self.room.rows.track();
+            self.room.last.track();
+            if self.unheld.get() {
+                return;
+            }
+            let here = self.clone();
+            request_animation_frame(move || {
+                let Some(pane) = here.element.get_untracked() else { return };
+                let below = -pane.scroll_top();
+                let above = pane.scroll_height() - pane.client_height() - below;
+                let is_near_the_end = !here.away.get_untracked() || below < above;
+                let far = if is_near_the_end { Far::Oldest } else { Far::Newest };
+                here.store.cap(&here.room, far);
+            });
+        });
+    }
+}
+
+/// Whether the browser must not hold the pane by a line that is read. While newer messages come it
+/// should; but the list moves its elements when it grows at its beginning, and by a line that was
+/// moved the pane would jump. Reversed, it needs no hold for what is put on top.
+fn unheld_while_older_come(room: &Room) -> RwSignal<bool> {
+    let (older, unheld) = (room.older.clone(), RwSignal::new(false));
+    effect(move || {
+        if older.get() == OlderState::Loading {
+            unheld.set(true);
+        } else if unheld.get_untracked() {
+            // Behind the frame that lays the older messages out.
+            request_animation_frame(move || request_animation_frame(move || unheld.set(false)));
+        }
+    });
+    unheld
+}
