@@ -1,15 +1,17 @@
 //! A part of a page whose type is forgotten, so that what stands around it does not grow with it.
 //!
-//! leptos' `into_any` keeps for each type of view also the way to hydrate it piece by piece, for
-//! pages whose code or data comes later. Here both are there before anything is drawn, and that way
-//! was a seventh of the WebAssembly. Its law: a view's type is forgotten by `into_part`, never by
-//! `into_any`.
+//! leptos' `into_any` keeps for each type of view a dozen functions, among them a way to hydrate it
+//! piece by piece, for pages whose code or data comes later. Here both are there before anything is
+//! drawn, so a part is a box of one type, which has a few. Its law: a view's type is forgotten by
+//! `into_part`, never by `into_any`.
+
+use std::any::{Any, TypeId};
 
 use leptos::attr::Attribute;
 use leptos::attr::any_attribute::AnyAttribute;
-use leptos::prelude::{AddAnyAttr, AnyView, IntoAny, Render, RenderHtml};
+use leptos::prelude::{AddAnyAttr, AnyView, IntoAny, Mountable, Render, RenderHtml};
 use leptos::tachys::hydration::Cursor;
-use leptos::tachys::ssr::StreamBuilder;
+use leptos::tachys::renderer::types::{Element, Node};
 use leptos::tachys::view::{Position, PositionState};
 
 /// Makes a part of a view.
@@ -20,92 +22,150 @@ pub trait IntoPart {
 
 impl<T: RenderHtml + Send> IntoPart for T {
     fn into_part(self) -> AnyView {
-        AtOnce(self).into_any()
+        // What leaves nothing in the document needs the mark that leptos puts there.
+        if T::Owned::EXISTS {
+            Part(Box::new(self.into_owned())).into_any()
+        } else {
+            self.into_any()
+        }
     }
 }
 
-/// A view that is hydrated at once: `hydrate_async` is the trait's own, which does not wait.
-struct AtOnce<T>(T);
+/// A view in a box: all of them are one type.
+struct Part(Box<dyn View>);
 
-impl<T: Render> Render for AtOnce<T> {
-    type State = T::State;
+/// What is asked of a view in a box.
+trait View: Send {
+    fn kind(&self) -> TypeId;
+    fn draw(self: Box<Self>) -> Box<dyn State>;
+    fn redraw(self: Box<Self>, state: &mut dyn Any);
+    fn take_up(self: Box<Self>, cursor: &Cursor, position: &PositionState) -> Box<dyn State>;
+    #[cfg(feature = "ssr")]
+    fn write(self: Box<Self>, to: Paper<'_>);
+}
 
-    fn build(self) -> Self::State {
-        self.0.build()
+/// What of a view is in the document.
+struct Drawn {
+    kind: TypeId,
+    state: Box<dyn State>,
+}
+
+/// The state of some view.
+trait State: Mountable + Any {}
+
+impl<T: Mountable + Any> State for T {}
+
+/// Where and how the server writes a view.
+#[cfg(feature = "ssr")]
+struct Paper<'a> {
+    buffer: &'a mut String,
+    position: &'a mut Position,
+    escape: bool,
+    mark_branches: bool,
+    extra_attrs: Vec<AnyAttribute>,
+}
+
+impl<T: RenderHtml + Send + 'static> View for T {
+    fn kind(&self) -> TypeId {
+        TypeId::of::<T>()
     }
 
-    fn rebuild(self, state: &mut Self::State) {
-        self.0.rebuild(state);
+    fn draw(self: Box<Self>) -> Box<dyn State> {
+        Box::new(self.build())
+    }
+
+    fn redraw(self: Box<Self>, state: &mut dyn Any) {
+        if let Some(state) = state.downcast_mut() {
+            self.rebuild(state);
+        }
+    }
+
+    fn take_up(self: Box<Self>, cursor: &Cursor, position: &PositionState) -> Box<dyn State> {
+        Box::new(self.hydrate::<true>(cursor, position))
+    }
+
+    #[cfg(feature = "ssr")]
+    fn write(self: Box<Self>, to: Paper<'_>) {
+        let Paper { buffer, position, escape, mark_branches, extra_attrs } = to;
+        self.to_html_with_buf(buffer, position, escape, mark_branches, extra_attrs);
     }
 }
 
-impl<T: AddAnyAttr> AddAnyAttr for AtOnce<T> {
-    type Output<A: Attribute> = AtOnce<T::Output<A>>;
+impl Mountable for Drawn {
+    fn unmount(&mut self) {
+        self.state.unmount();
+    }
 
-    fn add_any_attr<A: Attribute>(self, attribute: A) -> Self::Output<A>
-    where
-        Self::Output<A>: RenderHtml,
-    {
-        AtOnce(self.0.add_any_attr(attribute))
+    fn mount(&mut self, parent: &Element, marker: Option<&Node>) {
+        self.state.mount(parent, marker);
+    }
+
+    fn insert_before_this(&self, child: &mut dyn Mountable) -> bool {
+        self.state.insert_before_this(child)
+    }
+
+    fn elements(&self) -> Vec<Element> {
+        self.state.elements()
     }
 }
 
-impl<T: RenderHtml> RenderHtml for AtOnce<T> {
-    type AsyncOutput = T::AsyncOutput;
-    type Owned = AtOnce<T::Owned>;
+impl Render for Part {
+    type State = Drawn;
 
-    const MIN_LENGTH: usize = T::MIN_LENGTH;
-    const EXISTS: bool = T::EXISTS;
-
-    fn dry_resolve(&mut self) {
-        self.0.dry_resolve();
+    fn build(self) -> Drawn {
+        Drawn { kind: self.0.kind(), state: self.0.draw() }
     }
 
-    async fn resolve(self) -> Self::AsyncOutput {
-        self.0.resolve().await
+    fn rebuild(self, drawn: &mut Drawn) {
+        if self.0.kind() == drawn.kind {
+            return self.0.redraw(&mut *drawn.state);
+        }
+        let mut new = self.build();
+        drawn.insert_before_this(&mut new);
+        drawn.unmount();
+        *drawn = new;
+    }
+}
+
+/// leptos never asks it of a part, but of the `AnyView` around it.
+impl AddAnyAttr for Part {
+    type Output<A: Attribute> = Self;
+
+    fn add_any_attr<A: Attribute>(self, _attr: A) -> Self {
+        self
+    }
+}
+
+impl RenderHtml for Part {
+    type AsyncOutput = Self;
+    type Owned = Self;
+
+    const MIN_LENGTH: usize = 0;
+
+    fn dry_resolve(&mut self) {}
+
+    async fn resolve(self) -> Self {
+        self
     }
 
-    fn html_len(&self) -> usize {
-        self.0.html_len()
-    }
-
+    #[cfg_attr(not(feature = "ssr"), expect(unused_variables, reason = "nothing is written there"))]
     fn to_html_with_buf(
         self,
-        buf: &mut String,
+        buffer: &mut String,
         position: &mut Position,
         escape: bool,
         mark_branches: bool,
         extra_attrs: Vec<AnyAttribute>,
     ) {
-        self.0.to_html_with_buf(buf, position, escape, mark_branches, extra_attrs);
+        #[cfg(feature = "ssr")]
+        self.0.write(Paper { buffer, position, escape, mark_branches, extra_attrs });
     }
 
-    fn to_html_async_with_buf<const OUT_OF_ORDER: bool>(
-        self,
-        buf: &mut StreamBuilder,
-        position: &mut Position,
-        escape: bool,
-        mark_branches: bool,
-        extra_attrs: Vec<AnyAttribute>,
-    ) {
-        self.0.to_html_async_with_buf::<OUT_OF_ORDER>(
-            buf,
-            position,
-            escape,
-            mark_branches,
-            extra_attrs,
-        );
+    fn hydrate<const FROM_SERVER: bool>(self, cursor: &Cursor, position: &PositionState) -> Drawn {
+        Drawn { kind: self.0.kind(), state: self.0.take_up(cursor, position) }
     }
 
-    fn hydrate<const FROM_SERVER: bool>(
-        self,
-        cursor: &Cursor,
-        position: &PositionState,
-    ) -> Self::State {
-        self.0.hydrate::<FROM_SERVER>(cursor, position)
-    }
-
-    fn into_owned(self) -> Self::Owned {
-        AtOnce(self.0.into_owned())
+    fn into_owned(self) -> Self {
+        self
     }
 }
