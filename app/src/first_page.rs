@@ -38,6 +38,9 @@ pub struct FirstPage {
     pub refused: Option<SentBack>,
 }
 
+/// The kind of content of a page that is asked for without its drawing: `InText`.
+pub const PAGE_TYPE: &str = "application/x-wasmchannel-page";
+
 /// How a page stands in its document: the wire's own codec, as text. A second one, for JSON, would
 /// be a twelfth of the browser's build.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! How components talk to the machine that talks to the server.
 //!
-//! A `Link` is in context on every page. In the browser it leads to the socket's task; on the
-//! server, and before hydration, it leads nowhere and everything is a plain form. Its law: asking
-//! never waits and never fails; what comes of it shows in the `Store`.
+//! A `Link` is in context on every page. In the browser it leads to the socket's task, and to the
+//! server's pages; on the server, and before hydration, it leads nowhere and everything is a plain
+//! form. Its law: asking never waits and never fails; what comes of it shows in the `Store`.
 
 use std::sync::Arc;
 
@@ -10,6 +10,11 @@ use futures_channel::mpsc::UnboundedSender;
 use protocol::act::{Act, Op};
 use protocol::client::exchange::Ask;
 use protocol::ids::OpId;
+
+use crate::first_page::Shown;
+
+/// Told what a page shows; nothing where the server does not say that now.
+pub type Then = Box<dyn FnOnce(Option<Shown>)>;
 
 /// The way to the socket's task, or nowhere.
 #[derive(Clone, Default)]
@@ -19,15 +24,24 @@ pub struct Link(Option<Ends>);
 struct Ends {
     asks: UnboundedSender<Ask>,
     make_op_id: Arc<dyn Fn() -> OpId + Send + Sync>,
+    load: fn(String, Then),
 }
 
 impl Link {
-    /// A link into this channel, with a maker of op ids.
+    /// A link into this channel, with a maker of op ids and a reader of pages.
     pub fn new(
         asks: UnboundedSender<Ask>,
         make_op_id: impl Fn() -> OpId + Send + Sync + 'static,
+        load: fn(String, Then),
     ) -> Self {
-        Self(Some(Ends { asks, make_op_id: Arc::new(make_op_id) }))
+        Self(Some(Ends { asks, make_op_id: Arc::new(make_op_id), load }))
+    }
+
+    /// Asks what the page at this path shows.
+    pub fn load(&self, path: String, then: Then) {
+        if let Some(ends) = &self.0 {
+            (ends.load)(path, then);
+        }
     }
 
     /// Whether somebody is at the other end; else forms are sent as plain forms.

@@ -2,9 +2,10 @@
 //!
 //! `App` provides the `Store`, the `Link` and, by `provide_page`, what the first page brought,
 //! and draws `Pages` inside its router. Their law: a page is drawn whole from what is in context,
-//! and what is not in the store after a change of page is a link that loads the page anew.
+//! and what is not in the store after a change of page is asked of the server (`fetched`).
 
 pub mod error;
+mod fetched;
 pub mod me;
 pub mod room;
 pub mod room_settings;
@@ -18,14 +19,16 @@ use leptos_router::path;
 use protocol::client::exchange::Ask;
 use protocol::ids::RoomId;
 
+use self::fetched::{Part, fetched};
 use crate::browser::Hydrated;
 use crate::components::form::RefusedForm;
-use crate::components::{Afloat, Sidebar};
+use crate::components::header::navigated;
+use crate::components::{Afloat, Header, Sidebar};
 use crate::first_page::{FirstPage, RoomPage, Shown};
 use crate::link::Link;
 use crate::live::effect;
 use crate::part::IntoPart;
-use crate::routes::LOBBY_KEY;
+use crate::routes::{LOBBY_KEY, room_path};
 use crate::store::{Room, Store};
 use crate::text::{Text, room_name, t};
 
@@ -120,15 +123,30 @@ fn is_told(rooms: &[Room], room: RoomId) -> bool {
 
 /// The room with this key, or the page that says there is none. A room that the store does not
 /// know when one comes to its page in the browser may still exist: the server is asked for it.
-fn room_or_error(key: &str, page: impl FnOnce(Room) -> AnyView) -> AnyView {
-    if let Some(room) = untrack(|| expect_context::<Store>().room(key)) {
+fn room_or_error(key: &str, page: Part<Room>) -> AnyView {
+    let store = expect_context::<Store>();
+    if let Some(room) = untrack(|| store.room(key)) {
         return page(room);
     }
-    if use_context::<Hydrated>().is_some_and(|hydrated| hydrated.0.get_untracked()) {
-        effect(|| window().location().reload());
-        return ().into_part();
+    if !navigated() {
+        return view! { <error::Error/> }.into_part();
     }
-    view! { <error::Error/> }.into_part()
+    let draw = move |shown| match shown {
+        Shown::Room(shown) => page(store.visit(&shown)),
+        _ => view! { <error::Error/> }.into_part(),
+    };
+    fetched(room_path(key), Some(key.to_owned()), Box::new(draw)).into_part()
+}
+
+/// A page that is no talk.
+fn sheet(class: &'static str, title: String, content: AnyView) -> AnyView {
+    view! {
+        <main id="main" class=class>
+            <Header title/>
+            <div class="page">{content}</div>
+        </main>
+    }
+    .into_part()
 }
 
 fn key_of_path() -> Memo<String> {

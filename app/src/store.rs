@@ -20,7 +20,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUntracked};
+use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUntracked, untrack};
 use protocol::act::{Op, Post};
 use protocol::change::Envelope;
 use protocol::client::exchange::Told;
@@ -39,7 +39,10 @@ pub use reading::{Far, Gaze, Look};
 pub use room::{Membership, OlderState, Room};
 pub use row::{Row, RowState};
 
-use crate::first_page::{FirstPage, Shown};
+use crate::first_page::{FirstPage, RoomPage, Shown};
+
+/// Rooms besides the user's own of which a page knows at most: as many as the list of all rooms has.
+const OTHERS_MAX: usize = 50;
 
 /// What a page knows; a clone is the same store.
 #[derive(Clone)]
@@ -69,8 +72,8 @@ pub struct Store {
     pub kept: ArcRwSignal<Vec<Act>>,
     /// The texts that are being written, by room.
     pub drafts: Drafts,
-    /// The room of the first page, where the user is no member of it.
-    outside: ArcRwSignal<Option<Room>>,
+    /// Rooms that are none of his: the one that is shown, and those he looked at last.
+    others: ArcRwSignal<Vec<Room>>,
     keeper: Arc<dyn Keeper>,
     zone: Arc<Mutex<Zone>>,
 }
@@ -119,7 +122,7 @@ impl Store {
             shown.cloned().unwrap_or_else(|| Room::new(entry))
         };
         let rooms = in_order(page.rooms.iter().map(listed).collect());
-        let outside = shown.filter(|shown| rooms.iter().all(|room| room.id != shown.id));
+        let other = shown.filter(|shown| rooms.iter().all(|room| room.id != shown.id));
         Self {
             me: ArcRwSignal::new(page.me.clone()),
             rooms: ArcRwSignal::new(rooms),
@@ -134,18 +137,42 @@ impl Store {
             kept: ArcRwSignal::default(),
             drafts: Drafts::new(Arc::clone(&keeper)),
             keeper,
-            outside: ArcRwSignal::new(outside),
+            others: ArcRwSignal::new(other.into_iter().collect()),
             zone: Arc::new(Mutex::new(|_| 0)),
         }
     }
 
     /// The room with this key, tracked: one of the user's own, or the one the page was loaded for.
-    /// Nothing for any other: such a link loads the page anew.
+    /// Nothing for any other: the server is asked for it (`visit`).
     #[must_use]
     pub fn room(&self, key: &str) -> Option<Room> {
-        let own = self.rooms.with(|rooms| rooms.iter().find(|room| *room.key == *key).cloned());
-        let outside = || self.outside.with(|room| room.clone().filter(|room| *room.key == *key));
-        own.or_else(outside)
+        let find = |rooms: &Vec<Room>| rooms.iter().find(|room| *room.key == *key).cloned();
+        self.rooms.with(find).or_else(|| self.others.with(find))
+    }
+
+    /// The room of a page that is shown: one of the user's own, else the one that is shown besides
+    /// them from now on.
+    pub fn visit(&self, page: &RoomPage) -> Room {
+        let known = untrack(|| self.room(&page.entry.key));
+        let room = known.unwrap_or_else(|| Room::of_page(page, self.me()));
+        if room.membership.get_untracked() == Membership::Outside {
+            room.describe(&page.entry);
+            set(&room.member_count, Some(page.member_count));
+        }
+        if self.rooms.with_untracked(|rooms| rooms.iter().all(|own| own.id != room.id)) {
+            self.note_other(&room);
+        }
+        room
+    }
+
+    /// Notes a room that is none of his, for as long as not too many others are looked at.
+    fn note_other(&self, room: &Room) {
+        self.others.update(|others| {
+            others.retain(|other| other.key != room.key);
+            let beyond = (others.len() + 1).saturating_sub(OTHERS_MAX);
+            others.drain(..beyond);
+            others.push(room.clone());
+        });
     }
 
     /// The key of the room, where another of the user's rooms is called as it is; tracked.
@@ -251,9 +278,9 @@ impl Store {
     /// These are the user's rooms; those that stay keep their signals.
     fn list(&self, entries: &[RoomEntry]) {
         let former = self.rooms.get_untracked();
-        let outside = self.outside.get_untracked();
+        let others = self.others.get_untracked();
         let known = |entry: &RoomEntry| {
-            let room = former.iter().chain(&outside).find(|room| room.id == entry.id);
+            let room = former.iter().chain(&others).find(|room| room.id == entry.id);
             room.inspect(|room| room.describe(entry)).cloned()
         };
         let rooms =
@@ -279,7 +306,7 @@ impl Store {
     /// A room that is left may still be on the screen, from where it can be entered again.
     fn leave(&self, room: &Room) {
         room.close();
-        self.outside.set(Some(room.clone()));
+        self.note_other(room);
     }
 
     fn gone(&self, room: RoomId) {
@@ -293,8 +320,10 @@ impl Store {
     fn added(&self, entry: &RoomEntry) {
         let mut rooms = self.rooms.get_untracked();
         if rooms.iter().all(|room| room.id != entry.id) {
-            let outside = self.outside.get_untracked().filter(|room| room.id == entry.id);
-            rooms.push(outside.unwrap_or_else(|| Room::new(entry)));
+            let other = self
+                .others
+                .with_untracked(|others| others.iter().find(|room| room.id == entry.id).cloned());
+            rooms.push(other.unwrap_or_else(|| Room::new(entry)));
             self.show_rooms(rooms);
         }
     }
@@ -408,15 +437,15 @@ impl Store {
 
     fn in_room(&self, log: LogId, act: impl FnOnce(&Room)) {
         let find = |room: &&Room| room.id.log() == log;
-        let listed = self.rooms.with_untracked(|rooms| rooms.iter().find(find).cloned());
-        let outside = || self.outside.get_untracked().filter(|room| room.id.log() == log);
-        if let Some(room) = listed.or_else(outside) {
+        let find = |rooms: &Vec<Room>| rooms.iter().find(find).cloned();
+        let other = || self.others.with_untracked(find);
+        if let Some(room) = self.rooms.with_untracked(find).or_else(other) {
             act(&room);
         }
     }
 
     fn each_room(&self, mut act: impl FnMut(&Room)) {
         self.rooms.get_untracked().iter().for_each(&mut act);
-        self.outside.get_untracked().iter().for_each(act);
+        self.others.get_untracked().iter().for_each(act);
     }
 }

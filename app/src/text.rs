@@ -236,6 +236,7 @@ texts! {
     GoesOnSoon: "It will be done within a minute if this page stays open.", "سيُنفَّذ خلال دقيقة إن بقيت هذه الصفحة مفتوحة.";
     SendingGoesOnAt: "Sending goes on by itself at {}.", "يُستأنف الإرسال تلقائيًا عند الساعة {}.";
     SendingGoesOnSoon: "Sending goes on by itself.", "يُستأنف الإرسال تلقائيًا.";
+    NeedsServer: "This needs the server, which cannot be reached now. Nothing was lost.", "يلزم لهذا الخادم، والوصول إليه غير ممكن الآن. لم يُفقد شيء.";
     WaitsForConnection: "It waits for the connection, and is done then if this page stays open.", "في انتظار الاتصال، ثم يُنفَّذ إن بقيت هذه الصفحة مفتوحة.";
 }
 

@@ -1,15 +1,17 @@
-//! The server outside the socket: is it ready, and will it take this browser for a guest?
+//! The server outside the socket: is it ready, what does a page show, and will it take this browser
+//! for a guest?
 //!
-//! Asked when a socket never opened or a sign-in is over. Two tabs make one guest: the request
-//! goes out under a lock that all tabs share, the Web Lock `guest`, or where the browser has none
+//! The last is asked when a socket never opened or a sign-in is over. Two tabs make one guest: the
+//! request goes out under a lock that all tabs share, the Web Lock `guest`, or where the browser has none
 //! (plain http on a host that is not this machine) a lease in `localStorage`.
 
+use app::first_page::{InText, PAGE_TYPE, Shown};
 use js_sys::Promise;
 use leptos::prelude::window;
 use protocol::client::exchange::Checked;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{RequestInit, Response};
+use web_sys::{AbortSignal, Headers, RequestInit, Response};
 
 use crate::lock::{self, Release};
 use crate::{clock, storage};
@@ -17,6 +19,8 @@ use crate::{clock, storage};
 const LOCK: &str = "guest";
 const LEASE_MS: i64 = 3_000;
 const LEASE_PAUSE_MS: i32 = 60;
+/// How long an answer is waited for while somebody looks on.
+const PATIENCE_MS: u32 = 5_000;
 
 /// Asks; where it is not known to be there, first whether it is.
 pub(crate) async fn check(guest_only: bool) -> Checked {
@@ -38,10 +42,36 @@ pub(crate) async fn check(guest_only: bool) -> Checked {
     }
 }
 
+/// What the page at this path shows; nothing where the server does not say that soon. A server whose pages this build cannot read is another
+/// version, and gives its own build with the page.
+pub(crate) async fn load(path: &str) -> Option<Shown> {
+    let (request, headers) = (RequestInit::new(), Headers::new().ok()?);
+    request.set_signal(Some(&AbortSignal::timeout_with_u32(PATIENCE_MS)));
+    headers.set("accept", PAGE_TYPE).ok()?;
+    request.set_headers_headers(&headers);
+    let answer = send(path, &request).await?;
+    let kind = answer.headers().get("content-type").ok().flatten();
+    if kind.as_deref() != Some(PAGE_TYPE) || answer.status() == 503 {
+        return None;
+    }
+    let InText(page) = match text(&answer).await.parse() {
+        Ok(page) => page,
+        Err(_) => {
+            let _ = window().location().set_href(path);
+            return None;
+        }
+    };
+    Some(page.shown)
+}
+
 async fn ask(method: &str, path: &str) -> Option<Response> {
     let request = RequestInit::new();
     request.set_method(method);
-    let answer = JsFuture::from(window().fetch_with_str_and_init(path, &request)).await;
+    send(path, &request).await
+}
+
+async fn send(path: &str, request: &RequestInit) -> Option<Response> {
+    let answer = JsFuture::from(window().fetch_with_str_and_init(path, request)).await;
     answer.ok()?.dyn_into().ok()
 }
 

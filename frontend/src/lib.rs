@@ -2,7 +2,7 @@
 //! browser.
 //!
 //! `socket` carries bytes, `page` hears of sleep and network, `guest` asks the server outside the
-//! socket, `storage` keeps texts and `outbox` messages (in `database`), `lock` knows of other tabs,
+//! socket, `leave` keeps the page while that is away, `storage` keeps texts and `outbox` messages (in `database`), `lock` knows of other tabs,
 //! `clock` gives time and chance. Its law: no rule of the protocol is here, and none of this is
 //! called but from the page's script.
 
@@ -11,6 +11,7 @@
 mod clock;
 mod database;
 mod guest;
+mod leave;
 mod lock;
 mod outbox;
 mod page;
@@ -19,7 +20,7 @@ mod storage;
 
 use std::sync::Arc;
 
-use app::link::Link;
+use app::link::{Link, Then};
 use app::root::{Root, handed_over};
 use app::store::Store;
 use futures_channel::mpsc;
@@ -35,7 +36,10 @@ use wasm_bindgen::prelude::wasm_bindgen;
 pub fn hydrate() {
     console_error_panic_hook::set_once();
     let (asks, asked) = mpsc::unbounded();
-    let link = Link::new(asks, || OpId::make(clock::now(), clock::chance()));
+    let load = |path: String, then: Then| {
+        spawn_local(async move { then(guest::load(&path).await) });
+    };
+    let link = Link::new(asks, || OpId::make(clock::now(), clock::chance()), load);
     hydrate_body(move || {
         let page = handed_over();
         let shelf = storage::Shelf::open();
@@ -49,6 +53,7 @@ pub fn hydrate() {
             reloaded: storage::was_reloaded(),
             seed: u64::from_le_bytes(clock::chance()),
         };
+        leave::guard(&store, &link);
         socket::start(setup, store.clone(), asked, shelf);
         view! { <Root page store link/> }
     });

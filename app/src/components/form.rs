@@ -17,7 +17,7 @@ use crate::first_page::{Form, SentBack, Why};
 use crate::link::Link;
 use crate::live::live;
 use crate::part::IntoPart;
-use crate::store::{Delay, Fate, Pill, Store};
+use crate::store::{Delay, Fate, Store};
 use crate::text::{Count, Text, counted, fill, t};
 
 /// The form that the server refused when it drew this page; a context of every page. It is shown
@@ -122,12 +122,12 @@ impl Sending {
     #[must_use]
     pub fn waits(&self) -> Option<String> {
         let user = self.store.me.with(|me| me.as_ref().map_or(UserId::NIL, |me| me.id));
-        let act = self.act.get_value().filter(|_| self.fate() == Some(Fate::Pending))?;
+        let is_pending = self.fate() == Some(Fate::Pending);
+        let act = self.act.get_value().filter(|_| is_pending)?;
         if let Some(delay) = self.store.delay(act.strand(user)) {
             return Some(delay_words(&delay, rate_text(&act)));
         }
-        let is_away = |pill: &Pill| matches!(pill, Pill::Reconnecting { .. } | Pill::Offline);
-        self.store.connection.pill.with(is_away).then(|| t(Text::WaitsForConnection).to_owned())
+        self.store.connection.is_away().then(|| t(Text::WaitsForConnection).to_owned())
     }
 
     fn fate(&self) -> Option<Fate> {
@@ -251,6 +251,14 @@ pub fn act_form(
         </form>
     }
     .into_part()
+}
+
+/// Says under a form that only the server answers, with another page, that it is not there now.
+#[component]
+pub fn Missed() -> impl IntoView {
+    let missed = expect_context::<Store>().connection.missed;
+    let words = move || missed.get().then(|| t(Text::NeedsServer));
+    view! { <p class="form-waits" role="status">{live(words)}</p> }
 }
 
 /// The id under which a plain form sends its act, so that Back and Reload cannot do it twice.

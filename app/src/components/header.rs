@@ -13,7 +13,7 @@ use crate::live::{effect, live};
 use crate::pages::tab_title;
 use crate::part::IntoPart;
 use crate::routes::ROOMS_PATH;
-use crate::store::{Room, Store};
+use crate::store::Store;
 use crate::text::{Count, Text, counted, new_digits, t};
 
 /// Whether what is being made now is drawn after a change of page, not with the first one.
@@ -44,15 +44,12 @@ pub fn Header(
 ) -> impl IntoView {
     let heading = NodeRef::<html::H1>::new();
     let navigated = navigated();
-    let rooms: Signal<Vec<Room>> = expect_context::<Store>().rooms.into();
-    let news = Signal::derive(move || {
-        let others = |listed: &&Room| Some(listed.id) != room;
-        rooms.with(|rooms| rooms.iter().filter(others).map(|other| other.unread().0).sum::<u64>())
-    });
+    let store = expect_context::<Store>();
+    let all = store.clone();
+    let news = Signal::derive(move || store.unread(room).0);
     let new = move || {
-        let add = |(all, more), (count, beyond)| (all + count, more || beyond);
-        let new = rooms.with(|rooms| rooms.iter().map(Room::unread).fold((0, false), add));
-        new_digits(new.0, new.1)
+        let (count, more) = all.unread(None);
+        new_digits(count, more)
     };
     effect(move || document().set_title(&title.with(|title| tab_title(title, &new()))));
     // The focus would stay on the link that led here, and a reader would not hear of the new page.
@@ -67,7 +64,6 @@ pub fn Header(
                 class="header-back"
                 class:header-back-news=live(move || news.get() > 0)
                 href=ROOMS_PATH
-                rel="external"
                 aria-label=live(move || match news.get() {
                     0 => t(Text::Rooms).to_owned(),
                     count => format!("{}. {}", t(Text::Rooms), counted(Count::New, count)),

@@ -46,7 +46,6 @@ pub fn Sidebar() -> impl IntoView {
                 <a
                     class="sidebar-item sidebar-item-all"
                     href=ROOMS_PATH
-                    rel="external"
                     aria-current=live(move || current(ROOMS_PATH))
                 >
                     <Icon sign=Sign::List small=true/>

@@ -123,6 +123,7 @@ pub fn Afloat() -> impl IntoView {
 #[component]
 fn PillView(pill: Pill) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
+    let missed = expect_context::<Store>().connection.missed;
     match pill {
         Pill::Reconnecting { seconds } => {
             // On a phone there is no room for the whole of it.
@@ -153,7 +154,9 @@ fn PillView(pill: Pill) -> impl IntoView {
         .into_part(),
         Pill::Stopped(stop) => view! {
             <p class="pill">
-                <span aria-hidden="true">{t(stop_text(&stop))}</span>
+                <span aria-hidden="true">{live(move || {
+                    t(if missed.get() { Text::NeedsServer } else { stop_text(&stop) })
+                })}</span>
                 <a class="pill-action" href="" rel="external">{t(Text::Reload)}</a>
             </p>
         }

@@ -36,9 +36,7 @@ pub(super) fn notice(
                         <h2 class="heading">{words}</h2>
                         {help.map(|help| view! { <p class="empty-words">{help}</p> })}
                         <p class="form-actions">
-                            <a class="button button-main" href="/" rel="external">
-                                {t(Text::GoToLobby)}
-                            </a>
+                            <a class="button button-main" href="/">{t(Text::GoToLobby)}</a>
                         </p>
                     </div>
                 </div>

@@ -10,8 +10,8 @@ use protocol::act::{Act, Rename};
 use protocol::limits::NAME_CHARS_MAX;
 use protocol::model::DisplayName;
 
-use crate::components::Header;
-use crate::components::form::{Field, FormOp, RefusedForm, Sending};
+use super::sheet;
+use crate::components::form::{Field, FormOp, Missed, RefusedForm, Sending};
 use crate::first_page::{FirstPage, Form, FormOps, Shown};
 use crate::live::live;
 use crate::part::IntoPart;
@@ -22,17 +22,12 @@ use crate::text::{PageLanguage, Text, language, t};
 /// The page on which the user changes his name and his language.
 #[component]
 pub fn MePage() -> impl IntoView {
-    view! {
-        <main id="main" class="pane">
-            <Header title=t(Text::Yourself).to_owned()/>
-            <div class="page">
-                <NameForm/>
-                <h2 class="page-part">{t(Text::Language)}</h2>
-                <LanguageForm/>
-            </div>
-        </main>
-    }
-    .into_part()
+    let content = view! {
+        <NameForm/>
+        <h2 class="page-part">{t(Text::Language)}</h2>
+        <LanguageForm/>
+    };
+    sheet("pane", t(Text::Yourself).to_owned(), content.into_part())
 }
 
 #[component]
@@ -95,6 +90,7 @@ fn LanguageForm() -> impl IntoView {
                     }
                 })
                 .collect_view()}
+            <Missed/>
         </form>
     }
     .into_part()

@@ -34,7 +34,9 @@ pub fn RoomView(
 ) -> impl IntoView {
     let store = expect_context::<Store>();
     // A list of one: where a room is only made by joining it, the made one is another element.
-    room_or_error(&key.clone(), move |known| {
+    let asked = key.clone();
+    let page = move |known: Room| {
+        let (store, key) = (store.clone(), key.clone());
         let room = move || store.room(&key).unwrap_or_else(|| known.clone());
         view! {
             <For each=move || [room()] key=|room| room.id let:room>
@@ -42,7 +44,8 @@ pub fn RoomView(
             </For>
         }
         .into_part()
-    })
+    };
+    room_or_error(&asked, Box::new(page))
 }
 
 #[component]
@@ -233,7 +236,7 @@ fn Join(room: Room) -> impl IntoView {
     let made = !room.id.is_nil();
     let buttons = view! {
         <button class="button button-main">{t(Text::JoinRoom)}</button>
-        <a class="button" href=ROOMS_PATH rel="external">{t(Text::AllRooms)}</a>
+        <a class="button" href=ROOMS_PATH>{t(Text::AllRooms)}</a>
     };
     let form = ("form-actions", room_part_path(&room.key, "join"), op);
     let form = act_form(sending, form, act, buttons.into_part());

@@ -28,7 +28,7 @@ pub fn RoomSettingsPage(
     key: String,
 ) -> impl IntoView {
     let store = expect_context::<Store>();
-    room_or_error(&key, move |room| {
+    let page = move |room: Room| {
         let configures = untrack(|| store.configures(&room));
         let about = if configures { Text::RoomSettings } else { Text::AboutRoom };
         let titled = room.clone();
@@ -42,7 +42,8 @@ pub fn RoomSettingsPage(
             </main>
         }
         .into_part()
-    })
+    };
+    room_or_error(&key, Box::new(page))
 }
 
 /// What the room is about, for who may not change it.

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 
 use super::error::{Error, notice};
 use crate::components::Header;
-use crate::components::form::{RefusedForm, why_words};
+use crate::components::form::{Missed, RefusedForm, why_words};
 use crate::first_page::{FirstPage, Form, Shown};
 use crate::part::IntoPart;
 use crate::routes::SETUP_PREFIX;
@@ -33,6 +33,7 @@ pub fn SetupPage() -> impl IntoView {
                         <p class="empty-words">{t(Text::SetUpOnce)}</p>
                         <form class="form-actions" method="post" action=format!("{SETUP_PREFIX}{token}")>
                             <button class="button button-main">{t(Text::BecomeOwner)}</button>
+                            <Missed/>
                         </form>
                         {wrong.map(|wrong| view! { <p class="wrong" role="alert">{wrong}</p> })}
                     </div>

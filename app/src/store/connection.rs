@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use leptos::prelude::ArcRwSignal;
+use leptos::prelude::{ArcRwSignal, GetUntracked, With};
 use protocol::client::exchange::{Standing, Stop};
 
 use super::set;
@@ -18,6 +18,10 @@ const PATIENCE_MS: i64 = 2_000;
 pub struct Connection {
     /// What the pill says.
     pub pill: ArcRwSignal<Pill>,
+    /// Whether all is read and events come as they happen.
+    pub live: ArcRwSignal<bool>,
+    /// Something was asked for that only the server has, and it was not there: says so until it is.
+    pub missed: ArcRwSignal<bool>,
     trouble: Arc<Mutex<Trouble>>,
 }
 
@@ -47,13 +51,23 @@ struct Trouble {
 }
 
 impl Connection {
+    /// Whether the server is known to be away; tracked.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.pill.with(|pill| matches!(pill, Pill::Reconnecting { .. } | Pill::Offline))
+    }
+
     /// The connection stands otherwise now.
     pub(super) fn stands(&self, standing: Standing, now: i64) {
         {
             let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
             let well = matches!(standing, Standing::Idle | Standing::Live);
             trouble.since = if well { None } else { trouble.since.or(Some(now)) };
+            set(&self.live, standing == Standing::Live);
             trouble.standing = standing;
+        }
+        if self.live.get_untracked() {
+            set(&self.missed, false);
         }
         self.show(now);
     }
@@ -97,8 +111,6 @@ impl Trouble {
 
 #[cfg(test)]
 mod tests {
-    use leptos::prelude::GetUntracked;
-
     use super::*;
 
     #[test]

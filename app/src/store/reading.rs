@@ -9,6 +9,8 @@ use std::sync::atomic::Ordering;
 
 use leptos::prelude::{Get, GetUntracked, Set, Update, With, WithUntracked, untrack};
 
+use protocol::ids::RoomId;
+
 use super::grouping::Zone;
 use super::{OlderState, Room, Row, Store, set};
 
@@ -84,6 +86,17 @@ impl Store {
                 room.read_to.set(kept);
             }
         }
+    }
+
+    /// How much is new in the user's rooms but this, and whether there may be more; tracked.
+    #[must_use]
+    pub fn unread(&self, but: Option<RoomId>) -> (u64, bool) {
+        self.rooms.with(|rooms| {
+            let rooms = rooms.iter().filter(|room| Some(room.id) != but);
+            rooms
+                .map(Room::unread)
+                .fold((0, false), |(all, more), (count, beyond)| (all + count, more || beyond))
+        })
     }
 
     /// The user sees the newest message of this room.

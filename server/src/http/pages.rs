@@ -1,24 +1,28 @@
 //! Pages, drawn whole on the server: what they show is loaded before, sent compressed after.
 //!
-//! Used for every page that is read, and by `forms` for a page that comes back refused. Its law: a
-//! GET writes nothing; drawing waits for nothing and asks nobody; the path that is drawn is one that
-//! `address` has parsed.
+//! Used for every page that is read, and by `forms` for a page that comes back refused. A browser in
+//! which the app is at work asks for what a page shows and draws that itself. Its law: a GET writes
+//! nothing; drawing waits for nothing and asks nobody; the path that is drawn is one that `address`
+//! has parsed.
 
 use std::sync::Arc;
 
 use app::backend::AnyBackend;
-use app::first_page::{FirstPage, FormOps, SentBack, Shown, Why};
+use app::first_page::{FirstPage, FormOps, PAGE_TYPE, SentBack, Shown, Why};
 use app::routes::Address;
 use app::shell::Shell;
 use app::text::PageLanguage;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER, VARY};
+use http::header::{
+    ACCEPT, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER, VARY,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use leptos::nonce::Nonce;
 use leptos::prelude::{provide_context, view};
 use leptos_axum::render_app_async_with_context;
+use protocol::codec::encode_text;
 use protocol::ids::OpId;
 use protocol::model::Me;
 use protocol::refusal::RetryReason;
@@ -43,6 +47,8 @@ pub(super) struct Reader {
     nonce: PageNonce,
     language: PageLanguage,
     encoding: Encoding,
+    /// He draws it himself.
+    draws: bool,
 }
 
 impl Reader {
@@ -60,6 +66,7 @@ impl Reader {
             nonce: nonce.unwrap_or_else(|| PageNonce(Arc::default())),
             language: chosen.unwrap_or_else(preferred),
             encoding: Encoding::accepted(headers),
+            draws: headers.get(ACCEPT).is_some_and(|accept| accept == PAGE_TYPE),
         }
     }
 }
@@ -149,19 +156,21 @@ pub(super) async fn draw(
         ..load(door, me, address).await
     };
     let status = status_of(&page);
-    let html = match html(door, reader, page).await {
-        Ok(html) => html,
+    let kind = if reader.draws { PAGE_TYPE } else { "text/html; charset=utf-8" };
+    let written = if reader.draws { in_text(&page) } else { html(door, reader, page).await };
+    let body = match written {
+        Ok(body) => body,
         Err(fault) => {
             tracing::error!(%fault, "a page was not drawn");
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
     };
-    let packed = reader.encoding.encode(&html);
+    let packed = reader.encoding.encode(&body);
     let encoding = reader.encoding.name().filter(|_| packed.is_some());
-    let mut response = (status, Body::from(packed.map_or(html, Into::into))).into_response();
+    let mut response = (status, Body::from(packed.map_or(body, Into::into))).into_response();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
     if let Some(encoding) = encoding {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
@@ -198,6 +207,11 @@ fn status_of(page: &FirstPage) -> StatusCode {
         (None, Shown::Room(room)) if room.entry.id.is_nil() => StatusCode::NOT_FOUND,
         (None, _) => StatusCode::OK,
     }
+}
+
+/// What a page shows, for who draws it himself.
+fn in_text(page: &FirstPage) -> Result<Bytes, axum::Error> {
+    encode_text(page).map(Bytes::from).map_err(|fault| axum::Error::new(fault.to_string()))
 }
 
 /// The document of a page.

@@ -2,6 +2,8 @@
 //!
 //! Rows of the store are counted, so that "nothing was written" is seen and not believed.
 
+use app::first_page::{InText, PAGE_TYPE, RoomPage, Shown};
+
 use crate::house::World;
 
 #[tokio::test]
@@ -86,6 +88,33 @@ async fn a_sign_in_that_is_unknown_becomes_a_new_guest() {
     let answer = world.browser().send_with("/api/guest", &[], &headers).await;
     assert_eq!(answer.status, 200);
     assert!(answer.header("set-cookie").starts_with("sid="));
+}
+
+#[tokio::test]
+async fn who_draws_a_page_himself_is_told_what_it_shows() {
+    let world = World::open().await;
+    let browser = world.browser();
+    browser.send("/rooms", &[("name", "Harbour")]).await;
+    let draws = [("accept", PAGE_TYPE)];
+    for (path, status) in [("/rooms", 200), ("/r/harbour", 200), ("/r/tea", 404), ("/no", 404)] {
+        let (told, drawn) = (browser.get_with(path, &draws).await, browser.get(path).await);
+        assert_eq!((told.status.as_u16(), drawn.status.as_u16()), (status, status), "{path}");
+        assert_eq!(told.header("content-type"), PAGE_TYPE);
+        assert!(told.header("vary").contains("accept"), "no cache takes one for the other");
+        let InText(page) = told.body.parse().unwrap();
+        match (path, page.shown) {
+            ("/rooms", Shown::Rooms(page)) => assert_eq!(page.rooms.len(), 1),
+            ("/r/harbour", Shown::Room(room)) => assert!(room.inside.is_some(), "his own room"),
+            ("/r/tea", Shown::Room(room)) => {
+                assert_eq!(room, RoomPage::unmade(room.entry.key.clone()))
+            }
+            ("/no", Shown::NotFound) => {}
+            (path, shown) => panic!("{path}: {shown:?}"),
+        }
+    }
+    let stranger = world.browser().get_with("/r/harbour", &draws).await;
+    let InText(page) = stranger.body.parse().unwrap();
+    assert!(matches!(page.shown, Shown::Room(RoomPage { inside: None, .. })), "{page:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,69 @@
+//! What loads another page, or this one anew, does so where the server is there; else the page stays
+//! and says that it is not: nobody loses what he has before him.
+//!
+//! Heard of here are the forms and links that do not act by the `Link`. Without a script the browser
+//! does all of it by itself.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use app::link::Link;
+use app::routes::ME_PATH;
+use app::store::Store;
+use leptos::prelude::{Set, document, untrack, window};
+use leptos::task::spawn_local;
+use protocol::client::exchange::Ask;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, Event, HtmlFormElement, SubmitEvent};
+
+use crate::{guest, page};
+
+/// A link that loads the page anew.
+const RELOADS: &str = "a[href=''][rel]";
+
+/// Guards the page from now on.
+pub(crate) fn guard(store: &Store, link: &Link) {
+    let (connection, link) = (store.connection.clone(), link.clone());
+    let goes = Rc::new(Cell::new(false));
+    let leave = move |event: Event| {
+        let going = Rc::clone(&goes);
+        let Some(go) = (!event.default_prevented() && !goes.get()).then(|| way(&event)).flatten()
+        else {
+            return;
+        };
+        event.prevent_default();
+        // Known to be away: a try that is made by hand is made at once.
+        let is_away = untrack(|| connection.is_away());
+        connection.missed.set(is_away);
+        if is_away {
+            return link.ask(Ask::ConnectNow);
+        }
+        let missed = connection.missed.clone();
+        spawn_local(async move {
+            let is_there = guest::load(ME_PATH).await.is_some();
+            missed.set(!is_there);
+            if is_there {
+                going.set(true);
+                go();
+                going.set(false);
+            }
+        });
+    };
+    page::listen(&document(), "submit", leave.clone());
+    page::listen(&document(), "click", leave);
+}
+
+/// What the browser would do.
+fn way(event: &Event) -> Option<Box<dyn FnOnce()>> {
+    let target: Element = event.target()?.dyn_into().ok()?;
+    if let Some(submit) = event.dyn_ref::<SubmitEvent>() {
+        let (form, button) = (target.dyn_into::<HtmlFormElement>().ok()?, submit.submitter());
+        return Some(Box::new(move || {
+            let _ = form.request_submit_with_submitter(button.as_ref());
+        }));
+    }
+    target.closest(RELOADS).ok()??;
+    Some(Box::new(|| {
+        let _ = window().location().reload();
+    }))
+}
