@@ -61,6 +61,33 @@ test('however far one reads, 250 messages are on the screen, and the line that i
   expect((await ada.said()).slice(-3)).toEqual(['line 498', 'line 499', 'the newest']);
 });
 
+test('End and Home go all their way, past rows that are kept off and over rows that come', async ({ visitor }) => {
+  test.setTimeout(120_000);
+  const [ada, ben] = await Promise.all([(await visitor()).open(), (await visitor()).open()]);
+  const all = Array.from({ length: 320 }, (_, index) => `line ${index}`);
+  await sayMany(ada, all);
+  await ben.seesLast('line 319');
+  await ada.reload();
+  await ada.readToTheBeginning();
+  await expect(ada.texts.last()).not.toHaveText('line 319');
+  const pane = ada.page.locator('.pane');
+  const press = async (key: string, come: string) => {
+    await ada.page.locator('.log').focus();
+    await ada.page.keyboard.press(key);
+    await ben.saySurely(come);
+  };
+  await press('End', 'one');
+  await ada.seesLast('one');
+  await expect.poll(() => pane.evaluate((pane) => pane.scrollTop)).toBe(0);
+  await expect(ada.newest).toBeHidden();
+  await press('Home', 'two');
+  await expect.poll(() => pane.evaluate((pane) => pane.scrollTop < -2_000)).toBe(true);
+  await expect(ada.newest).toBeVisible();
+  await press('End', 'three');
+  await ada.seesLast('three');
+  await expect.poll(() => pane.evaluate((pane) => pane.scrollTop)).toBe(0);
+});
+
 test('reading upward after a live message loads the older ones, and moves nothing', async ({ visitor }) => {
   const ada = await (await visitor()).open();
   await sayMany(ada, said);

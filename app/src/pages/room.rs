@@ -5,6 +5,7 @@
 
 mod pane;
 
+use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
@@ -55,7 +56,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
     show(&room, &link);
     let pane = Pane::begin(&room, link);
     let (away, unheld, element) = (pane.away, pane.unheld, pane.element);
-    let scrolled = pane.clone();
+    let (scrolled, pressed) = (pane.clone(), pane.clone());
     let to_the_end = Callback::new(move |()| pane.to_the_end());
     let (named, topic, menu) = (room.clone(), room.topic.clone(), room.clone());
     let (keyed, store) = (room.clone(), expect_context::<Store>());
@@ -66,6 +67,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
             class:pane-unheld=live(move || unheld.get())
             node_ref=element
             on:scroll=move |_| scrolled.scrolled()
+            on:keydown=move |event: KeyboardEvent| pressed.pressed(&event)
         >
             <div class="room">
                 <Header

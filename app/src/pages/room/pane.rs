@@ -4,8 +4,10 @@
 //! rows that are far away. The browser scrolls it and holds it by the line that is read
 //! (`style/layout.css`). Its law: nothing here moves a line that is being read.
 
+use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
+use leptos::web_sys;
 
 use crate::components::messages::ask_older;
 use crate::link::Link;
@@ -63,6 +65,21 @@ impl Pane {
             pane.set_scroll_top(pane.scroll_top().min(-1));
             self.room.show_newer();
         }
+    }
+
+    /// Home and End go there at once. The browser's own way takes a while, which every row that
+    /// comes or goes meanwhile cuts short, and it knows of no rows but those on the screen.
+    pub(super) fn pressed(&self, event: &KeyboardEvent) {
+        let is_changed =
+            event.ctrl_key() || event.alt_key() || event.meta_key() || event.shift_key();
+        let writes = event_target::<web_sys::HtmlElement>(event).tag_name() == "TEXTAREA";
+        match (event.key().as_str(), self.element.get_untracked()) {
+            _ if is_changed || writes => return,
+            ("End", _) => self.to_the_end(),
+            ("Home", Some(pane)) => pane.set_scroll_top(-pane.scroll_height()),
+            _ => return,
+        }
+        event.prevent_default();
     }
 
     /// Goes to the newest message.
