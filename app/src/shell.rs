@@ -29,7 +29,8 @@ pub struct Files {
 }
 
 /// Takes the text on which Enter is pressed before the app comes, which sends it as soon as it is
-/// there and says `done`; what is typed meanwhile is the next text. On touch Enter makes a line.
+/// there and says `done`; until then it is shown to wait, and what is typed is the next text. Who
+/// goes before sends it as he goes, as the form would have. On touch Enter makes a line.
 const EARLY_ENTER: &str = "\
 addEventListener('keydown', (event) => {
   const area = event.target;
@@ -40,8 +41,15 @@ addEventListener('keydown', (event) => {
   if (area.value.trim() === '') return;
   (window.early ??= []).push(area.value);
   area.value = '';
-  area.form.dataset.early = '';
-}, true);";
+  area.form.dataset.early = window.early.join('\\n');
+}, true);
+addEventListener('pagehide', () => {
+  if (!Array.isArray(window.early)) return;
+  const form = document.getElementById('text').form, fields = new FormData(form);
+  fields.set('text', form.dataset.early);
+  navigator.sendBeacon(form.action, new URLSearchParams(fields));
+  window.early = 'done';
+});";
 
 /// Shows clock times in the visitor's zone while the page is still being read, so that they do not
 /// change under his eyes. Hydration compares no text.

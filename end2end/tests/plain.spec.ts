@@ -73,6 +73,28 @@ test('Enter pressed before the script has come sends, once', async ({ visitor })
   expect(await room.said()).toEqual(['sent early']);
 });
 
+test('what an early Enter took is seen to wait, and is sent by who goes before the script has come', async ({ visitor }) => {
+  const ada = await visitor();
+  const held = await holdBack(ada.context);
+  const room = await ada.tab();
+  await room.page.goto(room.url);
+  for (const text of ['first', 'second']) {
+    await room.composer.fill(text);
+    await room.composer.press('Enter');
+  }
+  const waits = () =>
+    room.page.locator('.composer').evaluate((form) => getComputedStyle(form, '::before').content);
+  expect(await waits()).toBe('"first\\a second"');
+  await expect(room.composer).toBeInViewport();
+  await room.page.goto(`${room.url}/health`);
+  held.release();
+  await room.go('/');
+  await room.seesLast('first\nsecond');
+  expect(await waits()).toBe('none');
+  await room.reload();
+  expect(await room.said()).toEqual(['first\nsecond']);
+});
+
 test('what is typed after an early Enter is the next text', async ({ visitor }) => {
   const ada = await visitor();
   const held = await holdBack(ada.context);
