@@ -3,11 +3,12 @@
 //! Read once by `main`, together with the command line. Its law: a flag wins over its variable, that
 //! over the file, the file over the default; a name that is no setting is an error, never ignored.
 
+use std::error::Error as _;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, Error, FromArgMatches, Parser};
 use toml::{Table, Value};
@@ -34,15 +35,40 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<CommandLine, Er
     let wrong = |what: &dyn Display| {
         Error::raw(ErrorKind::InvalidValue, format!("{}: {what}\n", path.display()))
     };
+    let mut said = Vec::new();
     for (flag, value) in settings(path).map_err(|what| wrong(&what))? {
         if flag == CONFIG || !has(&known, &flag) {
             return Err(wrong(&format!("{} is no setting", flag.replace('-', "_"))));
         }
         if has(command, &flag) && !is_given(command, asked, &flag) {
             words.push(format!("--{flag}={value}").into());
+            said.push((flag, value));
         }
     }
-    CommandLine::try_parse_from(words)
+    CommandLine::try_parse_from(words).map_err(|error| match blamed(&error, &said) {
+        Some((flag, value)) => {
+            let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
+            wrong(&format!("{} cannot be {value}{why}", key(flag)))
+        }
+        None => error,
+    })
+}
+
+/// The setting of the file in which an error of the command line lies.
+fn blamed<'a>(error: &Error, said: &'a [(String, String)]) -> Option<&'a (String, String)> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let name = argument.split([' ', '=']).next()?.strip_prefix("--")?;
+    said.iter().find(|(flag, _)| flag == name)
+}
+
+/// A flag's name as the file has it.
+fn key(flag: &str) -> String {
+    match flag.strip_prefix(LIMITS).and_then(|name| name.strip_prefix('-')) {
+        Some(name) => format!("{LIMITS}.{}", name.replace('-', "_")),
+        None => flag.replace('-', "_"),
+    }
 }
 
 fn has(command: &Command, flag: &str) -> bool {
@@ -158,7 +184,8 @@ mod tests {
             ("[limits]\nsocket = 3", "limits_socket is no setting"),
             ("public-url = 'x'", "public_url"),
             ("config = 'other.toml'", "config is no setting"),
-            ("[limits]\nsockets = 0", "--limits-sockets"),
+            ("[limits]\nsockets = 0", "house.toml: limits.sockets cannot be 0: 0 is not in 1..="),
+            ("addr = 'x'", "house.toml: addr cannot be x"),
             ("[limits]\nsockets = true", "sockets is neither"),
             ("[place]\naddr = 'x'", "place is neither"),
             ("addr = ", "house.toml"),
@@ -166,6 +193,8 @@ mod tests {
             let words = with(text, &[]).unwrap_err();
             assert!(words.contains(named), "{text}: {words}");
         }
+        let words = with(FILE, &["--limits-sockets", "0"]).unwrap_err();
+        assert!(!words.contains("house.toml"), "what a flag says is not the file's: {words}");
         let missing = ["wasmchannel", "--config", "/nowhere.toml"].map(OsString::from);
         assert!(read(missing).unwrap_err().to_string().contains("/nowhere.toml"));
     }
