@@ -19,6 +19,18 @@ test('the form for a new room is unfolded with its field ready', async ({ visito
   await expect(ada.page.getByLabel('Name of the room')).toBeFocused();
 });
 
+test('an empty field is refused in the words of the page', async ({ visitor }) => {
+  const ada = await (await visitor()).open('/me');
+  const name = ada.page.getByLabel('Your name');
+  const words = ada.page.getByText('Nothing would be seen of it. Write at least one character.');
+  await name.fill('');
+  await ada.page.getByRole('button', { name: 'Save' }).click();
+  await expect(words).toBeVisible();
+  await expect(name).toBeFocused();
+  await name.pressSequentially('A');
+  await expect(words).toBeHidden();
+});
+
 test('a topic that is too long is kept, counted, and not sent', async ({ visitor }) => {
   const ada = await (await visitor()).open();
   await ada.create('harbour');

@@ -4,7 +4,7 @@
 //! through the `Link`, and what comes of it is read from the `Store`. The law: both ways end in
 //! the same words at the same place.
 
-use leptos::ev::SubmitEvent;
+use leptos::ev::{Event, SubmitEvent};
 use leptos::html;
 use leptos::prelude::*;
 use protocol::act::Act;
@@ -310,8 +310,11 @@ pub fn Field(
     let chars_max = u64::try_from(chars_max).unwrap_or(u64::MAX);
     let count = Signal::derive(move || count_words(chars.get(), chars_max));
     let over = move || count.get().and_then(Result::err);
-    let wrong =
-        Signal::derive(move || over().or_else(|| sending.as_ref().and_then(Sending::wrong)));
+    let empty = RwSignal::new(false);
+    let missing = move || empty.get().then(|| t(Text::RefusedEmpty).to_owned());
+    let wrong = Signal::derive(move || {
+        over().or_else(missing).or_else(|| sending.as_ref().and_then(Sending::wrong))
+    });
     let note = move || {
         let waits = || waits.as_ref().and_then(Sending::waits);
         let left = || count.get().and_then(Result::ok);
@@ -321,6 +324,14 @@ pub fn Field(
         let Some(input) = input.get_untracked() else { return };
         chars.set(chars_of(&input.value()));
         input.set_custom_validity(&untrack(over).unwrap_or_default());
+        empty.set(false);
+    };
+    // What the browser would say in a bubble of its own, in its own language.
+    let refused = move |event: Event| {
+        event.prevent_default();
+        let Some(input) = input.get_untracked() else { return };
+        empty.set(input.value().is_empty());
+        let _ = input.focus();
     };
     view! {
         <label class="field" class:field-wrong=live(move || wrong.with(Option::is_some))>
@@ -335,6 +346,7 @@ pub fn Field(
                 aria-invalid=live(move || wrong.with(Option::is_some).then_some("true"))
                 node_ref=input
                 on:input=typed
+                on:invalid=refused
             />
             <span class="field-note" role="status">
                 {live(move || {

@@ -28,7 +28,8 @@ pub fn MessageRow(
 ) -> impl IntoView {
     let Row { op_id, author, name, text, own, state, at, opens, .. } = row;
     let (at, state): (Signal<i64>, Signal<RowState>) = (at.into(), state.into());
-    let (text, opens): (Signal<Arc<str>>, Signal<Opens>) = (text.into(), opens.into());
+    let (name, text): (Signal<Arc<str>>, Signal<Arc<str>>) = (name.into(), text.into());
+    let opens: Signal<Opens> = opens.into();
     view! {
         <li>
             {live(move || match opens.get() {
@@ -39,7 +40,12 @@ pub fn MessageRow(
             })}
             <div class=live(move || state.with(|state| class(own, state, opens.get())))>
                 <Flag user=author/>
-                <p class="message-byline"><bdi class="message-name">{live(move || name.get())}</bdi></p>
+                <p class="message-byline">
+                    // Whole, where the row is too short for it.
+                    <bdi class="message-name" title=live(move || name.get())>
+                        {live(move || name.get())}
+                    </bdi>
+                </p>
                 <p class="message-text" dir="auto">{live(move || text.get())}</p>
                 <div class="message-aside">
                     <time class="message-time" datetime=live(move || stamp(at.get()))>

@@ -228,7 +228,7 @@ where
         <a class="self" href=ME_PATH aria-current=live(move || current(ME_PATH))>
             <Flag user=Signal::derive(user)/>
             <span class="self-words">
-                <bdi class="self-name">{live(name)}</bdi>
+                <bdi class="self-name" title=live(name)>{live(name)}</bdi>
                 <span class="self-kind">{live(kind)}</span>
             </span>
             <Icon sign=Sign::Sliders/>
