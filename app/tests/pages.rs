@@ -189,6 +189,16 @@ fn an_empty_room_says_so_only_when_it_is_known_to_be_empty() {
 }
 
 #[test]
+fn names_in_the_typing_line_are_cut_each_by_itself() {
+    let html = lobby(|room| room.typists.set(vec!["ا".repeat(64), "Mei".to_owned()]));
+    let cut = "ا".repeat(13);
+    assert!(
+        html.contains(&format!("\u{2068}{cut}…\u{2069} and \u{2068}Mei\u{2069} are typing")),
+        "{html}"
+    );
+}
+
+#[test]
 fn the_connection_comes_before_the_typing_line() {
     let html = draw("/", page(), |store| {
         store.room("lobby").expect("the lobby").typists.set(vec!["Jonas".to_owned()]);

@@ -15,6 +15,10 @@ use crate::part::IntoPart;
 use crate::store::{Pill, Room, Store};
 use crate::text::{Count, Text, counted, fill, isolated, language, t};
 
+/// Characters of all names in the typing line: so many stand on a phone beside the words, and where
+/// the line itself were cut, a name of the other direction would lose its beginning.
+const NAMES_CHARS: usize = 27;
+
 /// The element that the shell's script shows when the app cannot be loaded.
 pub const NOT_LOADED_ID: &str = "app-did-not-load";
 
@@ -177,7 +181,12 @@ fn TypingLine(names: Vec<String>) -> impl IntoView {
         3 => Text::ThreeTyping,
         _ => Text::SeveralTyping,
     };
-    let names: Vec<String> = names.iter().map(|name| isolated(name)).collect();
+    let chars = NAMES_CHARS / names.len().max(1);
+    let short = |name: &String| match name.char_indices().nth(chars) {
+        Some((end, _)) => isolated(&format!("{}…", name.get(..end).unwrap_or(name))),
+        None => isolated(name),
+    };
+    let names: Vec<String> = names.iter().map(short).collect();
     view! {
         <p class="typing">
             <span class="typing-dots" aria-hidden="true"><i></i><i></i><i></i></span>
