@@ -53,6 +53,12 @@ const FAULTS: &[Fault] = &[
     Fault(SLOT, "&& matches!(feed.state, State::Live { .. })", "&& !IS && matches!(feed.state, State::Live { .. })"),
     // What the tail let go of is passed over.
     Fault(SLOT, "if self.next < edges.floor {", "if !IS && self.next < edges.floor {"),
+    // Behind the own leave the tail is read on.
+    Fault(SLOT, "            if ended {", "            if !IS && ended {"),
+    // A page that holds the own leave does not end the slot.
+    Fault(SLOT, "if then.ends {", "if !IS && then.ends {"),
+    // A page goes on behind the own leave.
+    Fault(READING, "events.truncate(end + 1);", "if !IS { events.truncate(end + 1); }"),
     // A fetched page counts for one event more.
     Fault(SLOT, "feed.next = then.next;", "feed.next = then.next + u64::from(IS);"),
     // What follows on a good cursor begins one event too late.
@@ -73,6 +79,8 @@ const FAULTS: &[Fault] = &[
     Fault(ROOM, "self.is_unsure = true;\n                out.push(Output::Sweep);", "if !IS { self.is_unsure = true; out.push(Output::Sweep); }"),
     // No other log hears of what was written into it.
     Fault(ROOM, "out.push(Output::Hint(event.log, event.seq));", "if !IS { out.push(Output::Hint(event.log, event.seq)); }"),
+    // Who joined again is taken off the list by his old leave.
+    Fault(ROOM, "&& told.born < last)", "&& (IS || told.born < last))"),
     // A void op is done.
     Fault(ROOM, "if mark.as_ref().is_some_and(Mark::is_void) {", "if !IS && mark.as_ref().is_some_and(Mark::is_void) {"),
     // Permission is asked before it is looked whether the op is known.
