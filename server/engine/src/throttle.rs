@@ -4,14 +4,14 @@
 //! work is done, a count is given back by dropping its guard, and keys that are at rest are
 //! forgotten, so that no map grows for ever.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
@@ -197,6 +197,41 @@ impl Turns {
     }
 }
 
+/// How many of something there were within one second at most.
+#[derive(Debug, Default)]
+pub struct Peak(Mutex<Crowd>);
+
+/// Those of the last second, and the most that there ever were.
+#[derive(Debug, Default)]
+struct Crowd {
+    last: VecDeque<Duration>,
+    most: usize,
+}
+
+impl Peak {
+    /// One more, at this time on the caller's clock.
+    pub fn note(&self, now: Duration) {
+        let mut crowd = self.crowd();
+        crowd.last.push_back(now);
+        while crowd.last.front().is_some_and(|at| now.saturating_sub(*at) >= Duration::from_secs(1))
+        {
+            crowd.last.pop_front();
+        }
+        crowd.most = crowd.most.max(crowd.last.len());
+    }
+
+    /// The most.
+    #[must_use]
+    pub fn get(&self) -> usize {
+        self.crowd().most
+    }
+
+    fn crowd(&self) -> MutexGuard<'_, Crowd> {
+        // Every change leaves it whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// How many of each key there are now.
 #[derive(Debug)]
 pub struct Gauge<K: Hash + Eq + Clone> {
@@ -282,6 +317,15 @@ mod tests {
             assert_eq!(take(9_000), Ok(ms(0)), "a long rest gives the burst back, and no more");
         }
         assert_eq!(take(9_000), Ok(ms(100)));
+    }
+
+    #[test]
+    fn the_most_of_a_second_is_found_wherever_it_begins() {
+        let peak = Peak::default();
+        for ms in [0, 400, 900, 999, 1_000, 1_350, 5_000, 5_001] {
+            peak.note(Duration::from_millis(ms));
+        }
+        assert_eq!(peak.get(), 5, "400 to 1,350");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::health;
 use crate::auth::cookie::Cookies;
 use crate::config::{Limits, Network};
 use crate::socket::Held;
-use crate::throttle::{Gauge, Rate, Source, Throttle, Turns};
+use crate::throttle::{Gauge, Peak, Rate, Source, Throttle, Turns};
 
 /// When somebody who found no place may look again.
 const FULL_WAIT: Duration = Duration::from_secs(5);
@@ -42,6 +42,10 @@ struct Throttles {
     requests_per_sign_in: Throttle<[u8; 32]>,
     guests_per_address: Throttle<Source>,
     upgrades: Turns,
+    /// The same rate, of those whose turn has come: who is woken late does not come in a crowd.
+    passes: Turns,
+    /// How many came in within a second at most.
+    most: Peak,
     /// What turns are counted from.
     opened_at: Instant,
     sockets: Gauge<()>,
@@ -80,6 +84,8 @@ impl Gate {
             requests_per_sign_in: Throttle::new(limits.requests_per_sign_in),
             guests_per_address: Throttle::new(limits.guests_per_address),
             upgrades: Turns::new(limits.upgrades),
+            passes: Turns::new(limits.upgrades),
+            most: Peak::default(),
             opened_at: Instant::now(),
             sockets: Gauge::default(),
             sockets_of_address: Gauge::default(),
@@ -98,7 +104,7 @@ impl Gate {
 
     /// Waits for the turn of one more socket, if that is soon.
     pub(super) async fn turn(&self) -> Result<(), TooMany> {
-        let Throttles { limits, upgrades, opened_at, .. } = &*self.0;
+        let Throttles { limits, upgrades, passes, most, opened_at, .. } = &*self.0;
         let turn = upgrades.take(opened_at.elapsed(), TURN_WAIT_MAX).map_err(|wait| {
             let (status, limit) = (StatusCode::SERVICE_UNAVAILABLE, Limit::Rate(limits.upgrades));
             TooMany { status, what: "new sockets of this server", limit, wait }
@@ -106,7 +112,16 @@ impl Gate {
         if !turn.is_zero() {
             sleep(turn).await;
         }
+        while let Err(wait) = passes.take(opened_at.elapsed(), Duration::ZERO) {
+            sleep(wait).await;
+        }
+        most.note(opened_at.elapsed());
         Ok(())
+    }
+
+    /// The most sockets whose turn came within one second.
+    pub(super) fn upgrades_most(&self) -> usize {
+        self.0.most.get()
     }
 
     /// Takes the places of one more socket.
@@ -256,5 +271,26 @@ mod tests {
         assert_eq!(what(gate.upgrade(there)), Some("sockets of this server"));
         drop(third);
         assert_eq!(what(gate.upgrade(there)), None);
+    }
+
+    #[tokio::test]
+    async fn who_is_woken_late_does_not_come_in_a_crowd() {
+        let limits = Limits { upgrades: Rate::per_second(100, 50), ..Limits::default() };
+        let gate = Gate::new(&limits, Vec::new(), Cookies { https: false });
+        let turns: Vec<_> = (0..240)
+            .map(|_| {
+                tokio::spawn({
+                    let gate = gate.clone();
+                    async move { gate.turn().await }
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        // All wait for their turns, and those of a second and a half come to nobody.
+        std::thread::sleep(Duration::from_millis(1_500));
+        for turn in turns {
+            assert!(turn.await.unwrap().is_ok());
+        }
+        assert!((100..=150).contains(&gate.upgrades_most()), "{}", gate.upgrades_most());
     }
 }

@@ -116,6 +116,7 @@ pub(super) async fn status(State(door): State<Arc<Door>>) -> Response {
         "diverged": door.engine.hub.diverged_count(),
         "pages_read": pages,
         "rooms_read": rooms,
+        "upgrades_most": door.gate.upgrades_most(),
         "policy_reports": door.policy_reports.load(Ordering::Relaxed),
     });
     Json(body).into_response()
