@@ -20,17 +20,17 @@ use crate::socket::{Frames, Heard, Place, Refused, source};
 use crate::witness::Witness;
 
 /// A request's head must have come in this time.
-const HEAD_FOR: Duration = Duration::from_secs(10);
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// `Hello` must have come in this time.
-const HELLO_FOR: Duration = Duration::from_secs(5);
+const HELLO_WITHIN: Duration = Duration::from_secs(5);
 /// How much later than promised a busy machine may be.
 const LATE: Duration = Duration::from_secs(2);
 /// How long the flood goes on: longer than every time in which it is to be closed.
 const FLOOD_FOR: Duration = Duration::from_secs(13);
 /// What stays free of a process's files.
-const FILES_FREE: usize = 200;
+const FILES_LEFT_MIN: usize = 200;
 /// What a process of this test opens besides its sockets.
-const FILES_OWN: usize = 1_000;
+const FILES_BESIDE_SOCKETS: usize = 1_000;
 /// Memory of an idle connection.
 const IDLE_KIB_MAX: f64 = 3.0;
 /// How long the house rests before its memory is read.
@@ -92,7 +92,7 @@ pub(crate) async fn run(form: &Form) -> Report {
     let out_of_files = house.said_now().contains("cannot be taken in");
     report.hold(!out_of_files, || "the server was out of files".to_owned());
     let files_max = house.files_max();
-    report.hold(files + FILES_FREE <= files_max, || format!("{files} of {files_max} files"));
+    report.hold(files + FILES_LEFT_MIN <= files_max, || format!("{files} of {files_max} files"));
     report.hold(crowd.fell() == 0, || format!("{} idle sockets were closed", crowd.fell()));
     report.say(format!(
         "{} idle sockets of as many users at {each_kib:.1} KiB each; {} half heads, {} without \
@@ -113,7 +113,7 @@ pub(crate) async fn run(form: &Form) -> Report {
 fn sizes(form: &Form) -> Sizes {
     let (idle, heads, silent, upgrades, seconds) =
         if form.short { (1_000, 500, 300, 200, 5) } else { (10_000, 3_500, 2_000, 2_000, 15) };
-    let may = files_max().saturating_sub(heads + silent + FILES_OWN);
+    let may = files_max().saturating_sub(heads + silent + FILES_BESIDE_SOCKETS);
     if idle > may {
         println!("    of {idle} sockets the machine's open files allow {may}");
     }
@@ -171,12 +171,12 @@ struct Met {
 
 impl Met {
     fn judge(&self, sizes: &Sizes, report: &mut Report) {
-        let late = self.heads.iter().filter(|took| **took > HEAD_FOR + LATE).count();
+        let late = self.heads.iter().filter(|took| **took > HEAD_WITHIN + LATE).count();
         report.hold(late == 0, || format!("{late} half heads stayed open for too long"));
         let count = self.heads.len();
         report.hold(count == sizes.heads, || format!("{count} half heads were let in"));
         let wrong = |(code, took): &&(CloseCode, Duration)| {
-            *code != CloseCode::NO_HELLO || *took > HELLO_FOR + LATE
+            *code != CloseCode::NO_HELLO || *took > HELLO_WITHIN + LATE
         };
         let wrong: Vec<_> = self.silent.iter().filter(wrong).take(3).collect();
         report.hold(wrong.is_empty(), || format!("without Hello: {wrong:?}"));
@@ -244,7 +244,7 @@ async fn half_a_head(place: Place, drips: bool) -> Option<Duration> {
             }
             Err(_) => {}
         }
-        if begun.elapsed() > 3 * HEAD_FOR {
+        if begun.elapsed() > 3 * HEAD_WITHIN {
             return Some(begun.elapsed());
         }
     }
@@ -257,7 +257,7 @@ async fn silence(place: Place) -> Option<(CloseCode, Duration)> {
     let mut frames = Frames::starting_with(behind);
     let mut buffer = [0; 512];
     loop {
-        let read = timeout(3 * HELLO_FOR, stream.read(&mut buffer)).await;
+        let read = timeout(3 * HELLO_WITHIN, stream.read(&mut buffer)).await;
         let Ok(Ok(bytes @ 1..)) = read else { return Some((CloseCode(1006), begun.elapsed())) };
         frames.push(&buffer[..bytes]);
         if let Some(Heard::Closed(code)) = frames.next() {

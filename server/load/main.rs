@@ -21,6 +21,9 @@ mod flood;
 mod house;
 mod life;
 mod person;
+#[path = "../tests/proof/process.rs"]
+#[expect(dead_code, reason = "the stories of the proof need more of it")]
+mod process;
 mod report;
 #[path = "../tests/it/site.rs"]
 mod site;

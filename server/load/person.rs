@@ -29,7 +29,7 @@ use crate::socket::{Frames, Heard, Place, Refused, closing, message};
 use crate::tally::Tally;
 
 /// For the server to take what is sent.
-const WRITE_FOR_MAX: Duration = Duration::from_secs(30);
+const WRITE_WITHIN: Duration = Duration::from_secs(30);
 /// Bytes that who reads slowly takes at once.
 const SIP_BYTES: usize = 256;
 
@@ -253,7 +253,7 @@ impl Person {
         };
         let framed = message(frame);
         let writing = stream.write_all(&framed);
-        if !matches!(timeout(WRITE_FOR_MAX, writing).await, Ok(Ok(()))) {
+        if !matches!(timeout(WRITE_WITHIN, writing).await, Ok(Ok(()))) {
             Box::pin(self.lose(number, CloseCode(1006))).await;
         }
     }

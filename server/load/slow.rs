@@ -25,7 +25,7 @@ const SLOW_BUFFER_BYTES: u32 = 4 * 1024;
 const MEMORY_KIB_MAX: u64 = 64 * 1024;
 const SLOW_CODE: u16 = 4008;
 /// For everybody to have read everything, once he reads.
-const COMPLETE_FOR: Duration = Duration::from_secs(60);
+const COMPLETE_WITHIN: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(form: &Form) -> Report {
     let mut report = Report::default();
@@ -61,7 +61,7 @@ pub(crate) async fn run(form: &Form) -> Report {
         (0..SLOW).for_each(|number| crowd.order(number, Order::Read(Pace::AsItComes)));
         // They hear that they are closed as soon as they have read what lies before it.
         sleep(Duration::from_secs(2)).await;
-        let complete = crowd.until_live(LISTENERS, COMPLETE_FOR).await;
+        let complete = crowd.until_live(LISTENERS, COMPLETE_WITHIN).await;
         report.hold(complete.is_some(), || format!("{} of {LISTENERS} are back", crowd.live()));
         sleep(Duration::from_secs(2)).await;
         let after = speak(&crowd, around, &mut sent).await;

@@ -31,10 +31,10 @@ const CHURN: Duration = Duration::from_millis(300);
 const AWAY_MS_MAX: u64 = 4_000;
 /// From one kill to the next, in the first half of the time; what is left is one long life.
 const KILL_EVERY: Duration = Duration::from_secs(600);
-const READY_FOR: Duration = Duration::from_secs(20);
+const READY_WITHIN: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_secs(5);
 /// For everybody to be back and to have sent what he wrote.
-const SETTLE_FOR: Duration = Duration::from_secs(45);
+const SETTLE_WITHIN: Duration = Duration::from_secs(45);
 /// Files that the server may have open beside those of a fresh start: its pools grow to their size.
 const FILES_MORE_MAX: usize = 16;
 const STATE: &str = "WASMCHANNEL_SOAK";
@@ -149,8 +149,8 @@ async fn live_on(house: &mut House, crowd: &Crowd, form: &Form, report: &mut Rep
         if born.elapsed() >= kill_every && left > form.budget / 2 {
             alarms(house, report);
             house.kill();
-            house.start();
-            house.ready(READY_FOR).await;
+            house.begin();
+            house.ready(READY_WITHIN).await;
             born = Instant::now();
             lives.push(Life::default());
         }
@@ -162,10 +162,10 @@ async fn live_on(house: &mut House, crowd: &Crowd, form: &Form, report: &mut Rep
 /// Waits until everybody is back and has sent and read everything.
 async fn settle(house: &House, crowd: &Crowd, report: &mut Report) {
     let begun = Instant::now();
-    let back = crowd.until_live(PEOPLE, SETTLE_FOR).await;
+    let back = crowd.until_live(PEOPLE, SETTLE_WITHIN).await;
     report.hold(back.is_some(), || format!("{} of {PEOPLE} are back", crowd.live()));
     let (mut since, mut before) = (Instant::now(), house.heads().await);
-    while since.elapsed() < Duration::from_secs(3) && begun.elapsed() < 2 * SETTLE_FOR {
+    while since.elapsed() < Duration::from_secs(3) && begun.elapsed() < 2 * SETTLE_WITHIN {
         sleep(Duration::from_millis(200)).await;
         let heads = house.heads().await;
         if heads != before {

@@ -1,26 +1,18 @@
-//! The built binary over a store of the test's own, on one address over all its lives.
+//! The house of a story: the built binary over a store of the test's own, and what is in that store.
 //!
-//! Started, stopped and killed by the stories; the binary is that of this build, or the one that
+//! `process` starts, stops and kills it; the binary is that of this build, or the one that
 //! WASMCHANNEL_BINARY names. Between two lives the store is read past the server's code.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::ExitStatus;
+use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Row};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::journal::{Event, Stored};
-use crate::site::make_site;
+use crate::process;
 use crate::stores::{self, Place};
 
-/// Names the binary that is tried, where it is not that of this build.
-const BINARY: &str = "WASMCHANNEL_BINARY";
 /// Rates that a person would never meet.
 const RATES: [&str; 5] = [
     "--limits-sends-per-user",
@@ -34,148 +26,55 @@ const FIRST_START_MAX: Duration = Duration::from_secs(60);
 /// Ids as 32 digits, which each kind of store keeps in its own way.
 const DIGITS: [&str; 2] = ["lower(hex(COLUMN))", "replace(COLUMN::text, '-', '')"];
 
-/// A server that is harmed again and again.
-pub(crate) struct House {
-    pub(crate) address: SocketAddr,
-    pub(crate) place: Place,
-    /// What the binary is started under, such as `strace` with its words.
-    under: Vec<OsString>,
-    /// Further words of its command line.
-    flags: &'static [&'static str],
-    child: Option<Child>,
-    started: Instant,
-}
+/// The house of a story.
+pub(crate) type House = process::House<Place>;
 
 impl House {
     /// Starts the first life in a store of the kind that this run is about, and waits until it is
     /// ready.
     pub(crate) async fn open() -> Self {
-        Self::open_in(Place::new().await).await
+        Self::open_with(&[]).await
+    }
+
+    /// The same with these words on its command line.
+    pub(crate) async fn open_with(words: &[&str]) -> Self {
+        Self::build_with(Place::new().await, words).opened().await
     }
 
     /// The same in this place.
     pub(crate) async fn open_in(place: Place) -> Self {
-        let mut house = Self::build(place);
-        house.start();
-        house.ready(FIRST_START_MAX).await;
-        house
-    }
-
-    /// The same in a store of the kind that this run is about, with these words.
-    pub(crate) async fn open_with(flags: &'static [&'static str]) -> Self {
-        let mut house = Self::build(Place::new().await);
-        house.flags = flags;
-        house.start();
-        house.ready(FIRST_START_MAX).await;
-        house
+        Self::build(place).opened().await
     }
 
     /// A house that nobody has started yet.
     pub(crate) fn build(place: Place) -> Self {
-        make_site(place.folder.path()).unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let (under, started) = (Vec::new(), Instant::now());
-        Self { address, place, under, flags: &[], child: None, started }
+        Self::build_with(place, &[])
     }
 
-    /// What the next lives are started under; nothing ends it.
-    pub(crate) fn put_under(&mut self, under: Vec<OsString>) {
-        self.under = under;
+    fn build_with(place: Place, words: &[&str]) -> Self {
+        let url = place.url.iter().flat_map(|url| ["--database".to_owned(), url.clone()]);
+        let rates = RATES.iter().flat_map(|rate| [rate, "100000/s burst 100000"]);
+        let words = rates.chain(words.iter().copied()).map(str::to_owned).chain(url);
+        let words: Vec<String> = words.collect();
+        let folder = place.folder.path().to_owned();
+        Self::build_in((&folder, place), env!("CARGO_BIN_EXE_wasmchannel"), words)
     }
 
-    pub(crate) fn start(&mut self) {
-        let binary = std::env::var_os(BINARY)
-            .unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_wasmchannel")));
-        let mut words = self.under.iter().cloned().chain([binary]);
-        let mut command = Command::new(words.next().expect("the binary at least"));
-        command.args(words).env_clear().arg("--addr").arg(self.address.to_string());
-        command.arg("--data").arg(&self.place.data);
-        command.arg("--site").arg(self.place.folder.path().join("site"));
-        if let Some(url) = &self.place.url {
-            command.arg("--database").arg(url);
-        }
-        for rate in RATES {
-            command.arg(rate).arg("100000/s burst 100000");
-        }
-        command.args(self.flags);
-        let said = File::options().create(true).append(true).open(self.said()).unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
-        self.started = Instant::now();
-        self.child = Some(command.spawn().unwrap());
+    async fn opened(mut self) -> Self {
+        self.start();
+        self.ready(FIRST_START_MAX).await;
+        self
     }
 
-    /// SIGKILL, and the end of the process.
-    pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-
-    /// The number of its process.
-    pub(crate) fn process(&self) -> u32 {
-        self.child.as_ref().expect("it runs").id()
-    }
-
-    /// Whether somebody has ended it.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some())
-    }
-
-    /// Sends a signal by its name; the process may still run then.
-    pub(crate) fn signal(&self, name: &str) {
-        let id = self.process().to_string();
-        let status = Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap();
-        assert!(status.success(), "kill -{name}");
-    }
-
-    /// Waits for its end, which somebody else has brought about.
+    /// How it ended, which somebody else has brought about.
     pub(crate) async fn ended(&mut self, patience: Duration) -> ExitStatus {
-        let mut child = self.child.take().expect("it runs");
-        let deadline = Instant::now() + patience;
-        loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                return status;
-            }
-            if Instant::now() > deadline {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                panic!("I22: it does not end: {}", self.last_words());
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    /// How long the start took until the store answered.
-    pub(crate) async fn ready(&mut self, patience: Duration) -> Duration {
-        while !self.answer("/readyz").await.starts_with("HTTP/1.1 200") {
-            assert!(self.started.elapsed() < patience, "I22: not ready: {}", self.last_words());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        self.started.elapsed()
-    }
-
-    /// What it answers to this path, from the status line on; nothing while it is away.
-    pub(crate) async fn answer(&self, path: &str) -> String {
-        let Ok(mut stream) = TcpStream::connect(self.address).await else { return String::new() };
-        let asked =
-            format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
-        let mut answer = Vec::new();
-        if stream.write_all(asked.as_bytes()).await.is_ok() {
-            // What came before the end is what it said.
-            let _ = stream.read_to_end(&mut answer).await;
-        }
-        String::from_utf8_lossy(&answer).into_owned()
+        let status = self.ended_within(patience).await;
+        status.unwrap_or_else(|| panic!("I22: it does not end: {}", self.last_words()))
     }
 
     /// Bytes of memory that it holds now.
     pub(crate) fn memory(&self) -> u64 {
-        let id = self.process();
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+        self.resident_kib() * 1024
     }
 
     /// The lobby's log, as the store holds it.
@@ -211,16 +110,6 @@ impl House {
         assert_eq!(count, 0, "I2: ops without their events");
         "ok".to_owned()
     }
-
-    fn said(&self) -> PathBuf {
-        self.place.folder.path().join("said")
-    }
-
-    /// The end of its log.
-    pub(crate) fn last_words(&self) -> String {
-        let said = std::fs::read_to_string(self.said()).unwrap_or_default();
-        said.lines().rev().take(12).collect::<Vec<_>>().join("\n")
-    }
 }
 
 /// The question for the log of the lobby.
@@ -250,11 +139,5 @@ where
         id: bytes("id"),
         author: bytes("author"),
         op_id: bytes("op_id"),
-    }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        self.kill();
     }
 }

@@ -1,6 +1,6 @@
 //! The proof: the built binary under load, while something that must not matter is done to it.
 //!
-//! `house` starts and ends the binary; `company` are the people before it, each a `tab` (the client's
+//! `process` starts and ends the binary, `house` reads its store; `company` are the people before it, each a `tab` (the client's
 //! own machine over a real socket) that keeps a `journal`; a story does the harm and lets the
 //! journals be held against what is stored. `tools/prove` runs the stories one by one: their short
 //! forms in `make test`, their long forms by the seeds that follow. Its law: whatever was answered,
@@ -23,6 +23,7 @@ mod journal;
 mod kill;
 mod plug;
 mod power;
+mod process;
 #[path = "../it/site.rs"]
 mod site;
 #[path = "../storage/small_disk.rs"]
