@@ -7,6 +7,7 @@
 //! Everything is `Arc`-based, so it may be used outside any reactive owner.
 
 pub mod afresh;
+pub mod cached;
 pub mod connection;
 pub mod delay;
 pub mod drafts;

@@ -2,12 +2,13 @@
 //! browser.
 //!
 //! `socket` carries bytes, `page` hears of sleep and network, `guest` asks the server outside the
-//! socket, `leave` keeps the page while that is away, `storage` keeps texts and `outbox` messages (in `database`), `lock` knows of other tabs,
-//! `clock` gives time and chance. Its law: no rule of the protocol is here, and none of this is
-//! called but from the page's script.
+//! socket, `leave` keeps the page while that is away, `storage` keeps texts, `outbox` messages and
+//! `cache` pages of rooms (in `database`), `lock` knows of other tabs, `clock` gives time and chance.
+//! Its law: no rule of the protocol is here, and none of this is called but from the page's script.
 
 #![forbid(unsafe_code)]
 
+mod cache;
 mod clock;
 mod database;
 mod guest;
@@ -49,6 +50,7 @@ pub fn hydrate() {
             device: DeviceId::make(clock::now(), clock::chance()),
             build: Text::cut(concat!("browser ", env!("CARGO_PKG_VERSION"))),
             shelf: true,
+            cache: true,
             user: page.me.as_ref().map(|me| me.id),
             reloaded: storage::was_reloaded(),
             seed: u64::from_le_bytes(clock::chance()),

@@ -16,7 +16,7 @@ use leptos::task::spawn_local;
 use protocol::client::shelf::Kept;
 use protocol::ids::OpId;
 
-use crate::database::Database;
+use crate::database::{Database, OUTBOX};
 use crate::storage::{Shelf, TAB_BYTES};
 use crate::{clock, lock};
 
@@ -59,10 +59,11 @@ struct Task {
     looks_again: bool,
 }
 
-/// Does the jobs for as long as the page lives.
+/// Does the jobs for as long as the page lives; tells of the database as soon as it is `opened`.
 pub(crate) async fn keep(
     shelf: Shelf,
     jobs: (UnboundedSender<Job>, UnboundedReceiver<Job>),
+    opened: impl FnOnce(Option<Rc<Database>>),
     tell: impl Fn(Report) + Clone + 'static,
 ) {
     let (sender, mut jobs) = jobs;
@@ -71,6 +72,7 @@ pub(crate) async fn keep(
     // Before anything that takes time: nobody may take this tab for one that is gone.
     task.own().await;
     task.database = Database::open().await.map(Rc::new);
+    opened(task.database.clone());
     tell(task.look().await);
     while let Some(job) = jobs.next().await {
         match job {
@@ -86,7 +88,7 @@ pub(crate) async fn keep(
             }
             Job::Unshelve(op_id) => {
                 if let Some(database) = &task.database {
-                    database.remove(&op_id.to_string());
+                    database.remove(OUTBOX, &op_id.to_string());
                 }
             }
             Job::Look => tell(task.look().await),
@@ -102,13 +104,13 @@ impl Task {
     fn put(&self, kept: &Kept) -> Option<futures_channel::oneshot::Receiver<bool>> {
         let mut bytes = self.shelf.tab().as_bytes().to_vec();
         bytes.extend(kept.to_bytes()?);
-        self.database.as_ref()?.put(&kept.op.op_id.to_string(), &bytes)
+        self.database.as_ref()?.put(OUTBOX, &kept.op.op_id.to_string(), &bytes)
     }
 
     /// Takes up what this tab's former page left, then what tabs have left that are gone.
     async fn look(&mut self) -> Report {
         let all = match &self.database {
-            Some(database) => database.all().await,
+            Some(database) => database.all(OUTBOX).await,
             None => None,
         };
         let keeps = all.is_some();

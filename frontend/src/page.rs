@@ -16,6 +16,8 @@ pub(crate) enum Change {
     Asleep,
     /// Nobody sees it, or somebody does.
     Hidden(bool),
+    /// It may end now, without another word.
+    Leaving,
     /// Another tab kept something.
     Kept,
 }
@@ -30,6 +32,7 @@ pub(crate) fn watch(tell: impl Fn(Change) + Clone + 'static) {
     on(&window, "online", Change::Awake);
     on(&window, "offline", Change::Asleep);
     on(&window, "pageshow", Change::Awake);
+    on(&window, "pagehide", Change::Leaving);
     on(&window, "storage", Change::Kept);
     on(&page, "freeze", Change::Asleep);
     on(&page, "resume", Change::Awake);

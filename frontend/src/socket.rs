@@ -16,11 +16,13 @@ use gloo_net::websocket::{Message, WebSocketError};
 use leptos::leptos_dom::helpers::{TimeoutHandle, set_timeout_with_handle};
 use leptos::prelude::{Set, window};
 use leptos::task::spawn_local;
+use protocol::client::cache::Cached;
 use protocol::client::exchange::{Ask, Checked, Input, Output, Standing, Told};
 use protocol::client::{Client, Setup};
 use protocol::close::CloseCode;
 use protocol::codec::SUB_PROTOCOL;
 
+use crate::cache::Cache;
 use crate::outbox::{self, Job, Report};
 use crate::page::Change;
 use crate::{clock, guest, page, storage};
@@ -41,6 +43,7 @@ enum Happened {
     Checked(Checked),
     Page(Change),
     Reported(Report),
+    Recalled(Vec<Cached>, bool),
     Timer,
 }
 
@@ -50,6 +53,7 @@ struct Driver {
     store: Store,
     happened: UnboundedSender<Happened>,
     jobs: UnboundedSender<Job>,
+    cache: Cache,
     socket: Option<(u32, web_sys::WebSocket)>,
     timer: Option<TimeoutHandle>,
     outputs: Vec<Output>,
@@ -66,12 +70,21 @@ pub(crate) fn start(
     let (jobs, to_do) = unbounded();
     let reports = happened.clone();
     let report = move |report| tell(&reports, Happened::Reported(report));
-    spawn_local(outbox::keep(shelf, (jobs.clone(), to_do), report));
+    let (cache, recalls) = (Cache::default(), happened.clone());
+    let opening = cache.clone();
+    let opened = move |database| {
+        spawn_local(async move {
+            let (pages, keeps) = opening.open(database).await;
+            tell(&recalls, Happened::Recalled(pages, keeps));
+        });
+    };
+    spawn_local(outbox::keep(shelf, (jobs.clone(), to_do), opened, report));
     let mut driver = Driver {
         client: Client::new(setup),
         store,
         happened: happened.clone(),
         jobs,
+        cache,
         socket: None,
         timer: None,
         outputs: Vec::new(),
@@ -93,29 +106,29 @@ fn tell(to: &UnboundedSender<Happened>, happened: Happened) {
 
 impl Driver {
     fn take(&mut self, happened: Happened) {
-        let input = match &happened {
-            Happened::Frame(socket, bytes) => Input::Frame(*socket, bytes),
-            Happened::Asked(ask) => Input::Ask(ask.clone()),
-            Happened::Opened(socket) => Input::Opened(*socket),
-            Happened::Closed(socket, code) => Input::Closed(*socket, *code),
-            Happened::Checked(answer) => Input::Checked(answer.clone()),
+        let input = match happened {
+            Happened::Frame(socket, ref bytes) => Input::Frame(socket, bytes),
+            Happened::Asked(ask) => Input::Ask(ask),
+            Happened::Opened(socket) => Input::Opened(socket),
+            Happened::Closed(socket, code) => Input::Closed(socket, code),
+            Happened::Checked(answer) => Input::Checked(answer),
             Happened::Page(Change::Awake) => Input::Awake,
             Happened::Page(Change::Asleep) => Input::Asleep,
             Happened::Page(Change::Hidden(hidden)) => {
-                self.store.hidden.set(*hidden);
+                self.store.hidden.set(hidden);
                 if !hidden {
                     self.do_job(Job::Look);
                 }
-                Input::Hidden(*hidden)
+                Input::Hidden(hidden)
             }
+            Happened::Page(Change::Leaving) => Input::Leaving,
             Happened::Page(Change::Kept) => return self.store.look_up_read(),
-            Happened::Reported(Report::Shelved(op_id, done)) => {
-                Input::Shelved { op_id: *op_id, done: *done }
-            }
+            Happened::Reported(Report::Shelved(op_id, done)) => Input::Shelved { op_id, done },
             Happened::Reported(Report::Found(kept, keeps)) => {
                 self.store.drafts.have_looked();
-                Input::Restore { kept: kept.clone(), keeps: *keeps }
+                Input::Restore { kept, keeps }
             }
+            Happened::Recalled(pages, keeps) => Input::Recall { pages, keeps },
             Happened::Timer => Input::Timer,
         };
         let now = clock::now();
@@ -147,6 +160,13 @@ impl Driver {
             }
             Output::Shelve(kept) => self.do_job(Job::Shelve(kept)),
             Output::Unshelve(op_id) => self.do_job(Job::Unshelve(op_id)),
+            Output::Cache { user, room, opened_at, cursor } => {
+                if let Some(snapshot) = self.store.page(room, cursor.seq) {
+                    self.cache.write(Cached { user, opened_at, cursor, snapshot });
+                }
+            }
+            Output::Uncache(room) => self.cache.forget(room),
+            Output::UncacheAll => self.cache.forget_all(),
             Output::Reload => {
                 storage::note_reloaded(true);
                 let _ = window().location().reload();

@@ -8,6 +8,7 @@
 
 mod asks;
 mod backoff;
+pub mod cache;
 mod connection;
 mod ending;
 pub mod exchange;
@@ -29,6 +30,7 @@ use crate::frame::Command;
 use crate::ids::{DeviceId, PageId, RoomId, UserId};
 use crate::model::{Me, RoomEntry};
 use backoff::Chance;
+use cache::Cache;
 use connection::Connection;
 use exchange::{Input, Output, Standing, Told};
 use logs::Logs;
@@ -48,6 +50,8 @@ pub struct Setup {
     pub device: DeviceId,
     /// There is a shelf: what lies on it comes by `Input::Restore`, and nothing is sent before.
     pub shelf: bool,
+    /// There is a cache: what lies in it comes by `Input::Recall`.
+    pub cache: bool,
     /// Which build of which client it is.
     pub build: Text<64>,
     /// The user whom the page was drawn for; nobody: a guest is asked for before the first socket.
@@ -68,6 +72,7 @@ pub struct Client {
     chance: Chance,
     outbox: Outbox,
     shelf: Shelf,
+    cache: Cache,
     logs: Logs,
     typing: Typing,
     /// The rooms of a greeting that is still coming in.
@@ -116,6 +121,7 @@ impl Client {
             chance: Chance::new(setup.seed),
             outbox: Outbox::default(),
             shelf: if setup.shelf { Shelf::Opening { until: None } } else { Shelf::Absent },
+            cache: Cache::opening(setup.cache),
             logs: Logs::default(),
             typing: Typing::default(),
             rooms: None,
@@ -144,18 +150,26 @@ impl Client {
             Input::Timer => self.time_passed(turn),
             Input::Awake => self.awake(turn),
             Input::Asleep => self.asleep(turn),
-            Input::Hidden(hidden) => self.connection.hidden = hidden,
+            Input::Hidden(hidden) => self.hidden(hidden, turn),
+            Input::Leaving => self.write_cache(turn),
             Input::Shelved { op_id, done } => self.shelved(op_id, done, turn),
             Input::Restore { kept, keeps } => self.restore(kept, keeps, turn),
+            Input::Recall { pages, keeps } => self.recalled(pages, keeps, turn),
         }
         self.tend_shelf(turn);
         self.pump(turn);
+        self.tend_cache(turn);
         self.announce(turn);
     }
 
     /// When `Input::Timer` is due; nothing while only others can make something happen.
     #[must_use]
     pub fn wake_at(&self, now: i64) -> Option<i64> {
+        self.due_at(now).into_iter().chain(self.cache.wake_at()).min()
+    }
+
+    /// The same without the cache, which may be late.
+    fn due_at(&self, now: i64) -> Option<i64> {
         let older = self.older.values().map(|wanted| wanted.until);
         let stalled = self.connection.stall_at(self.outbox.oldest_in_flight());
         let times = [
@@ -207,7 +221,7 @@ impl Client {
 
     /// Tells what changed in passing, once a step.
     fn announce(&mut self, turn: &mut Turn<'_>) {
-        if self.rooms.is_none() && self.logs.caught_up() {
+        if self.rooms.is_none() && !self.cache.is_opening() && self.logs.caught_up() {
             self.connection.caught_up(turn.now);
         }
         let standing = self.connection.standing();

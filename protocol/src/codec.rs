@@ -16,6 +16,7 @@ use bincode::config::Config;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
+use crate::event::Reset;
 use crate::frame::{Command, Event, Kind};
 use crate::limits::{
     COMMAND_BYTES_MAX, COMPRESS_FROM_BYTES, EVENT_BYTES_MAX, HEADER_BYTES, LZ4_RATIO_MAX,
@@ -119,6 +120,13 @@ pub fn encode_event(event: &Event) -> Result<Vec<u8>, EncodeFault> {
         "an event reads back"
     );
     Ok(frame)
+}
+
+/// Writes a `Reset` as one frame. Beside `encode_event`, which brings along how every event is
+/// written: a browser needs no other.
+pub fn encode_reset(reset: &Reset) -> Result<Vec<u8>, EncodeFault> {
+    let body = encode_body(reset).map_err(EncodeFault::Codec)?;
+    write_frame(Kind::Reset, &body, EVENT_BYTES_MAX)
 }
 
 /// Reads a client's frame.

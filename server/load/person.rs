@@ -103,6 +103,7 @@ impl Person {
             page: PageId::make(0, chance.id_bytes()),
             device: DeviceId::make(0, chance.id_bytes()),
             shelf: false,
+            cache: false,
             build: Text::cut("load"),
             user: Some(begin.user),
             reloaded: false,
@@ -220,6 +221,7 @@ impl Person {
                 }
                 Output::Reload => self.tally.wrong("the server speaks another version"),
                 Output::Shelve(_) | Output::Unshelve(_) => {}
+                Output::Cache { .. } | Output::Uncache(_) | Output::UncacheAll => {}
                 Output::Tell(told) => {
                     if let Some(ask) = self.hear(told) {
                         Box::pin(self.step(Input::Ask(ask))).await;

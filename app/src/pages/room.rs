@@ -102,6 +102,7 @@ fn show(room: &Room, link: &Link) {
     effect(move || {
         room.membership.track();
         shown.ask(Ask::Show { room: id, cursor: room.cursor.get_untracked() });
+        shown.ask(Ask::Opened(id));
     });
     on_cleanup(move || {
         store.part(&left);

@@ -2,6 +2,7 @@
 //!
 //! Its law is tried here: however a message came, the rows are those of a fresh snapshot.
 
+mod cached;
 mod reading;
 
 use std::sync::Arc;

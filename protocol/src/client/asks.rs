@@ -28,6 +28,7 @@ impl Client {
                 self.logs.show(room, cursor);
                 self.subscribe(room, false, turn);
             }
+            Ask::Opened(room) => self.room_opened(room, turn.now),
             Ask::Hide(room) => self.hide(room, turn),
             Ask::Older { room, before } => self.ask_older(room, before, turn),
             Ask::Typing { room, text } => {
@@ -65,11 +66,18 @@ impl Client {
 
     /// Asks to be told of a room that is on the screen, where that can be asked now.
     pub(super) fn subscribe(&mut self, room: RoomId, again: bool, turn: &mut Turn<'_>) {
-        if !self.connection.takes_ops() {
+        if !self.connection.takes_ops() || !(again || self.begin_by_cache(room, turn)) {
             return;
         }
         if let Some(sub) = self.logs.ask(room, again) {
             self.say(&Command::Sub(sub), turn);
+        }
+    }
+
+    /// The same for all rooms that are on the screen and not told.
+    pub(super) fn subscribe_shown(&mut self, turn: &mut Turn<'_>) {
+        for room in self.logs.shown() {
+            self.subscribe(room, false, turn);
         }
     }
 

@@ -64,6 +64,9 @@ impl Client {
             self.give_up_the_longest(turn);
         }
         self.forget_connection(turn);
+        if matches!(code, CloseCode::SIGNED_OUT | CloseCode::DISABLED) {
+            self.void_cache(turn);
+        }
         if matches!(phase, Phase::Connecting { .. }) {
             self.connection.check(false, turn.now);
             return turn.put(Output::Check { guest_only: false });
@@ -147,7 +150,7 @@ impl Client {
 
     /// A deadline has come.
     pub(super) fn time_passed(&mut self, turn: &mut Turn<'_>) {
-        let due = self.wake_at(turn.now);
+        let due = self.due_at(turn.now);
         let slept = due.is_some_and(|due| turn.now - due > SLEPT_MS);
         self.typing_passed(turn);
         self.older_passed(turn);
@@ -195,6 +198,14 @@ impl Client {
                 self.probe(true, turn);
             }
             _ => {}
+        }
+    }
+
+    /// Nobody sees the page, or somebody does. A hidden one may end without another word.
+    pub(super) fn hidden(&mut self, hidden: bool, turn: &mut Turn<'_>) {
+        self.connection.hidden = hidden;
+        if hidden {
+            self.write_cache(turn);
         }
     }
 

@@ -3,6 +3,7 @@
 //! `Ask` is what a person wants, `Told` is all that a screen ever learns, `Input` and `Output` add
 //! the socket. Their law: whoever applies every `Told` in its order shows what the server holds.
 
+use super::cache::Cached;
 use super::shelf::Kept;
 use crate::act::{Act, Op, Strand};
 use crate::change::Envelope;
@@ -10,7 +11,7 @@ use crate::close::CloseCode;
 use crate::cursor::Cursor;
 use crate::event::{GoneReason, ResetReason, Snapshot};
 use crate::frame::Change;
-use crate::ids::{LogId, OpId, RoomId};
+use crate::ids::{LogId, OpId, RoomId, UserId};
 use crate::model::{Me, Messages, RoomEntry};
 use crate::refusal::{Refusal, RetryReason};
 
@@ -35,6 +36,8 @@ pub enum Ask {
         /// What is known of it, where nothing newer is.
         cursor: Option<Cursor>,
     },
+    /// A person opens this room's page.
+    Opened(RoomId),
     /// This room is no longer on the screen.
     Hide(RoomId),
     /// Older messages than this number are wanted.
@@ -235,6 +238,8 @@ pub enum Input<'a> {
     Asleep,
     /// Whether the page is hidden: a hidden one waits longer between two tries.
     Hidden(bool),
+    /// The page may end at any moment now.
+    Leaving,
     /// What came of `Output::Shelve`.
     Shelved {
         /// The message.
@@ -248,6 +253,13 @@ pub enum Input<'a> {
         /// The messages, whoever wrote them.
         kept: Vec<Kept>,
         /// Whether the shelf takes more.
+        keeps: bool,
+    },
+    /// These pages lay in the cache; given at the beginning, also where there are none.
+    Recall {
+        /// The pages, whoever read them.
+        pages: Vec<Cached>,
+        /// Whether the cache takes any.
         keeps: bool,
     },
 }
@@ -288,6 +300,22 @@ pub enum Output {
     Shelve(Kept),
     /// Take this op off the shelf, in the order of these outputs.
     Unshelve(OpId),
+    /// Write the newest page of this room, as the screen holds it now, into the cache, in the place of
+    /// what it held of the room. It and the cursor are one record.
+    Cache {
+        /// Whose it is.
+        user: UserId,
+        /// The room.
+        room: RoomId,
+        /// When it was opened last; 0 for never.
+        opened_at: i64,
+        /// Where the page ends: what the screen holds behind it is no part of it.
+        cursor: Cursor,
+    },
+    /// Throw the page of this room away, in the order of these outputs,
+    Uncache(RoomId),
+    /// or the pages of all rooms.
+    UncacheAll,
     /// Load the page again: it is of another version than the server.
     Reload,
     /// Tell the screen.

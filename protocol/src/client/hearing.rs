@@ -14,7 +14,8 @@ use crate::close::CloseCode;
 use crate::codec::decode_event;
 use crate::command::{PageAck, Pong};
 use crate::event::{
-    Accepted, Gone, Older, Page, Ping, RefuseRetry, Refused, Reset, SubOk, Typists, Welcome,
+    Accepted, Gone, GoneReason, Older, Page, Ping, RefuseRetry, Refused, Reset, SubOk, Typists,
+    Welcome,
 };
 use crate::frame::{Change, Command, Event};
 use crate::ids::{LogId, OpId};
@@ -77,7 +78,11 @@ impl Client {
         if !kept.is_empty() {
             turn.tell(Told::Kept(kept.into_iter().map(|op| op.act).collect()));
         }
+        if self.user.is_some_and(|former| former != user) {
+            self.void_cache(turn);
+        }
         self.user = Some(user);
+        self.own_cache(user);
         self.sign_kept(user, turn);
         self.me = Some(welcome.user.clone());
         self.window = usize::from(welcome.window).clamp(1, WINDOW_OPS);
@@ -92,14 +97,13 @@ impl Client {
         self.logs.greeted(user.log());
         self.rooms = Some(Vec::new());
         self.listed(welcome.rooms.into_vec(), welcome.more, turn);
-        for room in self.logs.shown() {
-            self.subscribe(room, false, turn);
-        }
+        self.subscribe_shown(turn);
     }
 
     fn listed(&mut self, rooms: Vec<RoomEntry>, more: bool, turn: &mut Turn<'_>) {
         let Some(mut all) = self.rooms.take() else { return };
         all.extend(rooms);
+        self.weigh(&all, more, turn);
         if more {
             self.rooms = Some(all);
         } else {
@@ -117,6 +121,7 @@ impl Client {
     fn reset(&mut self, reset: Reset, turn: &mut Turn<'_>) {
         let Some(log) = self.logs.by_sub(reset.sub) else { return };
         self.logs.reset(log, reset.sub, reset.cursor);
+        self.cache.changed(log);
         if let Some(snapshot) = &reset.snapshot {
             self.confirm_messages(log, &snapshot.messages, turn);
         }
@@ -166,7 +171,9 @@ impl Client {
         }
         if let Some(Change::RoomRemoved(removed)) = &change {
             self.logs.forget(removed.room.log());
+            self.uncache(removed.room.log(), turn);
         }
+        self.cache.changed(log);
         turn.tell(Told::Logged { envelope, change });
         // Asked anew even while it is told: that may be the membership before, whose end is on its
         // way and ends nothing but the older subscription.
@@ -189,6 +196,9 @@ impl Client {
             return;
         }
         self.logs.ended(gone.room.log());
+        if matches!(gone.reason, GoneReason::NotMember | GoneReason::Ended) {
+            self.uncache(gone.room.log(), turn);
+        }
         turn.tell(Told::Gone { room: gone.room, reason: gone.reason });
     }
 

@@ -86,6 +86,12 @@ impl Logs {
         Some(Sub { sub, room, cursor: log.cursor })
     }
 
+    /// Whether a room is on the screen, nothing is known of it, and nothing was asked for.
+    pub(super) fn is_blank(&self, room: RoomId) -> bool {
+        let log = self.known.get(&room.log());
+        log.is_some_and(|log| log.shown && log.feed == Feed::Away && log.cursor.is_none())
+    }
+
     /// The rooms on the screen.
     pub(super) fn shown(&self) -> Vec<RoomId> {
         let shown = self.known.iter().filter(|(_, log)| log.shown);

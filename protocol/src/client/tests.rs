@@ -3,6 +3,7 @@
 //! Each test is one rule of the conversation. What both halves do together is the simulation's.
 
 mod bench;
+mod cache;
 mod shelf;
 
 #[cfg(target_arch = "wasm32")]

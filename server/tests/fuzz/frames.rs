@@ -4,6 +4,7 @@
 //! then the header or the packed bytes are bent instead. Else nothing would come past the door.
 
 use protocol::bounded::Text;
+use protocol::client::cache::Cached;
 use protocol::client::shelf::Kept;
 use protocol::codec::{
     FLAG_LZ4, Header, VERSION, decode_command, decode_event, decode_text, encode_command,
@@ -172,6 +173,22 @@ fn messages_on_the_shelf() {
     fuzz("shelf", make, |bytes| {
         let Some(kept) = Kept::from_bytes(bytes) else { return false };
         assert_eq!(Kept::from_bytes(&kept.to_bytes().unwrap()), Some(kept));
+        true
+    });
+}
+
+#[test]
+fn pages_in_the_cache() {
+    let honest = Honest::of(|kind| kind == Kind::Reset);
+    let make = |chance: &mut SeededChance| {
+        let mut head = vec![0; 1 + 16 + 8];
+        chance.fill(&mut head);
+        head[0] = u8::from(chance.below(16) > 0);
+        [head, honest.frame(chance)].concat()
+    };
+    fuzz("cache", make, |bytes| {
+        let Some(page) = Cached::from_bytes(bytes) else { return false };
+        assert_eq!(Cached::from_bytes(&page.clone().into_bytes().unwrap()), Some(page));
         true
     });
 }

@@ -104,6 +104,7 @@ impl Tab {
             build: Text::cut(&format!("proof {number}")),
             user: Some(me),
             shelf: false,
+            cache: false,
             reloaded: false,
             seed: chance.number(),
         };
@@ -197,6 +198,9 @@ impl Tab {
                     next.push(Input::Checked(answer));
                 }
                 Output::Shelve(_) | Output::Unshelve(_) => panic!("there is no shelf"),
+                Output::Cache { .. } | Output::Uncache(_) | Output::UncacheAll => {
+                    panic!("there is no cache")
+                }
                 Output::Reload => panic!("the server speaks another version"),
                 Output::Tell(told) => next.extend(self.hear(told).map(Input::Ask)),
             }

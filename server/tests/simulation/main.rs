@@ -22,6 +22,7 @@ mod ledger;
 mod link;
 mod log;
 mod mutants;
+mod pages;
 mod pipe;
 mod plan;
 mod report;
@@ -51,6 +52,7 @@ fn every_promise_holds_for_every_plan() {
     let totals = run_all(seeds.clone());
     println!("seeds {}..{}: {totals}", seeds.start, seeds.end);
     assert!(totals.failures.is_empty(), "{}", Totals::told(&totals.failures));
+    assert!(totals.report.resumed > 0, "no room began by the page of an earlier one");
 }
 
 /// `WASMCHANNEL_PLAN=file` runs one kept plan alone and prints what happens in it.

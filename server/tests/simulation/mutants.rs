@@ -76,10 +76,12 @@ pub(crate) enum Mutant {
     KeptForgotten,
     /// What an earlier page kept is given out newest first.
     KeptTurnedAround,
+    /// A cursor is kept before the last message of its page.
+    CursorBeforeItsPage,
 }
 
 /// Each fault, and the invariants whose checks may see it.
-const MUTANTS: [(Mutant, &[&str]); 22] = [
+const MUTANTS: [(Mutant, &[&str]); 23] = [
     (Mutant::AnswersBeforeCommit, &["I1", "I5"]),
     (Mutant::BatchTurnedAround, &["I7"]),
     (Mutant::UnknownIsFailed, &["I12"]),
@@ -102,6 +104,7 @@ const MUTANTS: [(Mutant, &[&str]); 22] = [
     (Mutant::AnswerLost, &["I12"]),
     (Mutant::KeptForgotten, &["G7"]),
     (Mutant::KeptTurnedAround, &["I7"]),
+    (Mutant::CursorBeforeItsPage, &["I12"]),
 ];
 
 /// The fault of a run, if one is planted.

@@ -15,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) sockets: u64,
     pub(crate) crashes: u64,
     pub(crate) restores: u64,
+    /// Rooms that began by what an earlier page had kept of them.
+    pub(crate) resumed: u64,
     pub(crate) events: u64,
     pub(crate) slowest_agreement_ms: u64,
 }
@@ -40,6 +42,7 @@ impl Report {
         self.sockets += other.sockets;
         self.crashes += other.crashes;
         self.restores += other.restores;
+        self.resumed += other.resumed;
         self.events += other.events;
         self.slowest_agreement_ms = self.slowest_agreement_ms.max(other.slowest_agreement_ms);
     }
@@ -48,12 +51,17 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { digest, runs, turns, frames, sockets, crashes, restores, events, .. } = self;
+        let Self { resumed, .. } = self;
         let slowest = self.slowest_agreement_ms;
         write!(
             f,
             "{runs} runs, {turns} turns, {frames} frames, {sockets} sockets, {events} events, "
         )?;
-        write!(f, "{crashes} crashes, {restores} restores, agreement within {slowest} ms, ")?;
+        write!(
+            f,
+            "{crashes} crashes, {restores} restores, {resumed} rooms resumed after a reload, "
+        )?;
+        write!(f, "agreement within {slowest} ms, ")?;
         write!(f, "digest {digest:016x}")
     }
 }

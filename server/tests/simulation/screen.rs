@@ -5,13 +5,18 @@
 
 use std::collections::BTreeMap;
 
+use protocol::bounded::{List, Text};
 use protocol::client::exchange::{Standing, Told};
 use protocol::event::Snapshot;
 use protocol::frame::{Change, Kind};
 use protocol::ids::{EventId, LogId, OpId, RoomId, UserId};
-use protocol::model::{Messages, RoomEntry, RoomKey};
+use protocol::limits::SNAPSHOT_MESSAGES_MAX;
+use protocol::model::{Message, Messages, Role, RoomEntry, RoomKey};
 
 use crate::ledger::Ledger;
+
+/// As many members has a room by what a browser kept of it, and by no server.
+pub(crate) const KEPT: u64 = u64::MAX;
 
 /// One tab's view of the world.
 #[derive(Debug, Default)]
@@ -93,6 +98,32 @@ impl Screen {
         let mut view = View { seq: snapshot.room.head, last, ..View::default() };
         view.show(snapshot, ledger);
         self.logs.insert(log, view);
+    }
+
+    /// A room's newest messages, as a browser keeps them.
+    pub(crate) fn page(&self, room: RoomId) -> Option<Snapshot> {
+        let view = self.logs.get(&room.log())?;
+        let left_out = view.messages.len().saturating_sub(SNAPSHOT_MESSAGES_MAX);
+        let newest = view.messages.iter().skip(left_out).map(|(seq, id)| Message {
+            seq: *seq,
+            id: *id,
+            at: 0,
+            author: UserId::NIL,
+            name: Text::default(),
+            op_id: OpId::NIL,
+            text: Text::default(),
+        });
+        let entry = RoomEntry {
+            id: room,
+            key: self.rooms.get(&room)?.clone(),
+            name: Text::default(),
+            topic: Text::default(),
+            everyone: false,
+            role: Role::Member,
+            head: view.seq,
+        };
+        let older = view.older || left_out > 0;
+        Some(Snapshot { room: entry, member_count: KEPT, messages: List::cut(newest), older })
     }
 
     /// An own op moves on, never back.

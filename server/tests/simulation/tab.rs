@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use protocol::act::{Configure, Create, Enter, Leave, Op, Post, Rename};
-use protocol::bounded::Text;
+use protocol::bounded::{List, Text};
+use protocol::client::cache::Cached;
 use protocol::client::exchange::{Ask, Input, Output, Told};
 use protocol::client::{Client, Setup};
 use protocol::cursor::Cursor;
@@ -15,8 +16,10 @@ use protocol::ids::{DeviceId, LogId, OpId, PageId, RoomId, UserId};
 use server::clock::{Chance, SeededChance};
 
 use crate::ledger::Ledger;
+use crate::mutants::{Mutant, Planted};
+use crate::pages::Pages;
 use crate::plan::What;
-use crate::screen::Screen;
+use crate::screen::{KEPT, Screen};
 use crate::shelf::Shelf;
 
 /// Unix time in milliseconds at which every run begins.
@@ -39,6 +42,9 @@ pub(crate) struct Tab {
     pub(crate) cookie: UserId,
     /// What outlives the page.
     pub(crate) shelf: Shelf,
+    pub(crate) pages: Pages,
+    /// Rooms that began by a page of those.
+    pub(crate) resumed: u64,
     timer_at: Option<u64>,
     client: Client,
     /// The number of the page load, which is the number of the outbox.
@@ -49,7 +55,12 @@ pub(crate) struct Tab {
 
 impl Tab {
     /// A page that was just loaded, over what earlier ones left on the shelf.
-    pub(crate) fn new(user: UserId, outbox: usize, seed: u64, shelf: Shelf) -> Self {
+    pub(crate) fn new(
+        user: UserId,
+        outbox: usize,
+        seed: u64,
+        (shelf, pages): (Shelf, Pages),
+    ) -> Self {
         let mut chance = SeededChance::new(seed);
         let setup = Setup {
             page: PageId::make(0, chance.id_bytes()),
@@ -57,6 +68,7 @@ impl Tab {
             build: Text::cut("simulation"),
             user: Some(user),
             shelf: true,
+            cache: true,
             reloaded: false,
             seed: chance.number(),
         };
@@ -68,6 +80,8 @@ impl Tab {
             online_at: None,
             cookie: user,
             shelf,
+            pages,
+            resumed: 0,
             timer_at: None,
             client: Client::new(setup),
             outbox,
@@ -86,6 +100,11 @@ impl Tab {
         Some(self.shelf.due_at()?.max(self.asleep_until))
     }
 
+    /// When it is told what lies in its cache.
+    pub(crate) fn pages_at(&self) -> Option<u64> {
+        Some(self.pages.due_at()?.max(self.asleep_until))
+    }
+
     /// Lets the machine take something in; shows what it tells and gives what else it wants.
     pub(crate) fn step(&mut self, input: Input<'_>, now: u64, ledger: &mut Ledger) -> Vec<Output> {
         let mut outputs = Vec::new();
@@ -101,6 +120,9 @@ impl Tab {
             }
             match told {
                 Told::Welcomed { me, .. } => self.user = me.id,
+                Told::Reset { snapshot: Some(snapshot), .. } => {
+                    self.resumed += u64::from(snapshot.member_count == KEPT);
+                }
                 Told::Shelved(op_id) => ledger.kept(self.user, *op_id),
                 Told::Accepted { op_id, .. }
                 | Told::Failed { op_id, .. }
@@ -111,6 +133,25 @@ impl Tab {
         }
         outputs.retain(|output| !matches!(output, Output::Tell(_)));
         outputs
+    }
+
+    /// Does what the machine wants of its cache.
+    pub(crate) fn keep(&mut self, output: &Output, planted: Planted) {
+        match *output {
+            Output::Cache { user, room, opened_at, cursor } => {
+                let Some(mut snapshot) = self.screen.page(room) else { return };
+                assert_eq!(snapshot.room.head, cursor.seq, "I4: a page under another cursor");
+                if planted.is(Mutant::CursorBeforeItsPage) {
+                    let messages = snapshot.messages.into_vec();
+                    let count = messages.len().saturating_sub(1);
+                    snapshot.messages = List::cut(messages.into_iter().take(count));
+                }
+                self.pages.put(Cached { user, opened_at, cursor, snapshot });
+            }
+            Output::Uncache(room) => self.pages.take(room),
+            Output::UncacheAll => self.pages.take_all(),
+            _ => {}
+        }
     }
 
     /// The page ends here, whatever is under way.

@@ -17,6 +17,7 @@ use crate::house::House;
 use crate::ledger::Ledger;
 use crate::link::{Link, Links};
 use crate::mutants::Planted;
+use crate::pages::Pages;
 use crate::pipe::{CALM_LATENCY_MS_MAX, Pipe};
 use crate::plan::Plan;
 use crate::report::Report;
@@ -72,6 +73,7 @@ enum Due {
     Calm,
     Timer(usize),
     Shelf(usize),
+    Pages(usize),
     Online(usize),
     Form(usize),
     Opened(SocketId),
@@ -118,8 +120,9 @@ impl<'a> World<'a> {
         world.store.write_into(&mut world.ledger);
         for person in &plan.tabs {
             let user = world.users[*person];
-            let shelf = Shelf::new(world.chance.number(), planted);
-            let tab = world.loaded(user, shelf);
+            let seed = world.chance.number();
+            let shelf = Shelf::new(seed, planted);
+            let tab = world.loaded(user, (shelf, Pages::new(seed)));
             world.tabs.push(tab);
         }
         world
@@ -133,6 +136,7 @@ impl<'a> World<'a> {
     /// Runs the plan and what follows it, and holds every promise against the ledger.
     pub(crate) fn run(mut self) -> Report {
         for tab in 0..self.tabs.len() {
+            self.hear_pages(tab);
             self.step_tab(tab, Input::Awake);
             self.show_all(tab);
         }
@@ -154,15 +158,17 @@ impl<'a> World<'a> {
             self.ledger.decided(user, op_id);
         }
         self.ledger.settle();
+        self.report.resumed += self.tabs.iter().map(|tab| tab.resumed).sum::<u64>();
         self.report.events = self.ledger.event_count();
         self.report
     }
 
     /// A fresh page of this user.
-    fn loaded(&mut self, user: UserId, mut shelf: Shelf) -> Tab {
+    fn loaded(&mut self, user: UserId, (mut shelf, mut pages): (Shelf, Pages)) -> Tab {
         self.page_loads += 1;
         shelf.open(self.now);
-        Tab::new(user, self.page_loads, self.chance.number(), shelf)
+        pages.open(self.now);
+        Tab::new(user, self.page_loads, self.chance.number(), (shelf, pages))
     }
 
     /// What is due now, and when the next thing is.
@@ -177,6 +183,7 @@ impl<'a> World<'a> {
         for (place, tab) in self.tabs.iter().enumerate() {
             agenda.push((tab.wake_at(), Due::Timer(place)));
             agenda.push((tab.shelf_at(), Due::Shelf(place)));
+            agenda.push((tab.pages_at(), Due::Pages(place)));
             agenda.push((tab.online_at, Due::Online(place)));
         }
         let forms = self.forms.iter().enumerate();
@@ -216,6 +223,7 @@ impl<'a> World<'a> {
                 self.step_tab(tab, Input::Timer);
             }
             Due::Shelf(tab) => self.hear_shelf(tab),
+            Due::Pages(tab) => self.hear_pages(tab),
             Due::Online(tab) => {
                 self.tabs[tab].online_at = None;
                 self.step_tab(tab, Input::Awake);
@@ -256,7 +264,7 @@ impl<'a> World<'a> {
                 Output::Shelve(kept) => self.tabs[tab].shelf.put(kept, self.now),
                 Output::Unshelve(op_id) => self.tabs[tab].shelf.take(op_id, self.now),
                 Output::Reload => panic!("a client asks for another version"),
-                Output::Tell(_) => {}
+                output => self.tabs[tab].keep(&output, self.planted),
             }
         }
         if let Some(answer) = answered {
@@ -270,6 +278,14 @@ impl<'a> World<'a> {
             if let Some(input) = self.tabs[tab].shelf.turn(self.now) {
                 self.step_tab(tab, input);
             }
+        }
+    }
+
+    /// A tab hears what lies in its cache, if it is time.
+    fn hear_pages(&mut self, tab: usize) {
+        if self.tabs[tab].pages_at().is_some_and(|at| at <= self.now) {
+            let recall = self.tabs[tab].pages.recall();
+            self.step_tab(tab, recall);
         }
     }
 
@@ -468,6 +484,9 @@ impl<'a> World<'a> {
             }
             if let Some(rest) = tab.shelf.rest(tab.user) {
                 return Some(format!("tab {place} keeps what is over: {rest}"));
+            }
+            if let Some(page) = tab.pages.strange(tab.user, |room| tab.screen.lists(room)) {
+                return Some(format!("tab {place} keeps {page:?}"));
             }
             let heads = self.store.heads(&self.ledger);
             if let Some(log) = tab.stands_elsewhere(&heads) {

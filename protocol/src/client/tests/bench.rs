@@ -14,7 +14,7 @@ use crate::cursor::Cursor;
 use crate::event::{Accepted, Logged, Reset, ResetReason, SubOk, Welcome};
 use crate::frame::{Act, Change, Command, Event};
 use crate::ids::{DeviceId, EventId, OpId, PageId, RoomId, UserId};
-use crate::model::{Me, Rank};
+use crate::model::{Me, Rank, RoomEntry};
 
 pub(super) const ROOM: RoomId = RoomId::from_bytes([1; 16]);
 pub(super) const ME: UserId = UserId::from_bytes([7; 16]);
@@ -33,16 +33,18 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(user: Option<UserId>) -> Self {
-        Self::with_shelf(user, false)
+        Self::over(user, (false, false))
     }
 
-    pub(super) fn with_shelf(user: Option<UserId>, shelf: bool) -> Self {
+    /// Over a shelf and a cache, or without.
+    pub(super) fn over(user: Option<UserId>, (shelf, cache): (bool, bool)) -> Self {
         let client = Client::new(Setup {
             page: PageId::NIL,
             device: DeviceId::NIL,
             build: Text::cut("test"),
             user,
             shelf,
+            cache,
             reloaded: false,
             seed: 3,
         });
@@ -103,10 +105,15 @@ impl Bench {
     }
 
     pub(super) fn greet(&mut self, user: UserId) {
+        self.greet_with(user, Vec::new());
+    }
+
+    /// These are his rooms.
+    pub(super) fn greet_with(&mut self, user: UserId, rooms: Vec<RoomEntry>) {
         self.step(Input::Opened(self.socket));
         self.hear(Event::Welcome(Welcome {
             user: Me { id: user, name: Text::cut("me"), rank: Rank::Guest },
-            rooms: List::default(),
+            rooms: List::cut(rooms),
             more: false,
             ping_ms: 20_000,
             text_chars_max: 10_000,

@@ -25,7 +25,7 @@ fn kept(number: u8, user: Option<UserId>, queued_at: i64) -> Kept {
 
 /// A greeted client with a shelf on which these lay.
 fn greeted(user: Option<UserId>, all: Vec<Kept>) -> Bench {
-    let mut bench = Bench::with_shelf(Some(ME), true);
+    let mut bench = Bench::over(Some(ME), (true, false));
     bench.client.user = user;
     bench.step(Input::Restore { kept: all, keeps: true });
     bench.step(Input::Awake);
@@ -65,7 +65,7 @@ fn a_message_is_on_the_shelf_before_it_is_sent_and_off_it_once_it_is_accepted() 
 
 #[test]
 fn what_an_earlier_page_left_goes_out_first_under_its_own_ids_and_in_its_order() {
-    let mut bench = Bench::with_shelf(Some(ME), true);
+    let mut bench = Bench::over(Some(ME), (true, false));
     bench.step(Input::Awake);
     bench.greet(ME);
     bench.post(9);
@@ -136,7 +136,7 @@ fn a_shelf_that_fails_or_is_silent_ends_nothing_and_is_told() {
     assert!(bench.told.contains(&Told::Keeps(false)));
     assert!(!bench.told.contains(&Told::Shelved(op_id(1))));
 
-    let mut bench = Bench::with_shelf(Some(ME), true);
+    let mut bench = Bench::over(Some(ME), (true, false));
     bench.step(Input::Awake);
     bench.greet(ME);
     bench.pass(3_000);
@@ -192,7 +192,7 @@ fn a_refused_message_comes_off_the_shelf_and_an_old_one_is_only_asked_for() {
     bench.hear(Event::Refused(Refused { op_id: op_id(1), refusal: Refusal::NotAllowed }));
     assert_eq!(taken_off(&bench), [op_id(1)]);
 
-    let mut bench = Bench::with_shelf(Some(ME), true);
+    let mut bench = Bench::over(Some(ME), (true, false));
     bench.now = 8 * DAY_MS;
     bench.step(Input::Restore { kept: vec![kept(1, Some(ME), 10)], keeps: true });
     bench.step(Input::Awake);

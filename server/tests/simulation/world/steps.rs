@@ -7,6 +7,7 @@ use protocol::client::exchange::{Ask, Input};
 use server::clock::Chance;
 
 use super::World;
+use crate::pages::Pages;
 use crate::pipe::Pipe;
 use crate::plan::What;
 use crate::shelf::Shelf;
@@ -92,6 +93,9 @@ impl World<'_> {
         for number in numbers {
             self.hung_up(tab, number);
         }
+        if self.tabs[tab].pages.has_time() {
+            self.step_tab(tab, Input::Leaving);
+        }
         let user = self.tabs[tab].cookie;
         self.links.values_mut().filter(|link| link.tab == tab).for_each(|link| link.number = 0);
         self.tabs[tab].end(&mut self.ledger);
@@ -100,7 +104,11 @@ impl World<'_> {
         if self.house.is_none() && self.chance.below(2) == 0 {
             shelf.grow_old();
         }
-        self.tabs[tab] = self.loaded(user, shelf);
+        let pages = std::mem::replace(&mut self.tabs[tab].pages, Pages::new(0));
+        let followed = std::mem::take(&mut self.tabs[tab].shown);
+        self.report.resumed += self.tabs[tab].resumed;
+        self.tabs[tab] = self.loaded(user, (shelf, pages));
+        self.hear_pages(tab);
         self.step_tab(tab, Input::Awake);
         let lobby = self.store.lobby();
         let drawn = self.house.is_some().then(|| self.store.drawn(user, lobby)).flatten();
@@ -111,6 +119,10 @@ impl World<'_> {
         }
         self.tabs[tab].shown.push(lobby);
         self.step_tab(tab, Input::Ask(Ask::Show { room: lobby, cursor }));
+        for room in followed.into_iter().filter(|room| *room != lobby) {
+            self.tabs[tab].shown.push(room);
+            self.step_tab(tab, Input::Ask(Ask::Show { room, cursor: None }));
+        }
     }
 
     /// The house is gone with all it holds in memory; the kernel ends its sockets.
