@@ -30,25 +30,29 @@ pub struct Files {
 
 /// Takes the text on which Enter is pressed before the app comes, which sends it as soon as it is
 /// there and says `done`; until then it is shown to wait, and what is typed is the next text. Who
-/// goes before sends it as he goes, as the form would have. On touch Enter makes a line.
+/// presses Send before posts it with what he typed since; who goes otherwise sends it as he goes,
+/// as the form would have, unless the browser refuses: then it goes on waiting. On touch Enter
+/// makes a line.
 const EARLY_ENTER: &str = "\
 addEventListener('keydown', (event) => {
-  const area = event.target;
+  const area = event.target, isWord = event.isComposing || event.keyCode === 229;
   if (window.early === 'done' || area.id !== 'text' || event.key !== 'Enter') return;
-  if (event.shiftKey || event.isComposing || event.keyCode === 229) return;
-  if (matchMedia('(pointer: coarse)').matches) return;
+  if (event.shiftKey || isWord || matchMedia('(pointer: coarse)').matches) return;
   event.preventDefault();
   if (area.value.trim() === '') return;
-  (window.early ??= []).push(area.value);
+  area.form.dataset.early = (window.early = [...(window.early ?? []), area.value]).join('\\n');
   area.value = '';
-  area.form.dataset.early = window.early.join('\\n');
+}, true);
+addEventListener('submit', ({ target: { elements: { text: area } } }) => {
+  if (!area || !Array.isArray(window.early)) return;
+  area.value = [...window.early, area.value].join('\\n').trimEnd();
+  window.early = 'done';
 }, true);
 addEventListener('pagehide', () => {
   if (!Array.isArray(window.early)) return;
   const form = document.getElementById('text').form, fields = new FormData(form);
   fields.set('text', form.dataset.early);
-  navigator.sendBeacon(form.action, new URLSearchParams(fields));
-  window.early = 'done';
+  if (navigator.sendBeacon(form.action, new URLSearchParams(fields))) window.early = 'done';
 });";
 
 /// Shows clock times in the visitor's zone while the page is still being read, so that they do not

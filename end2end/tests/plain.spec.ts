@@ -95,6 +95,42 @@ test('what an early Enter took is seen to wait, and is sent by who goes before t
   expect(await room.said()).toEqual(['first\nsecond']);
 });
 
+test('what an early Enter took is posted by Send with what was typed since, before the script has come', async ({ visitor }) => {
+  const ada = await visitor();
+  const held = await holdBack(ada.context);
+  const room = await ada.tab();
+  await room.page.goto(room.url);
+  for (const [text, next] of [['first', 'second'], ['third', '']]) {
+    await room.composer.fill(text);
+    await room.composer.press('Enter');
+    await room.composer.fill(next);
+    const answer = room.page.waitForResponse((response) => response.request().method() === 'POST');
+    await room.sendButton.click();
+    expect((await answer).status()).toBe(303);
+    await room.seesLast(`${text}\n${next}`.trim());
+  }
+  held.release();
+  await room.hydrated();
+  await room.reload();
+  expect(await room.said()).toEqual(['first\nsecond', 'third']);
+});
+
+test('what an early Enter took goes on waiting where the browser does not send it for who goes', async ({ visitor }) => {
+  const ada = await visitor();
+  const held = await holdBack(ada.context);
+  const room = await ada.tab();
+  await room.page.goto(room.url);
+  await room.composer.fill('sent early');
+  await room.composer.press('Enter');
+  await room.page.evaluate(() => {
+    navigator.sendBeacon = () => false;
+    dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }));
+  });
+  held.release();
+  await room.seesLast('sent early');
+  await expect(room.pending).toHaveCount(0);
+});
+
 test('what is typed after an early Enter is the next text', async ({ visitor }) => {
   const ada = await visitor();
   const held = await holdBack(ada.context);
