@@ -15,6 +15,28 @@ use crate::part::IntoPart;
 use crate::store::Store;
 use crate::text::{Text, t};
 
+/// What came of asking so far.
+#[derive(Clone, Default)]
+struct Answer {
+    told: ArcRwSignal<bool>,
+    missed: ArcRwSignal<bool>,
+    shown: Arc<Mutex<Option<Shown>>>,
+}
+
+impl Answer {
+    /// Takes what one request brought. More than one may be under way, and they end in any order:
+    /// what is drawn stays, whatever an older one says of the server as it was.
+    fn take(&self, shown: Option<Shown>) {
+        if self.told.get_untracked() {
+            return;
+        }
+        let is_told = shown.is_some();
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+        self.missed.set(!is_told);
+        self.told.set(is_told);
+    }
+}
+
 /// Draws something of what is told.
 pub(super) type Part<T> = Box<dyn Fn(T) -> AnyView + Send>;
 
@@ -22,23 +44,15 @@ pub(super) type Part<T> = Box<dyn Fn(T) -> AnyView + Send>;
 /// takes long, why. A `title` stands above that, where what is told is a whole page.
 pub(super) fn fetched(path: String, title: Option<String>, draw: Part<Shown>) -> Live<AnyView> {
     let (link, store) = (use_context::<Link>().unwrap_or_default(), expect_context::<Store>());
-    let (told, missed) = (ArcRwSignal::new(false), ArcRwSignal::new(false));
-    let shown = Arc::new(Mutex::new(None));
-    let (is_told, is_missed, answer) = (told.clone(), missed.clone(), Arc::clone(&shown));
+    let answer = Answer::default();
+    let Answer { told, missed, shown } = answer.clone();
     // As soon as the server is there again, too.
     effect(move || {
         store.connection.live.track();
-        if is_told.get_untracked() {
-            return;
+        if !answer.told.get_untracked() {
+            let answer = answer.clone();
+            link.load(path.clone(), Box::new(move |shown| answer.take(shown)));
         }
-        let (told, missed, answer) = (is_told.clone(), is_missed.clone(), Arc::clone(&answer));
-        let then = move |shown: Option<Shown>| {
-            let is_told = shown.is_some();
-            *answer.lock().unwrap_or_else(PoisonError::into_inner) = shown;
-            missed.set(!is_told);
-            told.set(is_told);
-        };
-        link.load(path.clone(), Box::new(then));
     });
     live(move || {
         let shown = told.get().then(|| shown.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -57,4 +71,22 @@ pub(super) fn fetched(path: String, title: Option<String>, draw: Part<Shown>) ->
             None => words.into_part(),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_drawn_is_not_taken_away_by_an_older_request() {
+        let answer = Answer::default();
+        let held = || answer.shown.lock().expect("nobody panicked").clone();
+        answer.take(None);
+        assert!(answer.missed.get_untracked());
+        answer.take(Some(Shown::Me { saved: true }));
+        answer.take(None);
+        answer.take(Some(Shown::Broken));
+        assert!(answer.told.get_untracked() && !answer.missed.get_untracked());
+        assert_eq!(held(), Some(Shown::Me { saved: true }));
+    }
 }
