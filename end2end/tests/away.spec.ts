@@ -6,6 +6,7 @@ import { expect, test } from '../world';
 
 const PHONE = { viewport: { width: 360, height: 740 } };
 const NEEDS_SERVER = 'This needs the server, which cannot be reached now. Nothing was lost.';
+const PAGE_TYPE = 'application/x-wasmchannel-page';
 
 test('on a phone one goes about the house without the server, and what waits is not lost', async ({ visitor, house }) => {
   const ada = await (await visitor(PHONE)).open();
@@ -98,6 +99,43 @@ test('a room that is not known here is asked for when the server is back', async
   await expect(ada.page.getByText(NEEDS_SERVER)).toBeVisible();
   await house.start();
   await expect(ada.page.getByText('Nobody has made this room yet')).toBeVisible({ timeout: 35_000 });
+});
+
+test('a page that is cut off costs nothing of the one that is there', async ({ visitor }) => {
+  const ada = await (await visitor()).open();
+  await ada.saySurely('so that there is a guest');
+  const loads = countLoads(ada.page);
+  await ada.page.evaluate(() => {
+    Response.prototype.text = () => Promise.reject(new TypeError('network error'));
+  });
+  await ada.page.getByRole('link', { name: 'All rooms' }).click();
+  await expect(ada.page.getByText(NEEDS_SERVER)).toBeVisible();
+  expect(loads()).toBe(0);
+});
+
+test('a form goes to a server of another version, once, however often it is pressed before', async ({ visitor }) => {
+  const ada = await (await visitor()).open();
+  await ada.saySurely('so that there is a guest');
+  await ada.go('/me');
+  let answer = () => {};
+  const pressed = new Promise<void>((done) => (answer = done));
+  await ada.page.route('**/me', async (route) => {
+    const kind = await route.request().headerValue('accept');
+    if (kind !== PAGE_TYPE) return route.continue();
+    await pressed;
+    await route.fulfill({ contentType: PAGE_TYPE, body: 'of another version' });
+  });
+  await ada.page.evaluate(() => {
+    addEventListener('submit', (event) => {
+      if (!event.defaultPrevented) sessionStorage.sent = Number(sessionStorage.sent ?? 0) + 1;
+    });
+  });
+  const arabic = ada.page.getByRole('button', { name: 'العربية' });
+  await arabic.click();
+  await arabic.click();
+  answer();
+  await expect(ada.page.locator('html')).toHaveAttribute('dir', 'rtl');
+  expect(await ada.page.evaluate(() => sessionStorage.sent)).toBe('1');
 });
 
 /** How often the page is loaded from now on. */

@@ -6,6 +6,7 @@
 //! (plain http on a host that is not this machine) a lease in `localStorage`.
 
 use app::first_page::{InText, PAGE_TYPE, Shown};
+use app::routes::ME_PATH;
 use js_sys::Promise;
 use leptos::prelude::window;
 use protocol::client::exchange::Checked;
@@ -37,31 +38,41 @@ pub(crate) async fn check(guest_only: bool) -> Checked {
     match answer {
         None => Checked::Silent,
         Some(answer) if answer.ok() => Checked::Ready,
-        Some(answer) if answer.status() == 403 => Checked::Refused(text(&answer).await),
+        Some(answer) if answer.status() == 403 => {
+            Checked::Refused(text(&answer).await.unwrap_or_default())
+        }
         Some(answer) => later(&answer),
     }
 }
 
-/// What the page at this path shows; nothing where the server does not say that soon. A server whose pages this build cannot read is another
-/// version, and gives its own build with the page.
+/// Whether the server gives pages now, of whatever version.
+pub(crate) async fn is_there() -> bool {
+    page(ME_PATH).await.is_some()
+}
+
+/// What the page at this path shows; nothing where the server does not say that whole and soon. A
+/// server whose pages this build cannot read is another version, and gives its own build with the
+/// page.
 pub(crate) async fn load(path: &str) -> Option<Shown> {
+    let answer = page(path).await?;
+    match text(&answer).await?.parse() {
+        Ok(InText(page)) => Some(page.shown),
+        Err(_) => {
+            let _ = window().location().set_href(path);
+            None
+        }
+    }
+}
+
+/// The answer to who asks for a page without its drawing, its body still under way.
+async fn page(path: &str) -> Option<Response> {
     let (request, headers) = (RequestInit::new(), Headers::new().ok()?);
     request.set_signal(Some(&AbortSignal::timeout_with_u32(PATIENCE_MS)));
     headers.set("accept", PAGE_TYPE).ok()?;
     request.set_headers_headers(&headers);
     let answer = send(path, &request).await?;
     let kind = answer.headers().get("content-type").ok().flatten();
-    if kind.as_deref() != Some(PAGE_TYPE) || answer.status() == 503 {
-        return None;
-    }
-    let InText(page) = match text(&answer).await.parse() {
-        Ok(page) => page,
-        Err(_) => {
-            let _ = window().location().set_href(path);
-            return None;
-        }
-    };
-    Some(page.shown)
+    (kind.as_deref() == Some(PAGE_TYPE) && answer.status() != 503).then_some(answer)
 }
 
 async fn ask(method: &str, path: &str) -> Option<Response> {
@@ -81,9 +92,9 @@ fn later(answer: &Response) -> Checked {
     Checked::Later { ms_min: seconds.saturating_mul(1_000) }
 }
 
-async fn text(answer: &Response) -> String {
-    let Ok(text) = answer.text() else { return String::new() };
-    JsFuture::from(text).await.ok().and_then(|text| text.as_string()).unwrap_or_default()
+/// The whole body; nothing where it was cut off.
+async fn text(answer: &Response) -> Option<String> {
+    JsFuture::from(answer.text().ok()?).await.ok()?.as_string()
 }
 
 /// Waits for the lock; gives what releases it.

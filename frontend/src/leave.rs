@@ -8,7 +8,6 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use app::link::Link;
-use app::routes::ME_PATH;
 use app::store::Store;
 use leptos::prelude::{Set, document, untrack, window};
 use leptos::task::spawn_local;
@@ -21,32 +20,46 @@ use crate::{guest, page};
 /// A link that loads the page anew.
 const RELOADS: &str = "a[href=''][rel]";
 
+/// Where the page stands with its leaving.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    /// Nobody wants to.
+    No,
+    /// The server is asked whether it is there; what else is pressed meanwhile is one too many.
+    Asks,
+    /// The browser does it, in this moment.
+    Goes,
+}
+
 /// Guards the page from now on.
 pub(crate) fn guard(store: &Store, link: &Link) {
     let (connection, link) = (store.connection.clone(), link.clone());
-    let goes = Rc::new(Cell::new(false));
+    let leaving = Rc::new(Cell::new(Leaving::No));
     let leave = move |event: Event| {
-        let going = Rc::clone(&goes);
-        let Some(go) = (!event.default_prevented() && !goes.get()).then(|| way(&event)).flatten()
-        else {
+        if event.default_prevented() || leaving.get() == Leaving::Goes {
             return;
-        };
+        }
+        let Some(go) = way(&event) else { return };
         event.prevent_default();
+        if leaving.get() == Leaving::Asks {
+            return;
+        }
         // Known to be away: a try that is made by hand is made at once.
         let is_away = untrack(|| connection.is_away());
         connection.missed.set(is_away);
         if is_away {
             return link.ask(Ask::ConnectNow);
         }
-        let missed = connection.missed.clone();
+        leaving.set(Leaving::Asks);
+        let (missed, leaving) = (connection.missed.clone(), Rc::clone(&leaving));
         spawn_local(async move {
-            let is_there = guest::load(ME_PATH).await.is_some();
+            let is_there = guest::is_there().await;
             missed.set(!is_there);
             if is_there {
-                going.set(true);
+                leaving.set(Leaving::Goes);
                 go();
-                going.set(false);
             }
+            leaving.set(Leaving::No);
         });
     };
     page::listen(&document(), "submit", leave.clone());
