@@ -46,6 +46,31 @@ test('what waited while the server was away goes out after a reload, in order', 
   await expect(ada.composer).toHaveValue('not yet sent');
 });
 
+test('every change of what is kept is committed at once, for the page may end before it is answered', async ({ visitor }) => {
+  const ada = await (await visitor()).tab();
+  await ada.page.addInitScript(() => {
+    const begun = (window.changes = { removed: 0, open: [] as IDBTransaction[] });
+    const { commit } = IDBTransaction.prototype;
+    IDBTransaction.prototype.commit = function () {
+      begun.open = begun.open.filter((change) => change !== this);
+      commit.call(this);
+    };
+    for (const name of ['put', 'delete', 'clear'] as const) {
+      const act = IDBObjectStore.prototype[name] as (...given: unknown[]) => IDBRequest;
+      IDBObjectStore.prototype[name] = function (this: IDBObjectStore, ...given: unknown[]) {
+        // A lease is written in the answer to its own reading, which ends the transaction as soon.
+        if (this.name !== 'leases') begun.open.push(this.transaction);
+        if (name !== 'put') begun.removed++;
+        return act.apply(this, given);
+      } as never;
+    }
+  });
+  await ada.go('/');
+  await ada.saySurely('kept, sent and forgotten');
+  await expect.poll(() => ada.page.evaluate(() => window.changes.removed)).toBeGreaterThan(0);
+  expect(await ada.page.evaluate(() => window.changes.open.map((change) => [...change.objectStoreNames]))).toEqual([]);
+});
+
 test('what waited in a tab that crashed is sent by the next one, once', async ({ visitor, house }) => {
   const visiting = await visitor();
   const crashed = await visiting.open();
@@ -181,6 +206,8 @@ async function countDatabase(context: BrowserContext): Promise<void> {
 declare global {
   interface Window {
     database: { all: number; leases: number };
+    /** What was forgotten so far, and the changes that were begun and not committed. */
+    changes: { removed: number; open: IDBTransaction[] };
   }
 }
 

@@ -59,15 +59,17 @@ impl Database {
 
     /// Forgets what is kept under a key.
     pub(crate) fn remove(&self, store: &str, key: &str) {
-        if let Some((_, store)) = self.begin(store, IdbTransactionMode::Readwrite) {
+        if let Some((change, store)) = self.begin(store, IdbTransactionMode::Readwrite) {
             let _ = store.delete(&key.into());
+            commit(&change);
         }
     }
 
     /// Forgets all that lies in a store.
     pub(crate) fn clear(&self, store: &str) {
-        if let Some((_, store)) = self.begin(store, IdbTransactionMode::Readwrite) {
+        if let Some((change, store)) = self.begin(store, IdbTransactionMode::Readwrite) {
             let _ = store.clear();
+            commit(&change);
         }
     }
 
@@ -96,9 +98,7 @@ impl Database {
 
     /// Ends a lease.
     pub(crate) fn end_lease(&self, name: &str) {
-        if let Some((_, leases)) = self.begin(LEASES, IdbTransactionMode::Readwrite) {
-            let _ = leases.delete(&name.into());
-        }
+        self.remove(LEASES, name);
     }
 
     fn begin(
