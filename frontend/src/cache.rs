@@ -44,7 +44,7 @@ impl Cache {
         }
     }
 
-    /// Throws all pages away.
+    /// Throws all pages away. Before they were read it cannot; the machine says it again then.
     pub(crate) fn forget_all(&self) {
         if let Some(database) = self.0.get() {
             database.clear(PAGES);

@@ -80,6 +80,8 @@ pub(super) struct Cache {
     /// Whose pages are written: the greeted user's, while his sign-in holds.
     owner: Option<UserId>,
     pages: BTreeMap<RoomId, Page>,
+    /// Nothing of what lies there may stay, and it was not known yet that it could be thrown away.
+    is_void: bool,
     /// The rooms of a greeting that came before the pages, and whether there are more.
     greeted: Option<(Vec<RoomEntry>, bool)>,
     write_at: Option<i64>,
@@ -175,7 +177,11 @@ impl Client {
     /// These pages lie in the cache; `keeps` says whether it takes any.
     pub(super) fn recalled(&mut self, pages: Vec<Cached>, keeps: bool, turn: &mut Turn<'_>) {
         self.cache.stage = if keeps { Stage::Open } else { Stage::Absent };
-        for found in pages {
+        let is_void = std::mem::take(&mut self.cache.is_void);
+        if is_void {
+            turn.put(Output::UncacheAll);
+        }
+        for found in pages.into_iter().filter(|_| !is_void) {
             let room = found.snapshot.room.id;
             let page = self.cache.page(room);
             page.lies = true;
@@ -194,7 +200,8 @@ impl Client {
     }
 
     /// The server names these rooms as the user's, or these are the first of them: their pages are
-    /// good. What is not his any more goes.
+    /// good. What is not his any more goes. A page that no room begins by now is not kept to begin by
+    /// later: how far the room has gone on by then, nobody says.
     pub(super) fn weigh(&mut self, rooms: &[RoomEntry], more: bool, turn: &mut Turn<'_>) {
         let cache = &mut self.cache;
         if cache.stage != Stage::Open {
@@ -211,8 +218,11 @@ impl Client {
                     page.is_good = true;
                 }
                 (Some(_), None) => {}
-                (None, _) if more || !page.lies => {}
+                (None, _) if more || !page.lies => page.is_good = false,
                 _ => gone.push(*id),
+            }
+            if !more && !self.logs.is_blank(*id) {
+                page.found = None;
             }
         }
         gone.into_iter().for_each(|room| cache.throw_away(room, turn));
@@ -228,6 +238,7 @@ impl Client {
             return !self.cache.is_opening();
         };
         self.logs.show(room, Some(cursor));
+        self.confirm_messages(room.log(), &snapshot.messages, turn);
         let (reason, snapshot) = (ResetReason::FirstLoad, Some(snapshot));
         turn.tell(Told::Reset { log: room.log(), reason, cursor, snapshot });
         true
@@ -246,10 +257,12 @@ impl Client {
         }
     }
 
-    /// Somebody else is greeted, or the sign-in is void: nothing of what was kept may stay.
+    /// Somebody else is greeted, or the sign-in is void: nothing of what was kept may stay. Before the
+    /// cache was read it may take no word, so it is told again then.
     pub(super) fn void_cache(&mut self, turn: &mut Turn<'_>) {
         let stage = self.cache.stage;
-        self.cache = Cache { stage, ..Cache::default() };
+        let is_void = stage != Stage::Open;
+        self.cache = Cache { stage, is_void, ..Cache::default() };
         if self.setup.cache {
             turn.put(Output::UncacheAll);
         }

@@ -236,7 +236,12 @@ impl Client {
     }
 
     /// Own messages that stand in a room are stored, whether or not their answer came.
-    fn confirm_messages(&mut self, log: LogId, messages: &[Message], turn: &mut Turn<'_>) {
+    pub(super) fn confirm_messages(
+        &mut self,
+        log: LogId,
+        messages: &[Message],
+        turn: &mut Turn<'_>,
+    ) {
         let own = |message: &&Message| Some(message.author) == self.user;
         let found: Vec<(OpId, u64, i64)> = messages
             .iter()

@@ -67,8 +67,11 @@ impl Pages {
         self.kept.remove(&room);
     }
 
+    /// Before the pages were read nobody can: their database is not open.
     pub(crate) fn take_all(&mut self) {
-        self.kept.clear();
+        if self.recall_at.is_none() {
+            self.kept.clear();
+        }
     }
 
     /// A page that should not be here: another user's, or of a room that is not his.

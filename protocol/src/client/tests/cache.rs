@@ -8,13 +8,14 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::super::cache::Cached;
 use super::super::exchange::{Ask, Input, Output, Standing, Told};
 use super::bench::{Bench, EPOCH, ME, OTHER, ROOM, logged, op_id, posted};
+use crate::act::{Op, Post};
 use crate::bounded::{Blob, List, Text};
 use crate::change::{Envelope, RoomRemoved};
 use crate::close::CloseCode;
 use crate::command::Sub;
 use crate::cursor::Cursor;
 use crate::event::{Gone, GoneReason, Logged, Reset, ResetReason, Snapshot, SubOk};
-use crate::frame::{Change, Command, Event};
+use crate::frame::{Act, Change, Command, Event};
 use crate::ids::{EventId, OpId, RoomId, UserId};
 use crate::model::{Message, Role, RoomEntry};
 
@@ -186,6 +187,73 @@ fn a_page_is_used_for_no_other_user_and_for_no_room_that_is_not_his() {
     bench.greet_with(ME, vec![entry(ROOM, 3), entry(HARBOUR, 111)]);
     assert_eq!(asked(&bench), [(ROOM, Some(3)), (HARBOUR, None)]);
     assert_eq!((cached(&bench), told(&bench)), (vec![(HARBOUR, None)], vec![]));
+}
+
+#[test]
+fn what_is_void_before_the_cache_was_read_goes_when_it_was() {
+    let all_gone = vec![(RoomId::NIL, None)];
+    for code in [CloseCode::SIGNED_OUT, CloseCode::DISABLED] {
+        let mut bench = begun();
+        greet(&mut bench);
+        bench.close(code);
+        bench.forget();
+        recall(&mut bench, vec![page(ME, HARBOUR, 10)]);
+        assert_eq!(cached(&bench), all_gone, "the first word came before anybody could hear it");
+        bench.forget();
+        bench.step(Input::Leaving);
+        assert_eq!(cached(&bench), []);
+    }
+    let mut bench = begun();
+    bench.greet_with(OTHER, vec![entry(ROOM, 3), entry(HARBOUR, 12)]);
+    bench.forget();
+    recall(&mut bench, vec![page(OTHER, HARBOUR, 10)]);
+    assert_eq!(
+        (cached(&bench), told(&bench)),
+        (all_gone, vec![]),
+        "whoever was greeted in between"
+    );
+}
+
+#[test]
+fn a_page_that_no_room_begins_by_at_the_greeting_is_not_used_later() {
+    let mut bench = Bench::over(Some(ME), (false, true));
+    bench.step(Input::Awake);
+    bench.ask(Ask::Show { room: ROOM, cursor: Some(at(3)) });
+    recall(&mut bench, vec![page(ME, HARBOUR, 10)]);
+    greet(&mut bench);
+    bench.ask(Ask::Show { room: HARBOUR, cursor: None });
+    assert_eq!(asked(&bench), [(ROOM, Some(3)), (HARBOUR, None)], "it may be hours behind");
+    assert_eq!((cached(&bench), told(&bench)), (vec![], vec![]), "it lies there for the next page");
+
+    // The same of a room that began otherwise, and is told no more.
+    let mut bench = begun();
+    recall(&mut bench, vec![page(ME, ROOM, 2)]);
+    greet(&mut bench);
+    let reason = GoneReason::TooManyRooms { rooms_max: 1 };
+    bench.hear(Event::Gone(Gone { sub: 1, room: ROOM, reason }));
+    bench.forget();
+    bench.ask(Ask::Show { room: ROOM, cursor: None });
+    assert_eq!(told(&bench), []);
+}
+
+#[test]
+fn an_own_message_on_a_page_is_stored_and_not_sent_again() {
+    let mut bench = begun();
+    let (op_id, text) = (op_id(1), Text::cut("hello"));
+    bench.ask(Ask::Act(Op { op_id, act: Act::Post(Post { room: HARBOUR, text }) }));
+    let mut kept = page(ME, HARBOUR, 10);
+    let messages = kept.snapshot.messages.into_vec();
+    let own = |message| Message { author: ME, op_id, ..message };
+    kept.snapshot.messages = List::cut(messages.into_iter().map(own));
+    recall(&mut bench, vec![kept]);
+    greet(&mut bench);
+    let log = HARBOUR.log();
+    let accepted = Told::Accepted { op_id, log, seq: 10, at: 1 };
+    let stored = bench.told.iter().position(|told| *told == accepted);
+    let shown =
+        bench.told.iter().position(|told| matches!(told, Told::Reset { snapshot: Some(_), .. }));
+    assert!(stored.is_some() && stored < shown, "as when the server tells the page");
+    assert_eq!((bench.ops(), bench.client.waiting_count()), (vec![], 0));
 }
 
 #[test]
