@@ -254,6 +254,8 @@ mod tests {
             "ਸ\u{a4d}\u{200c}ਕ",
             "ශ\u{dca}\u{200c}රී",
             "க்\u{200d}ஷ",
+            // No chillu of Malayalam is made of this letter.
+            "മ\u{d4d}\u{200d}",
             // Before a virama, or between it and a vowel, the non-joiner parts nothing.
             "क\u{200c}\u{94d}ष",
             "র\u{200c}\u{9cd}য",
@@ -288,6 +290,8 @@ mod tests {
             "ۿ\u{200c}ۯ",
             "র\u{200d}্যাব",
             "ශ්\u{200d}රී",
+            "ജോണ\u{d4d}\u{200d}",
+            "അനില\u{d4d}\u{200d} കുമാര\u{d4d}\u{200d}",
             "हिन्दी",
             "محمد",
             "ᠠ\u{180b}",

@@ -46,7 +46,8 @@ fn shapes((before_that, before): (char, char), shaper: char, after: char) -> boo
         '\u{200d}' => {
             let joins_emoji = (is_emoji(before) || before == '\u{fe0f}') && is_emoji(after);
             let is_half = is_virama(before) && !is_tamil(before) && is_consonant(after);
-            is_half || (is_joined_before_virama(before) && is_virama(after)) || joins_emoji
+            let is_joined = is_joined_before_virama(before) && is_virama(after);
+            is_half || is_joined || is_chillu(before_that, before) || joins_emoji
         }
         '\u{fe0e}' => is_emoji(before),
         '\u{fe0f}' => {
@@ -83,6 +84,14 @@ const fn is_tamil(character: char) -> bool {
 /// touching letters of Sinhala (Unicode 18, chapters 12 and 13).
 const fn is_joined_before_virama(character: char) -> bool {
     matches!(character, '\u{9b0}' | '\u{9f0}' | '\u{b30}' | '\u{cb0}' | '\u{d9a}'..='\u{dc6}')
+}
+
+/// Whether a joiner makes these a chillu of Malayalam, as they were written before these had
+/// characters of their own: a consonant without its vowel, also where nothing follows.
+const fn is_chillu(consonant: char, virama: char) -> bool {
+    let has_one =
+        matches!(consonant, '\u{d15}' | '\u{d23}' | '\u{d28}' | '\u{d30}' | '\u{d32}' | '\u{d33}');
+    has_one && virama == '\u{d4d}'
 }
 
 /// The consonants of the scripts of India and Sri Lanka: of one place in all these blocks but
