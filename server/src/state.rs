@@ -91,15 +91,21 @@ impl House {
         Ok(Self { addr, setup_path, hub, upgrades, db, stop, serving, watching, writing })
     }
 
-    /// Ends when the process must end and open the store anew; tells why.
+    /// Ends when the process must end and begin anew; tells why.
     pub async fn broken(&mut self) -> &'static str {
         let writing = async {
             if let Ok(WriterEnd::Done) = (&mut self.writing).await {
                 std::future::pending::<()>().await;
             }
         };
+        let watching = async {
+            if (&mut self.watching).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
             () = writing => "the disk failed under the store",
+            () = watching => "nobody looks any more after who is connected",
             () = self.db.lost() => "another process has taken the database",
         }
     }

@@ -12,12 +12,13 @@ use protocol::event::{Event, GoneReason};
 use protocol::ids::OpId;
 use protocol::model::{DisplayName, MessageText};
 use protocol::refusal::{Refusal, RetryReason};
+use server::config::Limits;
 use server::history::memory::Mishap;
 use server::history::{History, Pending, Verdict};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::client::{Client, ada_and_bob};
-use crate::world::{Leaping, World, caller};
+use crate::world::{Leaping, World, caller, wide_limits};
 
 #[tokio::test]
 async fn two_clients_talk() {
@@ -284,4 +285,21 @@ async fn a_wall_clock_that_leaps_ends_no_connection() {
         bob.accepted(op).await;
         assert_eq!(ada.texts(lobby, 1).await, [text]);
     }
+}
+
+#[tokio::test]
+async fn nobody_is_sent_away_for_a_store_that_answers_but_not_who_may_stay() {
+    let limits = Limits { away_ms: 1_000, ..wide_limits() };
+    let world = World::in_memory_with(limits).await;
+    let memory = world.memory.as_ref().unwrap();
+    let (mut ada, mut bob) =
+        (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
+    memory.hide_fallen(true);
+    memory.set_disabled(caller("ada").user, Some(1));
+    sleep(Duration::from_millis(1_500)).await;
+    assert_eq!((world.engine.hub.leave(), world.engine.hub.count()), (None, 2));
+    memory.hide_fallen(false);
+    assert_eq!(ada.closed().await.0, 4501, "who was not asked about is asked about again");
+    let op = bob.post(bob.lobby(), "hello").await;
+    bob.accepted(op).await;
 }

@@ -117,7 +117,8 @@ impl World {
         Self::in_memory_with(wide_limits()).await
     }
 
-    async fn in_memory_with(limits: Limits) -> Self {
+    /// The same with these limits.
+    pub(crate) async fn in_memory_with(limits: Limits) -> Self {
         Self::of(limits, Arc::new(SystemClock)).await
     }
 

@@ -46,6 +46,7 @@ struct State {
     tables: Tables,
     mishap: Option<Mishap>,
     is_silent: bool,
+    hides_fallen: bool,
 }
 
 /// History over maps.
@@ -109,6 +110,11 @@ impl MemoryHistory {
     /// Reads are answered no more, or again.
     pub fn fall_silent(&self, is_silent: bool) {
         self.lock().is_silent = is_silent;
+    }
+
+    /// Who may not go on is not told any more, or again, while all else is answered.
+    pub fn hide_fallen(&self, hides: bool) {
+        self.lock().hides_fallen = hides;
     }
 
     fn read<T: Send + 'static>(&self, look: impl FnOnce(&Tables) -> T) -> Read<'_, T> {
@@ -184,6 +190,9 @@ impl History for MemoryHistory {
         sign_ins: &'a [SignInHash],
         now_ms: i64,
     ) -> Read<'a, BTreeMap<SignInHash, Standing>> {
+        if self.lock().hides_fallen {
+            return Box::pin(ready(Err(Unavailable("told to hide the fallen".to_owned()))));
+        }
         self.read(|tables| {
             let standing = |sign_in: &SignInHash| (*sign_in, tables.standing(*sign_in, now_ms));
             let all = sign_ins.iter().map(standing);

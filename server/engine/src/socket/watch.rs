@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Engine;
 use super::connection::code_of;
-use crate::history::Unavailable;
+use crate::history::{SignInHash, Unavailable};
 
 /// A store that takes longer does not answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,6 +26,8 @@ const ASKED_MAX: usize = 512;
 pub struct Watch {
     engine: Arc<Engine>,
     absence: Absence,
+    /// The last sign-in that was asked about: who is behind it is asked about next.
+    asked_to: Option<SignInHash>,
 }
 
 /// Since when the store has not answered.
@@ -51,10 +53,11 @@ impl Watch {
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
         let absence = Absence::new(engine.limits.away_ms);
-        Self { engine, absence }
+        Self { engine, absence, asked_to: None }
     }
 
-    /// Looks again and again until the server stops.
+    /// Looks again and again until the server stops. Should it panic, the house must end: nobody else
+    /// looks.
     pub async fn live(mut self, mut stopping: watch::Receiver<bool>) {
         let looks = async {
             let every = Duration::from_millis(self.engine.limits.look_ms.into());
@@ -76,8 +79,7 @@ impl Watch {
         if engine.hub.count() == 0 && !self.absence.is_on() {
             return;
         }
-        let answers = async { engine.history.answers().await && self.ended().await.is_ok() };
-        let answers = timeout(PATIENCE, answers).await.unwrap_or(false);
+        let answers = timeout(PATIENCE, engine.history.answers()).await.unwrap_or(false);
         match self.absence.step(answers, begun, engine.clock.ticks_ms()) {
             Means::Stay => {}
             Means::WelcomeBack => {
@@ -86,16 +88,25 @@ impl Watch {
             }
             Means::SendAway => engine.hub.send_away(ANSWERS, &engine.limits.upgrades).await,
         }
+        // A store that answers may be slow with this all the same: nobody is sent away for that.
+        if answers && !matches!(timeout(PATIENCE, self.end_fallen()).await, Ok(Ok(()))) {
+            tracing::warn!("who may still be here was not read in time: the next look goes on");
+        }
     }
 
-    /// Closes who may not be here any more.
-    async fn ended(&self) -> Result<(), Unavailable> {
+    /// Closes who may not be here any more; first those about whom the last look did not learn it.
+    async fn end_fallen(&mut self) -> Result<(), Unavailable> {
         let Engine { hub, history, clock, .. } = &*self.engine;
-        for asked in hub.sign_ins().chunks(ASKED_MAX) {
+        let mut all = hub.sign_ins();
+        let asked = all.partition_point(|sign_in| Some(*sign_in) <= self.asked_to);
+        all.rotate_left(asked);
+        for asked in all.chunks(ASKED_MAX) {
             let fallen = history.fallen(asked, clock.unix_ms()).await?;
+            self.asked_to = asked.last().copied();
             let code = |(sign_in, standing)| Some((sign_in, code_of(standing)?));
             hub.end(&fallen.into_iter().filter_map(code).collect());
         }
+        self.asked_to = None;
         Ok(())
     }
 }
