@@ -7,6 +7,7 @@
 use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
+use leptos::task::{spawn_local, tick};
 use leptos::web_sys;
 
 use crate::components::messages::ask_older;
@@ -146,8 +147,8 @@ impl Pane {
     }
 
     /// Keeps the number of messages on the screen within its bound, at the end that is farther away,
-    /// where it moves nothing: what is above has no say in a reversed pane, and for what is below
-    /// the browser holds it.
+    /// where it moves nothing: what is above has no say in a reversed pane, and for what is below it
+    /// is held by hand.
     fn cap(self) {
         effect(move || {
             self.room.rows.track();
@@ -163,9 +164,21 @@ impl Pane {
                 let is_near_the_end = !here.away.get_untracked() || below < above;
                 let far = if is_near_the_end { Far::Oldest } else { Far::Newest };
                 here.store.cap(&here.room, far);
+                if !is_near_the_end {
+                    hold(pane, above);
+                }
             });
         });
     }
+}
+
+/// Keeps so many pixels above what is seen, once the list has changed and before it is painted. The
+/// browser holds a pane by a line, too, but not always by one that stood still.
+fn hold(pane: web_sys::HtmlElement, above: i32) {
+    spawn_local(async move {
+        tick().await;
+        pane.set_scroll_top(above + pane.client_height() - pane.scroll_height());
+    });
 }
 
 /// Whether the browser must not hold the pane by a line that is read. While newer messages come it
