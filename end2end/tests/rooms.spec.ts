@@ -91,3 +91,24 @@ test('the list of rooms in another tab follows', async ({ visitor }) => {
   await expect(second.rooms).toHaveCount(2);
   await expect(second.rooms.nth(1)).toContainText('harbour');
 });
+
+test('who saves a topic does not undo the name that another gave meanwhile', async ({ visitor }) => {
+  const visiting = await visitor();
+  const first = await visiting.open();
+  await first.create('Night Sky');
+  await first.go('/r/night-sky/settings');
+  const second = await visiting.tab();
+  await second.go('/r/night-sky/settings');
+  const save = (room: typeof first) => room.page.getByRole('button', { name: 'Save' }).click();
+
+  await second.page.getByLabel('Topic').fill('half written');
+  await first.page.getByLabel('Name of the room').last().fill('Morning Sky');
+  await save(first);
+  await expect(first.title).toHaveText('Morning Sky');
+  await expect(second.page.getByLabel('Name of the room').last()).toHaveValue('Morning Sky');
+  await expect(second.page.getByLabel('Topic')).toHaveValue('half written');
+  await save(second);
+  await expect(second.title).toHaveText('Morning Sky');
+  await first.reload();
+  await expect(first.title).toHaveText('Morning Sky');
+});

@@ -84,6 +84,14 @@ fn settings(room: Room) -> AnyView {
             use_navigate()(&back, NavigateOptions::default());
         }
     });
+    follow(name, {
+        let named = room.name.clone();
+        move || named.get().to_string()
+    });
+    follow(topic, {
+        let topic = room.topic.clone();
+        move || topic.get().to_string()
+    });
     let noted = sending.clone();
     let submit = move |event: SubmitEvent| {
         let act = || {
@@ -127,4 +135,19 @@ fn settings(room: Room) -> AnyView {
         </form>
     }
     .into_part()
+}
+
+/// A field that nobody has changed says what is stored, also when somebody else changes that: what
+/// is saved with it must not undo it.
+fn follow(field: NodeRef<html::Input>, stored: impl Fn() -> String + 'static) {
+    let mut last = None;
+    effect(move || {
+        let now = stored();
+        let before = last.replace(now.clone());
+        if let Some(input) = field.get_untracked()
+            && before.is_some_and(|before| before == input.value())
+        {
+            input.set_value(&now);
+        }
+    });
 }
