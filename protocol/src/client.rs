@@ -35,7 +35,7 @@ use connection::Connection;
 use exchange::{Input, Output, Standing, Told};
 use logs::Logs;
 use outbox::Outbox;
-use shelf::Shelf;
+use shelf::{Kept, Shelf};
 use typing::Typing;
 
 /// Milliseconds after which a page of older messages is given up.
@@ -72,6 +72,8 @@ pub struct Client {
     chance: Chance,
     outbox: Outbox,
     shelf: Shelf,
+    /// What lies on the shelf and is another user's.
+    foreign: Vec<Kept>,
     cache: Cache,
     logs: Logs,
     typing: Typing,
@@ -121,6 +123,7 @@ impl Client {
             chance: Chance::new(setup.seed),
             outbox: Outbox::default(),
             shelf: if setup.shelf { Shelf::Opening { until: None } } else { Shelf::Absent },
+            foreign: Vec::new(),
             cache: Cache::opening(setup.cache),
             logs: Logs::default(),
             typing: Typing::default(),

@@ -94,6 +94,7 @@ impl Client {
             clock_ahead: self.clock_ahead,
             text_chars_max: welcome.text_chars_max,
         });
+        self.restore_own(user, turn);
         self.logs.greeted(user.log());
         self.rooms = Some(Vec::new());
         self.listed(welcome.rooms.into_vec(), welcome.more, turn);

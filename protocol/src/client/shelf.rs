@@ -13,7 +13,7 @@ use crate::act::{Act, Op, OpHead, Post};
 use crate::codec::{decode_command, encode_command};
 use crate::frame::Command;
 use crate::ids::{OpId, UserId};
-use crate::limits::OUTBOX_DAYS_MAX;
+use crate::limits::{OUTBOX_DAYS_MAX, OUTBOX_OPS_MAX};
 
 /// Milliseconds after which a shelf that does not answer is done without.
 pub(super) const SHELF_MS_MAX: i64 = 3_000;
@@ -127,6 +127,8 @@ impl Client {
                 (Some(owner), user) if user != Some(owner) => {
                     if turn.now - kept.queued_at > FOREIGN_MS_MAX {
                         turn.put(Output::Unshelve(op.op_id));
+                    } else if self.foreign.len() < OUTBOX_OPS_MAX {
+                        self.foreign.push(kept);
                     }
                 }
                 // Whose it is nobody can say any more, so a person has to.
@@ -143,6 +145,17 @@ impl Client {
                     }
                 }
             }
+        }
+    }
+
+    /// Somebody is greeted: what waited for him on the shelf is sent by this page.
+    pub(super) fn restore_own(&mut self, user: UserId, turn: &mut Turn<'_>) {
+        let is_own = |kept: &Kept| kept.user == Some(user);
+        let (own, foreign) = std::mem::take(&mut self.foreign).into_iter().partition(is_own);
+        self.foreign = foreign;
+        if !own.is_empty() {
+            let keeps = self.shelf != Shelf::Absent;
+            self.restore(own, keeps, turn);
         }
     }
 

@@ -10,6 +10,7 @@ use super::super::shelf::Kept;
 use super::bench::{Bench, ME, OTHER, ROOM, op_id};
 use crate::act::{Act, Op, OpHead, Post};
 use crate::bounded::Text;
+use crate::close::CloseCode;
 use crate::event::Refused;
 use crate::frame::{Command, Event};
 use crate::ids::{OpId, UserId};
@@ -166,6 +167,21 @@ fn what_lies_on_the_shelf_is_never_sent_as_another() {
     bench.now = now;
     bench.step(Input::Restore { kept: vec![kept(1, Some(OTHER), 10)], keeps: true });
     assert_eq!(taken_off(&bench), [op_id(1)], "but not for ever");
+}
+
+#[test]
+fn what_waits_for_another_is_sent_once_this_page_greets_him() {
+    let mut bench = greeted(Some(ME), vec![kept(1, Some(OTHER), 10)]);
+    bench.close(CloseCode(1006));
+    bench.pass(60_000);
+    bench.forget();
+    bench.greet(OTHER);
+    assert_eq!(bench.ops(), [(1, 0)]);
+    bench.close(CloseCode(1006));
+    bench.pass(60_000);
+    bench.forget();
+    bench.greet(ME);
+    assert_eq!(bench.ops(), [], "and only then");
 }
 
 #[test]
