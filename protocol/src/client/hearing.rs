@@ -94,7 +94,6 @@ impl Client {
             clock_ahead: self.clock_ahead,
             text_chars_max: welcome.text_chars_max,
         });
-        self.restore_own(user, turn);
         self.logs.greeted(user.log());
         self.rooms = Some(Vec::new());
         self.listed(welcome.rooms.into_vec(), welcome.more, turn);
@@ -109,6 +108,10 @@ impl Client {
             self.rooms = Some(all);
         } else {
             turn.tell(Told::Rooms(all));
+            // Only now the screen has a place for what is sent to a room, and may be refused.
+            if let Some(user) = self.user {
+                self.restore_own(user, turn);
+            }
         }
     }
 

@@ -177,6 +177,10 @@ fn what_waits_for_another_is_sent_once_this_page_greets_him() {
     bench.forget();
     bench.greet(OTHER);
     assert_eq!(bench.ops(), [(1, 0)]);
+    let place = |is: fn(&Told) -> bool| bench.told.iter().position(is);
+    let listed = place(|told| matches!(told, Told::Rooms(_))).unwrap();
+    let queued = place(|told| matches!(told, Told::Queued { .. })).unwrap();
+    assert!(listed < queued, "its room is known where it is shown");
     bench.close(CloseCode(1006));
     bench.pass(60_000);
     bench.forget();
