@@ -4,7 +4,7 @@
 
 import { defineConfig } from '@playwright/test';
 
-const waiting = /(connection|outbox)\.spec\.ts/;
+const waiting = /(away|cache|connection|news|outbox)\.spec\.ts/;
 
 export default defineConfig({
   testDir: 'tests',
