@@ -1,8 +1,8 @@
 //! The upgrade: a request that asks for a WebSocket is answered 101, and its stream is taken over.
 //!
-//! An extractor for `http/upgrade.rs`, which decides in between who may. Its law (RFC 6455, 4.2): a
-//! request that does not ask rightly is told what is missing; what was read behind its head belongs
-//! to the socket; the socket's task begins only when the task of the request is over.
+//! An extractor for `server/src/http/upgrade.rs`, which decides in between who may. Its law (RFC
+//! 6455, 4.2): a request that does not ask rightly is told what is missing; what was read behind its
+//! head belongs to the socket; the socket's task begins only when the task of the request is over.
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;

@@ -1,7 +1,8 @@
 //! A client's stream while it speaks HTTP: an answer that nobody takes is given up after a while.
 //!
-//! Made by `http/listen.rs`, taken apart by the upgrade. Its law: hyper's limits are for what comes
-//! in; this is the one for what goes out, and it counts from the last byte that was taken.
+//! Made by `server/src/http/listen.rs`, taken apart by the upgrade. Its law: hyper's limits are for
+//! what comes in; this is the one for what goes out, and it counts from the last byte that was
+//! taken.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
