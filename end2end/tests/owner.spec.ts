@@ -16,7 +16,7 @@ test('the setup link makes its visitor the owner, once, and is never logged', as
 
   const ada = await (await visitor()).open(path);
   await ada.page.getByRole('button', { name: 'Become the owner' }).click();
-  await ada.go('/');
+  await ada.page.waitForURL('**/');
   await expect(ada.page.locator('.self-kind')).toHaveText('Owner');
 
   const ben = await (await visitor()).open(path);

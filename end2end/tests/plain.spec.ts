@@ -1,8 +1,6 @@
 // Without a script the house is pages and forms; before the script has come, it is both.
 
-import type { Route } from '@playwright/test';
-
-import { expect, test } from '../world';
+import { expect, test, type Visitor } from '../world';
 
 test('reading and sending work without a script', async ({ visitor }) => {
   const plain = await (await visitor({ javaScriptEnabled: false })).open();
@@ -45,12 +43,9 @@ test('a refused text stands in the page again, letter by letter', async ({ visit
 });
 
 test('text typed before the script has come is kept', async ({ visitor }) => {
-  const ada = await visitor();
-  const held = await holdBack(ada.context);
-  const room = await ada.tab();
-  await room.page.goto(room.url);
+  const { room, release } = await early(visitor);
   await room.composer.fill('typed early');
-  held.release();
+  release();
   await room.hydrated();
   await expect(room.composer).toHaveValue('typed early');
   await room.composer.press('Enter');
@@ -58,14 +53,11 @@ test('text typed before the script has come is kept', async ({ visitor }) => {
 });
 
 test('Enter pressed before the script has come sends, once', async ({ visitor }) => {
-  const ada = await visitor();
-  const held = await holdBack(ada.context);
-  const room = await ada.tab();
-  await room.page.goto(room.url);
+  const { room, release } = await early(visitor);
   await room.composer.fill('sent early');
   await room.composer.press('Enter');
   expect(await room.said()).toEqual([]);
-  held.release();
+  release();
   await room.seesLast('sent early');
   await expect(room.pending).toHaveCount(0);
   await expect(room.composer).toHaveValue('');
@@ -74,10 +66,7 @@ test('Enter pressed before the script has come sends, once', async ({ visitor })
 });
 
 test('what an early Enter took is seen to wait, and is sent by who goes before the script has come', async ({ visitor }) => {
-  const ada = await visitor();
-  const held = await holdBack(ada.context);
-  const room = await ada.tab();
-  await room.page.goto(room.url);
+  const { room, release } = await early(visitor);
   for (const text of ['first', 'second']) {
     await room.composer.fill(text);
     await room.composer.press('Enter');
@@ -87,7 +76,7 @@ test('what an early Enter took is seen to wait, and is sent by who goes before t
   expect(await waits()).toBe('"first\\a second"');
   expect((await room.composer.boundingBox())?.width).toBeGreaterThan(500);
   await room.page.goto(`${room.url}/health`);
-  held.release();
+  release();
   await room.go('/');
   await room.seesLast('first\nsecond');
   expect(await waits()).toBe('none');
@@ -96,10 +85,7 @@ test('what an early Enter took is seen to wait, and is sent by who goes before t
 });
 
 test('what an early Enter took is posted by Send with what was typed since, before the script has come', async ({ visitor }) => {
-  const ada = await visitor();
-  const held = await holdBack(ada.context);
-  const room = await ada.tab();
-  await room.page.goto(room.url);
+  const { room, release } = await early(visitor);
   for (const [text, next] of [['first', 'second'], ['third', '']]) {
     await room.composer.fill(text);
     await room.composer.press('Enter');
@@ -109,53 +95,44 @@ test('what an early Enter took is posted by Send with what was typed since, befo
     expect((await answer).status()).toBe(303);
     await room.seesLast(`${text}\n${next}`.trim());
   }
-  held.release();
+  release();
   await room.hydrated();
   await room.reload();
   expect(await room.said()).toEqual(['first\nsecond', 'third']);
 });
 
 test('what an early Enter took goes on waiting where the browser does not send it for who goes', async ({ visitor }) => {
-  const ada = await visitor();
-  const held = await holdBack(ada.context);
-  const room = await ada.tab();
-  await room.page.goto(room.url);
+  const { room, release } = await early(visitor);
   await room.composer.fill('sent early');
   await room.composer.press('Enter');
   await room.page.evaluate(() => {
     navigator.sendBeacon = () => false;
     dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }));
   });
-  held.release();
+  release();
   await room.seesLast('sent early');
   await expect(room.pending).toHaveCount(0);
 });
 
 test('what is typed after an early Enter is the next text', async ({ visitor }) => {
-  const ada = await visitor();
-  const held = await holdBack(ada.context);
-  const room = await ada.tab();
-  await room.page.goto(room.url);
+  const { room, release } = await early(visitor);
   for (const text of ['first', 'second']) {
     await room.composer.pressSequentially(text);
     await room.composer.press('Enter');
   }
   await room.composer.pressSequentially('not yet');
-  held.release();
+  release();
   await room.seesLast('second');
   await expect(room.composer).toHaveValue('not yet');
   expect(await room.said()).toEqual(['first', 'second']);
 });
 
 test('where the app does not load, what an early Enter took is sent as a form', async ({ visitor }) => {
-  const ada = await visitor();
+  const { ada, room, release } = await early(visitor, false);
   ada.complaints.expect(/\.wasm|net::ERR_FAILED|Failed to fetch/);
-  const held = await holdBack(ada.context, false);
-  const room = await ada.tab();
-  await room.page.goto(room.url);
   await room.composer.fill('sent early');
   await room.composer.press('Enter');
-  held.release();
+  release();
   await room.seesLast('sent early');
 });
 
@@ -175,13 +152,13 @@ test('where the app does not load the page says so, and Retry brings it', async 
   await room.saySurely('with the app');
 });
 
-/** Holds the WASM back until it is released, and then lets it come, or not. */
-async function holdBack(
-  context: { route: (url: string, handler: (route: Route) => void) => Promise<unknown> },
-  comes = true,
-) {
+/** A page before the script has come: the WASM is held back until it is released, and then comes, or not. */
+async function early(visitor: () => Promise<Visitor>, comes = true) {
+  const ada = await visitor();
   let release = () => {};
   const released = new Promise<void>((done) => (release = done));
-  await context.route('**/*.wasm', (route) => void released.then(() => (comes ? route.continue() : route.abort())));
-  return { release };
+  await ada.context.route('**/*.wasm', (route) => void released.then(() => (comes ? route.continue() : route.abort())));
+  const room = await ada.tab();
+  await room.page.goto(room.url);
+  return { ada, room, release: () => release() };
 }
