@@ -11,9 +11,11 @@ use leptos::prelude::RwSignal;
 pub struct Hydrated(pub RwSignal<bool>);
 
 #[cfg(feature = "hydrate")]
-pub use here::{early_texts, focus_on_talk, grow, touch, zone_minutes};
+pub use here::{early_texts, focus_on_talk, forget_posted, grow, is_posted, touch, zone_minutes};
 #[cfg(not(feature = "hydrate"))]
-pub use nowhere::{early_texts, focus_on_talk, grow, touch, zone_minutes};
+pub use nowhere::{
+    early_texts, focus_on_talk, forget_posted, grow, is_posted, touch, zone_minutes,
+};
 
 #[cfg(feature = "hydrate")]
 mod here {
@@ -24,6 +26,10 @@ mod here {
 
     /// Lines that a composer shows at most where the browser does not measure it by its text.
     const LINES_MAX: i32 = 12;
+    /// When the head script let the composer's form be posted, on the form.
+    const POSTED: &str = "data-posted";
+    /// How long the answer to that is waited for.
+    const POST_MS_MAX: f64 = 10_000.0;
 
     /// Minutes that the visitor's clocks are east of Greenwich at a moment, summer time included.
     #[must_use]
@@ -42,6 +48,22 @@ mod here {
         early
             .map(|texts| texts.iter().filter_map(|it| it.as_string()).collect())
             .unwrap_or_default()
+    }
+
+    /// Whether what stands in the composer was just posted as a form, and the answer is under way:
+    /// by the head script's note, which holds for ten seconds, or until something is typed.
+    #[must_use]
+    pub fn is_posted(area: &HtmlTextAreaElement) -> bool {
+        let form = area.closest("form").ok().flatten();
+        let at = form.and_then(|form| form.get_attribute(POSTED)?.parse::<f64>().ok());
+        at.is_some_and(|at| Date::now() - at < POST_MS_MAX)
+    }
+
+    /// Something was typed: the composer is the app's again.
+    pub fn forget_posted(area: &HtmlTextAreaElement) {
+        if let Ok(Some(form)) = area.closest("form") {
+            let _ = form.remove_attribute(POSTED);
+        }
     }
 
     /// Gives the composer the height of its text in browsers that do not do it by themselves.
@@ -89,6 +111,15 @@ mod nowhere {
     pub const fn early_texts() -> Vec<String> {
         Vec::new()
     }
+
+    /// A page that is drawn was not posted yet.
+    #[must_use]
+    pub const fn is_posted(_area: &leptos::web_sys::HtmlTextAreaElement) -> bool {
+        false
+    }
+
+    /// As little can it be forgotten.
+    pub const fn forget_posted(_area: &leptos::web_sys::HtmlTextAreaElement) {}
 
     /// Nothing is measured yet.
     pub const fn grow(_area: &leptos::web_sys::HtmlTextAreaElement) {}

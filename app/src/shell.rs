@@ -30,7 +30,8 @@ pub struct Files {
 
 /// Takes the text on which Enter is pressed before the app comes, which sends it as soon as it is
 /// there and says `done`; until then it is shown to wait, and what is typed is the next text. Who
-/// presses Send before posts it with what he typed since; who goes otherwise sends it as he goes,
+/// presses Send before posts it with what he typed since, and the app that comes meanwhile leaves that
+/// text alone; who goes otherwise sends it as he goes,
 /// as the form would have, unless the browser refuses: then it goes on waiting. On touch Enter
 /// makes a line.
 const EARLY_ENTER: &str = "\
@@ -43,10 +44,10 @@ addEventListener('keydown', (event) => {
   area.form.dataset.early = (window.early = [...(window.early ?? []), area.value]).join('\\n');
   area.value = '';
 }, true);
-addEventListener('submit', ({ target: { elements: { text: area } } }) => {
-  if (!area || !Array.isArray(window.early)) return;
-  area.value = [...window.early, area.value].join('\\n').trimEnd();
-  window.early = 'done';
+addEventListener('submit', ({ target: { dataset, elements: { text: area } } }) => {
+  if (!area || window.early === 'done') return;
+  if (window.early) area.value = [...window.early, area.value].join('\\n').trimEnd();
+  (window.early = 'done', dataset.posted = Date.now(), delete dataset.early);
 }, true);
 addEventListener('pagehide', () => {
   if (!Array.isArray(window.early)) return;

@@ -114,6 +114,33 @@ test('what an early Enter took goes on waiting where the browser does not send i
   await expect(room.pending).toHaveCount(0);
 });
 
+test('what is being posted when the script comes is neither a draft nor sent again', async ({ visitor }) => {
+  const { ada, room, release } = await early(visitor);
+  let answer = () => {};
+  const answered = new Promise<void>((done) => (answer = done));
+  await ada.context.route(room.url, async (route) => {
+    if (route.request().method() === 'POST') await answered;
+    await route.continue();
+  });
+  await room.page.exposeFunction('pressed', () => answer());
+  await room.composer.fill('once');
+  // By a script of the page: while a page is under way the browser's driver waits for it.
+  await room.composer.evaluate((area) => {
+    const wait = setInterval(() => {
+      if (!document.documentElement.dataset.hydrated) return;
+      clearInterval(wait);
+      area.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true }));
+      setTimeout(() => (window as unknown as { pressed: () => void }).pressed(), 300);
+    }, 20);
+  });
+  await room.sendButton.click({ noWaitAfter: true });
+  release();
+  await expect(room.composer).toHaveValue('');
+  await room.seesLast('once');
+  await expect(room.composer).toHaveValue('');
+  expect(await room.said()).toEqual(['once']);
+});
+
 test('what is typed after an early Enter is the next text', async ({ visitor }) => {
   const { room, release } = await early(visitor);
   for (const text of ['first', 'second']) {

@@ -20,7 +20,7 @@ use super::flag::Flag;
 use super::form::{FormOp, RefusedForm, count_words, refusal_words, why_words};
 use super::header::navigated;
 use super::icon::{Icon, Sign};
-use crate::browser::{early_texts, grow, touch};
+use crate::browser::{early_texts, forget_posted, grow, is_posted, touch};
 use crate::first_page::{Form, SentBack};
 use crate::link::Link;
 use crate::live::{Live, effect, live};
@@ -168,15 +168,20 @@ impl Writing {
             begun = area.is_some();
             if let Some(area) = area.filter(|_| is_new) {
                 let (typed, kept) = (area.value(), writing.store.drafts.restore(writing.room.id));
+                if navigated && !touch() {
+                    let _ = area.focus();
+                }
+                // It is no draft: the next page begins with the answer to it.
+                if is_posted(&area) {
+                    let _ = early_texts();
+                    return grow(&area);
+                }
                 if typed.is_empty() {
                     area.set_value(&kept);
                 } else {
                     writing.store.drafts.keep(writing.room.id, &typed);
                 }
                 writing.text.set(area.value());
-                if navigated && !touch() {
-                    let _ = area.focus();
-                }
                 // What an earlier page kept is not lost to what was typed since.
                 if !typed.is_empty() && !typed.contains(&kept) {
                     writing.put_back(&kept);
@@ -231,6 +236,7 @@ impl Writing {
     fn changed(&self) {
         let Some(area) = self.area.get_untracked() else { return };
         let text = area.value();
+        forget_posted(&area);
         self.store.drafts.keep(self.room.id, &text);
         grow(&area);
         self.link.ask(Ask::Typing { room: self.room.id, text: shows_something(&text) });
@@ -253,7 +259,7 @@ impl Writing {
         let Some(area) = self.area.get_untracked() else { return };
         // Who pressed the button goes on writing, too.
         let _ = area.focus();
-        if self.takes(&area.value()) {
+        if !is_posted(&area) && self.takes(&area.value()) {
             area.set_value("");
             self.changed();
             self.on_sent.run(());
