@@ -15,7 +15,7 @@ use protocol::client::exchange::Ask;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlFormElement, SubmitEvent};
 
-use crate::{guest, page};
+use crate::{clock, guest, page};
 
 /// A link that loads the page anew.
 const RELOADS: &str = "a[href=''][rel]";
@@ -29,20 +29,29 @@ enum Leaving {
     Asks,
     /// The browser does it, in this moment.
     Goes,
+    /// It has begun, at this Unix millisecond: the answer is under way, and what else is pressed
+    /// would take it away.
+    Gone(i64),
 }
+
+/// How long an answer is waited for before the page may be left anew.
+const GONE_MS_MAX: i64 = 5_000;
 
 /// Guards the page from now on.
 pub(crate) fn guard(store: &Store, link: &Link) {
     let (connection, link) = (store.connection.clone(), link.clone());
     let leaving = Rc::new(Cell::new(Leaving::No));
+    let shown = Rc::clone(&leaving);
     let leave = move |event: Event| {
         if event.default_prevented() || leaving.get() == Leaving::Goes {
             return;
         }
         let Some(go) = way(&event) else { return };
         event.prevent_default();
-        if leaving.get() == Leaving::Asks {
-            return;
+        match leaving.get() {
+            Leaving::Asks => return,
+            Leaving::Gone(at) if clock::now() - at < GONE_MS_MAX => return,
+            _ => {}
         }
         // Known to be away: a try that is made by hand is made at once.
         let is_away = untrack(|| connection.is_away());
@@ -55,13 +64,15 @@ pub(crate) fn guard(store: &Store, link: &Link) {
         spawn_local(async move {
             let is_there = guest::is_there().await;
             missed.set(!is_there);
+            leaving.set(if is_there { Leaving::Goes } else { Leaving::No });
             if is_there {
-                leaving.set(Leaving::Goes);
                 go();
+                leaving.set(Leaving::Gone(clock::now()));
             }
-            leaving.set(Leaving::No);
         });
     };
+    // The page is there again, as it was left.
+    page::listen(&window(), "pageshow", move |_| shown.set(Leaving::No));
     page::listen(&document(), "submit", leave.clone());
     page::listen(&document(), "click", leave);
 }
