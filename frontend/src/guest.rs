@@ -22,6 +22,9 @@ const LEASE_MS: i64 = 3_000;
 const LEASE_PAUSE_MS: i32 = 60;
 /// How long an answer is waited for while somebody looks on.
 const PATIENCE_MS: u32 = 5_000;
+/// How long it is where nobody does: as long as the machine waits. Who asks for a guest holds up
+/// all tabs meanwhile.
+const ANSWER_MS_MAX: u32 = 15_000;
 
 /// Asks; where it is not known to be there, first whether it is.
 pub(crate) async fn check(guest_only: bool) -> Checked {
@@ -78,6 +81,7 @@ async fn page(path: &str) -> Option<Response> {
 async fn ask(method: &str, path: &str) -> Option<Response> {
     let request = RequestInit::new();
     request.set_method(method);
+    request.set_signal(Some(&AbortSignal::timeout_with_u32(ANSWER_MS_MAX)));
     send(path, &request).await
 }
 
