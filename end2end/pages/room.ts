@@ -128,7 +128,7 @@ export class RoomPage {
   /** Makes a room from the list at the side, and waits until it is open. */
   async create(name: string): Promise<void> {
     await this.askForRoom(name);
-    await expect(this.page).toHaveURL(/\/r\//);
+    await expect(this.title).toHaveText(name);
   }
 
   /** Sends the form that makes a room; it may have to wait. */
