@@ -114,7 +114,9 @@ impl Db {
         }
     }
 
-    /// Whether the database answers: asked anew, not of what a connection remembers.
+    /// Whether the database answers who reads: asked anew, not of what a connection remembers, and
+    /// though all readers are busy. A lock under which another process writes is no absence: as on a
+    /// full disk, what is there is read, and who writes is told to come again.
     pub async fn answers(&self) -> bool {
         match &self.0 {
             Kind::Sqlite(sqlite) => sqlite.answers().await,

@@ -108,6 +108,25 @@ async fn nothing_is_written_while_somebody_else_may_have_the_database() {
     assert_eq!(house.place.count("messages").await, 0);
 }
 
+#[tokio::test]
+#[ignore = "needs tools/postgres"]
+async fn a_server_answers_though_all_its_readers_are_busy() {
+    let house = over_postgres(&mut SeededChance::new(1)).await;
+    let mut busy = Vec::new();
+    while let Ok(reader) = house.db.read().await {
+        busy.push(reader);
+    }
+    assert!(!busy.is_empty());
+    let answers = tokio::time::timeout(Duration::from_secs(1), house.db.answers()).await;
+    assert_eq!(answers, Ok(true));
+    // The connection that was asked is not kept for ever once it is ended.
+    let ending = "select pg_terminate_backend(pid) from pg_stat_activity \
+        where application_name = current_setting('application_name') \
+        and query like 'select head from logs%'";
+    house.place.write("", ending).await;
+    assert!(house.db.answers().await, "it is asked on a new one");
+}
+
 /// What each of the house's own settings was on the connection that wrote.
 async fn settings(house: &House) -> BTreeMap<String, String> {
     let mut past = PgConnection::connect(house.place.url.as_ref().unwrap()).await.unwrap();

@@ -63,7 +63,15 @@ const HARMFUL: [(&str, &str); 3] =
 pub(super) struct Postgres {
     writers: Pool,
     readers: Pool,
+    pulse: Pulse,
     guard: Guard,
+}
+
+/// A connection on which it is asked whether the server answers, and nothing else: who reads and
+/// writes may have all the others. Whoever gives his asking up takes it along.
+struct Pulse {
+    options: Arc<PgConnectOptions>,
+    kept: tokio::sync::Mutex<Option<PgConnection>>,
 }
 
 /// Connections of one use, replaced together when one of them is lost.
@@ -100,8 +108,9 @@ impl Postgres {
         steps.close().await;
         let writers = Pool::new(Arc::clone(&options), WRITERS, WRITING);
         let readers = Pool::new(Arc::clone(&options), READERS, READING);
+        let pulse = Pulse { options, kept: tokio::sync::Mutex::new(None) };
         let guard = taken.begin().await.map_err(told)?;
-        Ok(Self { writers, readers, guard })
+        Ok(Self { writers, readers, pulse, guard })
     }
 
     pub(super) async fn read(&self) -> Result<Transaction, Fault> {
@@ -116,8 +125,7 @@ impl Postgres {
 
     /// Whether a query comes back, and the database is still ours.
     pub(super) async fn answers(&self) -> bool {
-        let query = sqlx::query("select head from logs limit 1");
-        query.fetch_optional(&self.readers.get()).await.is_ok() && self.guard.is_held()
+        self.pulse.is_felt().await && self.guard.is_held()
     }
 
     /// Ends when another process has the database.
@@ -132,13 +140,45 @@ impl Postgres {
     pub(super) async fn close(&self) {
         let closing = async {
             let (readers, writers) = (self.readers.get(), self.writers.get());
-            tokio::join!(readers.close(), writers.close());
+            tokio::join!(readers.close(), writers.close(), self.pulse.close());
             self.guard.close().await;
         };
         if tokio::time::timeout(CLOSE_FOR_MAX, closing).await.is_err() {
             tracing::warn!("the database does not answer, and is left without a word");
         }
     }
+}
+
+impl Pulse {
+    async fn is_felt(&self) -> bool {
+        let mut kept = self.kept.lock().await;
+        *kept = match kept.take() {
+            Some(connection) => asked(connection).await,
+            None => None,
+        };
+        // One that was kept may have ended, as at a restart of the server.
+        if kept.is_none() {
+            let connecting = PgConnection::connect_with(&self.options).await;
+            *kept = match connecting {
+                Ok(connection) => asked(connection).await,
+                Err(_) => None,
+            };
+        }
+        kept.is_some()
+    }
+
+    async fn close(&self) {
+        if let Some(connection) = self.kept.lock().await.take() {
+            // The server hears of it in any case.
+            let _ = connection.close().await;
+        }
+    }
+}
+
+/// Gives the connection back where a query on it was answered.
+async fn asked(mut connection: PgConnection) -> Option<PgConnection> {
+    let query = sqlx::query("select head from logs limit 1");
+    query.fetch_optional(&mut connection).await.is_ok().then_some(connection)
 }
 
 impl Pool {

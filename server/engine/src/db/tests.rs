@@ -99,12 +99,22 @@ async fn a_connection_that_is_left_inside_a_transaction_is_not_written_on() {
     assert!(begin_past(&db).await.is_ok());
 }
 
+#[tokio::test]
+async fn a_lock_under_which_somebody_else_writes_is_no_absence() {
+    let (_folder, db) = open().await;
+    let _other = begin_past(&db).await.unwrap();
+    assert!(db.answers().await && !stored(&db, 1).await);
+    let refused = db.write().await.err();
+    assert!(matches!(refused, Some(Fault::Unavailable(_))), "{refused:?}");
+}
+
 /// Tries to write past the pool, without waiting.
-async fn begin_past(db: &Db) -> Result<(), sqlx::Error> {
+async fn begin_past(db: &Db) -> Result<sqlx::sqlite::SqliteConnection, sqlx::Error> {
     let options = file(db).writer_pool.connect_options();
     let options = (*options).clone().busy_timeout(std::time::Duration::ZERO);
     let mut other = sqlx::sqlite::SqliteConnection::connect_with(&options).await?;
-    sqlx::query("begin immediate").execute(&mut other).await.map(drop)
+    sqlx::query("begin immediate").execute(&mut other).await?;
+    Ok(other)
 }
 
 #[tokio::test]
