@@ -1,8 +1,9 @@
 //! The binary: reads the command line, does what it asks, ends with a code that tells.
 //!
 //! 0 is done, 1 failed, 2 a command line that makes no sense, 70 a store that failed or is another
-//! process's (a supervisor starts again, which opens it anew). Its law: no logic but the order of
-//! things; what goes wrong is said in one line on standard error, with what to do.
+//! process's, or a bug in what the house cannot do without (a supervisor starts again, which opens
+//! the store anew). Its law: no logic but the order of things; what goes wrong is said in one line
+//! on standard error, with what to do.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,8 +15,8 @@ use server::state::House;
 use server::{frame_command, open_files, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Ends a process whose store failed (EX_SOFTWARE of sysexits.h).
-const STORE_FAILED: u8 = 70;
+/// Ends a process that cannot go on (EX_SOFTWARE of sysexits.h).
+const CANNOT_GO_ON: u8 = 70;
 
 fn main() -> ExitCode {
     let read = file::read(std::env::args_os());
@@ -58,8 +59,8 @@ async fn run(settings: Settings) -> Result<ExitCode, Error> {
         _ = terminated.recv() => "SIGTERM",
         _ = interrupted.recv() => "SIGINT",
         why = house.broken() => {
-            tracing::error!(why, "the store is to be opened anew: start again");
-            return Ok(ExitCode::from(STORE_FAILED));
+            tracing::error!(why, "this process cannot go on: start again");
+            return Ok(ExitCode::from(CANNOT_GO_ON));
         }
     };
     tracing::info!(by, "stopping");

@@ -93,19 +93,9 @@ impl House {
 
     /// Ends when the process must end and begin anew; tells why.
     pub async fn broken(&mut self) -> &'static str {
-        let writing = async {
-            if let Ok(WriterEnd::Done) = (&mut self.writing).await {
-                std::future::pending::<()>().await;
-            }
-        };
-        let watching = async {
-            if (&mut self.watching).await.is_ok() {
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
-            () = writing => "the disk failed under the store",
-            () = watching => "nobody looks any more after who is connected",
+            why = of_writing(&mut self.writing) => why,
+            why = of_watching(&mut self.watching) => why,
             () = self.db.lost() => "another process has taken the database",
         }
     }
@@ -119,6 +109,23 @@ impl House {
         // The task ends by itself within its own patience; a panic in it ends it too.
         let _ = self.serving.await;
         self.db.close().await;
+    }
+}
+
+/// Why the house cannot go on, once nothing is written any more.
+async fn of_writing(writing: &mut JoinHandle<WriterEnd>) -> &'static str {
+    match writing.await {
+        Ok(WriterEnd::Done) => std::future::pending().await,
+        Ok(WriterEnd::DiskBroken) => "the disk failed, and the store is to be opened anew",
+        Err(_) => "a bug ended what writes into the store",
+    }
+}
+
+/// The same, once nobody looks any more after who is connected.
+async fn of_watching(watching: &mut JoinHandle<()>) -> &'static str {
+    match watching.await {
+        Ok(()) => std::future::pending().await,
+        Err(_) => "a bug ended what looks after who is connected",
     }
 }
 
@@ -205,4 +212,22 @@ fn reload_port() -> Option<u32> {
     std::env::var_os(WATCHED)?;
     let named = std::env::var(RELOAD_PORT).ok().and_then(|port| port.parse().ok());
     Some(named.unwrap_or(RELOAD_PORT_DEFAULT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn why_a_house_ends_is_said_as_it_is() {
+        let why = of_watching(&mut tokio::spawn(async { panic!("a bug") })).await;
+        assert_eq!(why, "a bug ended what looks after who is connected");
+        let why = of_writing(&mut tokio::spawn(async { panic!("a bug") })).await;
+        assert_eq!(why, "a bug ended what writes into the store");
+        let mut broken = tokio::spawn(async { WriterEnd::DiskBroken });
+        assert!(of_writing(&mut broken).await.starts_with("the disk failed"));
+        let mut stopped = tokio::spawn(async { WriterEnd::Done });
+        let waiting = tokio::time::timeout(Duration::from_millis(50), of_writing(&mut stopped));
+        assert!(waiting.await.is_err(), "a task that was done is no reason");
+    }
 }
