@@ -186,6 +186,9 @@ limits! {
         look_ms = 2_000 in 50.., "limits-look-ms", "WASMCHANNEL_LIMITS_LOOK_MS";
         /// Milliseconds for which the store may not answer before everybody is sent away
         away_ms = 30_000 in 1_000.., "limits-away-ms", "WASMCHANNEL_LIMITS_AWAY_MS";
+        /// Milliseconds for which the store may not tell who may still be here before everybody is
+        /// sent away; it is asked with all who read
+        untold_ms = 60_000 in 1_000.., "limits-untold-ms", "WASMCHANNEL_LIMITS_UNTOLD_MS";
     }
     rates {
         /// Messages and other acts of one user

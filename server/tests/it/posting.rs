@@ -13,7 +13,7 @@ use protocol::ids::OpId;
 use protocol::model::{DisplayName, MessageText};
 use protocol::refusal::{Refusal, RetryReason};
 use server::config::Limits;
-use server::history::memory::Mishap;
+use server::history::memory::{Fallen, Mishap};
 use server::history::{History, Pending, Verdict};
 use tokio::time::{sleep, timeout};
 
@@ -294,12 +294,34 @@ async fn nobody_is_sent_away_for_a_store_that_answers_but_not_who_may_stay() {
     let memory = world.memory.as_ref().unwrap();
     let (mut ada, mut bob) =
         (Client::arrive(&world, "ada").await, Client::arrive(&world, "bob").await);
-    memory.hide_fallen(true);
+    memory.tell_fallen(Fallen::Refused);
     memory.set_disabled(caller("ada").user, Some(1));
     sleep(Duration::from_millis(1_500)).await;
     assert_eq!((world.engine.hub.leave(), world.engine.hub.count()), (None, 2));
-    memory.hide_fallen(false);
+    memory.tell_fallen(Fallen::Told);
     assert_eq!(ada.closed().await.0, 4501, "who was not asked about is asked about again");
     let op = bob.post(bob.lobby(), "hello").await;
     bob.accepted(op).await;
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_tell_who_may_stay_is_away_after_a_while() {
+    for how in [Fallen::Refused, Fallen::Unanswered] {
+        let world = World::in_memory_with(Limits { untold_ms: 1_000, ..wide_limits() }).await;
+        let memory = world.memory.as_ref().unwrap();
+        let mut ada = Client::arrive(&world, "ada").await;
+        memory.tell_fallen(how);
+        memory.set_disabled(caller("ada").user, Some(1));
+        let closed = timeout(Duration::from_secs(5), ada.closed()).await;
+        assert_eq!(closed.unwrap().0, 1013, "{how:?}");
+        sleep(Duration::from_millis(200)).await;
+        assert!(world.engine.hub.leave().is_some(), "nobody is welcome while it is so");
+        memory.tell_fallen(Fallen::Told);
+        let back = async {
+            while world.engine.hub.leave().is_some() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_secs(5), back).await.unwrap();
+    }
 }

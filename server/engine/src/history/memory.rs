@@ -7,7 +7,7 @@
 mod tables;
 
 use std::collections::BTreeMap;
-use std::future::ready;
+use std::future::{pending, ready};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::bounded::Text;
@@ -41,12 +41,24 @@ pub enum Mishap {
     UnknownLost,
 }
 
+/// How the store tells who may not go on, while all else is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fallen {
+    /// As ever.
+    #[default]
+    Told,
+    /// It fails.
+    Refused,
+    /// Never: the one future that is not ready.
+    Unanswered,
+}
+
 #[derive(Debug, Clone, Default)]
 struct State {
     tables: Tables,
     mishap: Option<Mishap>,
     is_silent: bool,
-    hides_fallen: bool,
+    fallen: Fallen,
 }
 
 /// History over maps.
@@ -112,9 +124,9 @@ impl MemoryHistory {
         self.lock().is_silent = is_silent;
     }
 
-    /// Who may not go on is not told any more, or again, while all else is answered.
-    pub fn hide_fallen(&self, hides: bool) {
-        self.lock().hides_fallen = hides;
+    /// From now on it is told so who may not go on.
+    pub fn tell_fallen(&self, how: Fallen) {
+        self.lock().fallen = how;
     }
 
     fn read<T: Send + 'static>(&self, look: impl FnOnce(&Tables) -> T) -> Read<'_, T> {
@@ -190,8 +202,14 @@ impl History for MemoryHistory {
         sign_ins: &'a [SignInHash],
         now_ms: i64,
     ) -> Read<'a, BTreeMap<SignInHash, Standing>> {
-        if self.lock().hides_fallen {
-            return Box::pin(ready(Err(Unavailable("told to hide the fallen".to_owned()))));
+        let how = self.lock().fallen;
+        match how {
+            Fallen::Told => {}
+            Fallen::Refused => {
+                let hidden = Unavailable("told to hide the fallen".to_owned());
+                return Box::pin(ready(Err(hidden)));
+            }
+            Fallen::Unanswered => return Box::pin(pending()),
         }
         self.read(|tables| {
             let standing = |sign_in: &SignInHash| (*sign_in, tables.standing(*sign_in, now_ms));
