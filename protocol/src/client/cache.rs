@@ -4,12 +4,14 @@
 //! messages are the screen's: `Output` says which room's page to write under which cursor, `Input`
 //! what lay there. Its laws: a page and its cursor are one record; a page is used only when the
 //! server has greeted its user, names the room among his, and has little to add; it is told as the
-//! `Reset` that it stands for, so nobody can tell it from one that came just now; only a room that
-//! nothing is known of waits for it, and not long; without a cache all goes on as it would anyway.
+//! `Reset` that it stands for, but proves of no op that it is stored before the server has said that
+//! its cursor is good; only a room that nothing is known of waits for it, and not long; without a
+//! cache all goes on as it would anyway.
 
 use std::collections::BTreeMap;
 
 use super::exchange::{Output, Told};
+use super::hearing::OwnMessage;
 use super::shelf::SHELF_MS_MAX;
 use super::{Client, Turn};
 use crate::codec::{decode_event, encode_reset};
@@ -100,6 +102,9 @@ struct Page {
     found: Option<Cached>,
     /// which it may be since the server named the room as the user's.
     is_good: bool,
+    /// The user's own messages on the page by which the room began: what they were stored under, if
+    /// the server says that the page's cursor is good.
+    unconfirmed: Vec<OwnMessage>,
 }
 
 /// How the cache stands.
@@ -150,6 +155,7 @@ impl Cache {
         }
         let page = self.page(room);
         (page.found, page.changed) = (None, false);
+        page.unconfirmed.clear();
         if std::mem::take(&mut page.lies) {
             turn.put(Output::Uncache(room));
         }
@@ -238,10 +244,20 @@ impl Client {
             return !self.cache.is_opening();
         };
         self.logs.show(room, Some(cursor));
-        self.confirm_messages(room.log(), &snapshot.messages, turn);
+        self.cache.page(room).unconfirmed = self.own_messages(&snapshot.messages);
         let (reason, snapshot) = (ResetReason::FirstLoad, Some(snapshot));
         turn.tell(Told::Reset { log: room.log(), reason, cursor, snapshot });
         true
+    }
+
+    /// The server has said whether the cursor is good by which this log began. What stands on a page of
+    /// another history may be gone: it is not known to be stored, and is sent again.
+    pub(super) fn judged(&mut self, log: LogId, is_good: bool, turn: &mut Turn<'_>) {
+        let page = log.room().and_then(|room| self.cache.pages.get_mut(&room));
+        let own = page.map(|page| std::mem::take(&mut page.unconfirmed)).unwrap_or_default();
+        if is_good {
+            self.confirm(log, own, turn);
+        }
     }
 
     /// A person opens this room: it is one of the last.

@@ -28,6 +28,9 @@ const GAPS_SPAN_MS: i64 = 60_000;
 /// So many of them end the connection.
 const GAPS_MAX: usize = 3;
 
+/// An own message in a room: its op, its number, and when it was stored.
+pub(super) type OwnMessage = (OpId, u64, i64);
+
 impl Client {
     /// Takes one message of the open socket in.
     pub(super) fn hear(&mut self, frame: &[u8], turn: &mut Turn<'_>) {
@@ -117,7 +120,9 @@ impl Client {
 
     fn began(&mut self, ok: SubOk, turn: &mut Turn<'_>) {
         let Some(log) = self.logs.by_sub(ok.sub) else { return };
-        if !self.logs.began(log, ok.sub, ok.epoch, ok.head) {
+        if self.logs.began(log, ok.sub, ok.epoch, ok.head) {
+            self.judged(log, true, turn);
+        } else {
             self.hang_up(CloseCode::POSITION_LOST, turn);
         }
     }
@@ -126,6 +131,7 @@ impl Client {
         let Some(log) = self.logs.by_sub(reset.sub) else { return };
         self.logs.reset(log, reset.sub, reset.cursor);
         self.cache.changed(log);
+        self.judged(log, false, turn);
         if let Some(snapshot) = &reset.snapshot {
             self.confirm_messages(log, &snapshot.messages, turn);
         }
@@ -240,19 +246,17 @@ impl Client {
     }
 
     /// Own messages that stand in a room are stored, whether or not their answer came.
-    pub(super) fn confirm_messages(
-        &mut self,
-        log: LogId,
-        messages: &[Message],
-        turn: &mut Turn<'_>,
-    ) {
-        let own = |message: &&Message| Some(message.author) == self.user;
-        let found: Vec<(OpId, u64, i64)> = messages
-            .iter()
-            .filter(own)
-            .map(|message| (message.op_id, message.seq, message.at))
-            .collect();
-        for (op_id, seq, at) in found {
+    fn confirm_messages(&mut self, log: LogId, messages: &[Message], turn: &mut Turn<'_>) {
+        self.confirm(log, self.own_messages(messages), turn);
+    }
+
+    pub(super) fn own_messages(&self, messages: &[Message]) -> Vec<OwnMessage> {
+        let own = messages.iter().filter(|message| Some(message.author) == self.user);
+        own.map(|message| (message.op_id, message.seq, message.at)).collect()
+    }
+
+    pub(super) fn confirm(&mut self, log: LogId, own: Vec<OwnMessage>, turn: &mut Turn<'_>) {
+        for (op_id, seq, at) in own {
             if self.outbox.confirm(op_id) {
                 turn.tell(Told::Accepted { op_id, log, seq, at });
             }

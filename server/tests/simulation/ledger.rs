@@ -24,6 +24,8 @@ pub(crate) struct Ledger {
     logs: BTreeMap<LogId, Vec<EventId>>,
     /// Events that a restore has undone.
     undone: BTreeSet<EventId>,
+    /// How many restores there were.
+    restores: u64,
     /// The events of each op, in one log.
     by_op: BTreeMap<(UserId, OpId), Vec<EventId>>,
     accepted: BTreeMap<(UserId, OpId), Accepted>,
@@ -106,6 +108,7 @@ impl Ledger {
         }
         let undone = &self.undone;
         self.by_op.values_mut().for_each(|ids| ids.retain(|id| !undone.contains(id)));
+        self.restores += 1;
         // What was refused may be forgotten by the copy: only ops of the new life count again.
         self.refused.clear();
     }
@@ -138,6 +141,26 @@ impl Ledger {
     /// He was told what became of it, or took it back.
     pub(crate) fn decided(&mut self, user: UserId, op_id: OpId) {
         self.kept.remove(&(user, op_id));
+    }
+
+    /// Which life of the store this is: another one behind every restore.
+    pub(crate) const fn life(&self) -> u64 {
+        self.restores
+    }
+
+    /// Whose message this is, and by which op.
+    pub(crate) fn made(&self, id: EventId) -> (UserId, OpId) {
+        let Envelope { author, op_id, .. } = self.stored[&id].envelope;
+        (author, op_id)
+    }
+
+    /// A person saw that his act is stored, on a page that began in this life of the store: what
+    /// that has heard of an older one it can only have from what a browser kept.
+    pub(crate) fn sent(&mut self, key: (UserId, OpId), seq: u64, life: u64) {
+        let stands = self.by_op.get(&key).is_some_and(|events| !events.is_empty());
+        let may_be_gone = seq == 0 || life < self.restores;
+        assert!(stands || may_be_gone, "G7: {key:?} is shown as sent, and is not stored");
+        self.decided(key.0, key.1);
     }
 
     /// A client was told that its op is stored.

@@ -101,17 +101,13 @@ impl Screen {
     }
 
     /// A room's newest messages, as a browser keeps them.
-    pub(crate) fn page(&self, room: RoomId) -> Option<Snapshot> {
+    pub(crate) fn page(&self, room: RoomId, ledger: &Ledger) -> Option<Snapshot> {
         let view = self.logs.get(&room.log())?;
         let left_out = view.messages.len().saturating_sub(SNAPSHOT_MESSAGES_MAX);
-        let newest = view.messages.iter().skip(left_out).map(|(seq, id)| Message {
-            seq: *seq,
-            id: *id,
-            at: 0,
-            author: UserId::NIL,
-            name: Text::default(),
-            op_id: OpId::NIL,
-            text: Text::default(),
+        let newest = view.messages.iter().skip(left_out).map(|(seq, id)| {
+            let (author, op_id) = ledger.made(*id);
+            let (name, text) = (Text::default(), Text::default());
+            Message { seq: *seq, id: *id, at: 0, author, name, op_id, text }
         });
         let entry = RoomEntry {
             id: room,

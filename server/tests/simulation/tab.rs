@@ -50,6 +50,8 @@ pub(crate) struct Tab {
     /// The number of the page load, which is the number of the outbox.
     outbox: usize,
     act_count: u64,
+    /// The life of the store in which the page began.
+    life: Option<u64>,
     chance: SeededChance,
 }
 
@@ -86,6 +88,7 @@ impl Tab {
             client: Client::new(setup),
             outbox,
             act_count: 0,
+            life: None,
             chance,
         }
     }
@@ -108,6 +111,7 @@ impl Tab {
     /// Lets the machine take something in; shows what it tells and gives what else it wants.
     pub(crate) fn step(&mut self, input: Input<'_>, now: u64, ledger: &mut Ledger) -> Vec<Output> {
         let mut outputs = Vec::new();
+        let life = *self.life.get_or_insert(ledger.life());
         let is_left = matches!(input, Input::Restore { .. });
         self.client.step(input, unix(now), &mut outputs);
         let timer_at = self.client.wake_at(unix(now));
@@ -124,9 +128,12 @@ impl Tab {
                     self.resumed += u64::from(snapshot.member_count == KEPT);
                 }
                 Told::Shelved(op_id) => ledger.kept(self.user, *op_id),
-                Told::Accepted { op_id, .. }
-                | Told::Failed { op_id, .. }
-                | Told::Discarded(op_id) => ledger.decided(self.user, *op_id),
+                Told::Accepted { op_id, seq, .. } => {
+                    ledger.sent((self.user, *op_id), *seq, life);
+                }
+                Told::Failed { op_id, .. } | Told::Discarded(op_id) => {
+                    ledger.decided(self.user, *op_id);
+                }
                 _ => {}
             }
             self.screen.tell(told, ledger);
@@ -136,10 +143,10 @@ impl Tab {
     }
 
     /// Does what the machine wants of its cache.
-    pub(crate) fn keep(&mut self, output: &Output, planted: Planted) {
+    pub(crate) fn keep(&mut self, output: &Output, ledger: &Ledger, planted: Planted) {
         match *output {
             Output::Cache { user, room, opened_at, cursor } => {
-                let Some(mut snapshot) = self.screen.page(room) else { return };
+                let Some(mut snapshot) = self.screen.page(room, ledger) else { return };
                 assert_eq!(snapshot.room.head, cursor.seq, "I4: a page under another cursor");
                 if planted.is(Mutant::CursorBeforeItsPage) {
                     let messages = snapshot.messages.into_vec();

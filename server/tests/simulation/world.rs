@@ -264,7 +264,7 @@ impl<'a> World<'a> {
                 Output::Shelve(kept) => self.tabs[tab].shelf.put(kept, self.now),
                 Output::Unshelve(op_id) => self.tabs[tab].shelf.take(op_id, self.now),
                 Output::Reload => panic!("a client asks for another version"),
-                output => self.tabs[tab].keep(&output, self.planted),
+                output => self.tabs[tab].keep(&output, &self.ledger, self.planted),
             }
         }
         if let Some(answer) = answered {
