@@ -74,6 +74,7 @@ impl Client {
 
     fn welcomed(&mut self, welcome: Welcome, turn: &mut Turn<'_>) {
         let user = welcome.user.id;
+        self.put_back(user, turn);
         let kept = self.outbox.take_foreign(user);
         for op in &kept {
             turn.tell(Told::Discarded(op.op_id));

@@ -44,6 +44,8 @@ struct Entry {
     number: u32,
     ever_sent: bool,
     on_shelf: bool,
+    /// It lay there as another's until he was greeted.
+    has_waited: bool,
     stage: Stage,
 }
 
@@ -102,6 +104,7 @@ impl Outbox {
             number: self.last_number,
             ever_sent: false,
             on_shelf: false,
+            has_waited: false,
             stage: Stage::Queued,
         });
         Ok(())
@@ -149,7 +152,7 @@ impl Outbox {
     /// Takes an op in from the shelf, in its old place; `false` where it is known. It counts as sent:
     /// nobody wrote down whether it was. There is always room for it, since it had its place in the
     /// outbox of the page that wrote it; were it left there, newer ones would overtake it.
-    pub(super) fn restore(&mut self, kept: Kept) -> bool {
+    pub(super) fn restore(&mut self, kept: Kept, has_waited: bool) -> bool {
         let Kept { op, user, queued_at, number } = kept;
         if self.entries.iter().any(|entry| entry.op.op_id == op.op_id) {
             return false;
@@ -158,8 +161,8 @@ impl Outbox {
         let later = |entry: &Entry| (entry.queued_at, entry.number) > (queued_at, number);
         let place = self.entries.iter().position(later).unwrap_or(self.entries.len());
         let (ever_sent, on_shelf, stage) = (true, true, Stage::Queued);
-        self.entries
-            .insert(place, Entry { op, user, queued_at, number, ever_sent, on_shelf, stage });
+        let entry = Entry { op, user, queued_at, number, ever_sent, on_shelf, has_waited, stage };
+        self.entries.insert(place, entry);
         true
     }
 
@@ -276,6 +279,18 @@ impl Outbox {
     /// Takes out an op that failed.
     pub(super) fn take_failed(&mut self, op_id: OpId) -> Option<Op> {
         self.remove(op_id, |entry| entry.stage == Stage::Failed)
+    }
+
+    /// Takes out what waited on the shelf for another user than this one, where it still lies.
+    pub(super) fn take_waiting(&mut self, user: UserId) -> Vec<Kept> {
+        let waits = |entry: &Entry| {
+            entry.has_waited && entry.on_shelf && entry.user.is_some_and(|owner| owner != user)
+        };
+        let (taken, rest): (VecDeque<_>, _) =
+            std::mem::take(&mut self.entries).into_iter().partition(waits);
+        self.entries = rest;
+        self.bytes = self.bytes.saturating_sub(taken.iter().map(Entry::bytes).sum());
+        taken.iter().map(Entry::kept).collect()
     }
 
     /// Takes out the ops of every other user.

@@ -116,8 +116,12 @@ impl Client {
 
     /// What lay on the shelf is to be sent by this page: at its beginning, and whenever another page
     /// of this browser has ended. `keeps` says whether the shelf takes anything.
-    pub(super) fn restore(&mut self, mut all: Vec<Kept>, keeps: bool, turn: &mut Turn<'_>) {
+    pub(super) fn restore(&mut self, all: Vec<Kept>, keeps: bool, turn: &mut Turn<'_>) {
         self.shelf = if keeps { Shelf::Open } else { Shelf::Absent };
+        self.take_in(all, false, turn);
+    }
+
+    fn take_in(&mut self, mut all: Vec<Kept>, has_waited: bool, turn: &mut Turn<'_>) {
         // A shelf gives them as it likes, and a screen shows them as they are told.
         all.sort_by_key(|kept| (kept.queued_at, kept.number));
         for kept in all {
@@ -138,7 +142,7 @@ impl Client {
                 }
                 _ => {
                     let at = kept.queued_at + self.clock_ahead;
-                    if self.outbox.restore(kept) {
+                    if self.outbox.restore(kept, has_waited) {
                         let op_id = op.op_id;
                         turn.tell(Told::Queued { op, at });
                         turn.tell(Told::Shelved(op_id));
@@ -153,9 +157,15 @@ impl Client {
         let is_own = |kept: &Kept| kept.user == Some(user);
         let (own, foreign) = std::mem::take(&mut self.foreign).into_iter().partition(is_own);
         self.foreign = foreign;
-        if !own.is_empty() {
-            let keeps = self.shelf != Shelf::Absent;
-            self.restore(own, keeps, turn);
+        self.take_in(own, true, turn);
+    }
+
+    /// Another user is greeted: what waited here for somebody else, and was not answered while that one
+    /// was greeted, waits for him again. Nobody else reads it.
+    pub(super) fn put_back(&mut self, user: UserId, turn: &mut Turn<'_>) {
+        for kept in self.outbox.take_waiting(user) {
+            turn.tell(Told::Discarded(kept.op.op_id));
+            self.foreign.push(kept);
         }
     }
 

@@ -186,6 +186,17 @@ fn what_waits_for_another_is_sent_once_this_page_greets_him() {
     bench.forget();
     bench.greet(ME);
     assert_eq!(bench.ops(), [], "and only then");
+    let is_offered = |told: &Told| matches!(told, Told::Kept(_));
+    assert!(!bench.told.iter().any(is_offered), "nobody else reads it");
+    assert!(bench.told.contains(&Told::Discarded(op_id(1))), "nor sees it");
+    assert_eq!(taken_off(&bench), [], "it lies where it lay");
+    bench.close(CloseCode(1006));
+    bench.ask(Ask::ConnectNow);
+    bench.forget();
+    bench.greet(OTHER);
+    assert_eq!(bench.ops(), [(1, 0)], "and goes out when he is back");
+    bench.accept(op_id(1), 1);
+    assert_eq!(taken_off(&bench), [op_id(1)]);
 }
 
 #[test]
