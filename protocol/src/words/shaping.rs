@@ -15,6 +15,25 @@ pub(super) const fn is_shaper(character: char) -> bool {
     )
 }
 
+/// The chillus of Malayalam, consonants without their vowel, as they were written before they had
+/// characters of their own, and those (Unicode 18, chapter 12).
+const CHILLUS: [(&str, &str); 6] = [
+    ("\u{d23}\u{d4d}\u{200d}", "\u{d7a}"),
+    ("\u{d28}\u{d4d}\u{200d}", "\u{d7b}"),
+    ("\u{d30}\u{d4d}\u{200d}", "\u{d7c}"),
+    ("\u{d32}\u{d4d}\u{200d}", "\u{d7d}"),
+    ("\u{d33}\u{d4d}\u{200d}", "\u{d7e}"),
+    ("\u{d15}\u{d4d}\u{200d}", "\u{d7f}"),
+];
+
+/// The text with every chillu as one character: both spellings look the same, and NFC keeps them.
+pub(super) fn with_chillus(text: String) -> String {
+    if !text.contains('\u{200d}') {
+        return text;
+    }
+    CHILLUS.iter().fold(text, |text, (older, chillu)| text.replace(older, chillu))
+}
+
 /// Whether anything stands where it shapes nothing, so that two names of one look were two.
 pub(super) fn hides_something(text: &str) -> bool {
     let (mut before_that, mut before) = (' ', ' ');
@@ -47,7 +66,7 @@ fn shapes((before_that, before): (char, char), shaper: char, after: char) -> boo
             let joins_emoji = (is_emoji(before) || before == '\u{fe0f}') && is_emoji(after);
             let is_half = is_virama(before) && !is_tamil(before) && is_consonant(after);
             let is_joined = is_joined_before_virama(before) && is_virama(after);
-            is_half || is_joined || is_chillu(before_that, before) || joins_emoji
+            is_half || is_joined || joins_emoji
         }
         '\u{fe0e}' => is_emoji(before),
         '\u{fe0f}' => {
@@ -84,14 +103,6 @@ const fn is_tamil(character: char) -> bool {
 /// touching letters of Sinhala (Unicode 18, chapters 12 and 13).
 const fn is_joined_before_virama(character: char) -> bool {
     matches!(character, '\u{9b0}' | '\u{9f0}' | '\u{b30}' | '\u{cb0}' | '\u{d9a}'..='\u{dc6}')
-}
-
-/// Whether a joiner makes these a chillu of Malayalam, as they were written before these had
-/// characters of their own: a consonant without its vowel, also where nothing follows.
-const fn is_chillu(consonant: char, virama: char) -> bool {
-    let has_one =
-        matches!(consonant, '\u{d15}' | '\u{d23}' | '\u{d28}' | '\u{d30}' | '\u{d32}' | '\u{d33}');
-    has_one && virama == '\u{d4d}'
 }
 
 /// The consonants of the scripts of India and Sri Lanka: of one place in all these blocks but

@@ -43,7 +43,7 @@ const PATHS: [&str; 22] = [
 ];
 /// Pieces of texts: letters that change when they are folded or joined, marks, what shows nothing,
 /// what turns lines, line ends, and plain words.
-const PIECES: [&str; 30] = [
+const PIECES: [&str; 33] = [
     "a",
     "Z",
     "9",
@@ -73,6 +73,9 @@ const PIECES: [&str; 30] = [
     "\r\n",
     "\n",
     "\u{63a}\u{631}\u{641}\u{629}",
+    "\u{d28}",
+    "\u{d4d}",
+    "\u{d7b}",
     "tea",
 ];
 
@@ -149,10 +152,13 @@ fn keys_names_and_texts() {
     });
 }
 
-/// A name that was brought into its form is in it.
+/// A name that was brought into its form is in it, and its other spelling comes to the same.
 fn names(text: &str) {
     if let Ok(name) = words::display_name(&DisplayName::cut(text)) {
         assert_eq!(words::display_name(&name).as_ref(), Ok(&name));
+        if let Ok(older) = DisplayName::new(name.replace('\u{d7b}', "\u{d28}\u{d4d}\u{200d}")) {
+            assert_eq!(words::display_name(&older).as_ref(), Ok(&name));
+        }
     }
     if let Ok(name) = words::room_name(&RoomName::cut(text)) {
         assert_eq!(words::room_name(&name).as_ref(), Ok(&name));
