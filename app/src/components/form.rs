@@ -15,7 +15,7 @@ use super::icon::{Icon, Sign};
 use crate::calendar::Moment;
 use crate::first_page::{Form, SentBack, Why};
 use crate::link::Link;
-use crate::live::live;
+use crate::live::{effect, live};
 use crate::part::IntoPart;
 use crate::store::{Delay, Fate, Store};
 use crate::text::{Count, Text, counted, fill, t};
@@ -303,6 +303,10 @@ pub fn Field(
     /// What is sent, where this is the field that what comes of it is said below.
     #[prop(optional_no_strip)]
     sending: Option<Sending>,
+    /// What is stored, where a field that nobody has changed says that, also when somebody else
+    /// changes it: what is saved with it must not undo it.
+    #[prop(optional)]
+    stored: Option<Signal<String>>,
     /// Its element, to be read when the form is sent.
     input: NodeRef<html::Input>,
 ) -> impl IntoView {
@@ -320,12 +324,15 @@ pub fn Field(
         let left = || count.get().and_then(Result::ok);
         wrong.get().or_else(waits).or_else(left).unwrap_or_else(|| t(help).to_owned())
     };
-    let typed = move |_| {
+    let changed = move || {
         let Some(input) = input.get_untracked() else { return };
         chars.set(chars_of(&input.value()));
         input.set_custom_validity(&untrack(over).unwrap_or_default());
         empty.set(false);
     };
+    if let Some(stored) = stored {
+        follow(input, stored, changed);
+    }
     // What the browser would say in a bubble of its own, in its own language.
     let refused = move |event: Event| {
         event.prevent_default();
@@ -345,7 +352,7 @@ pub fn Field(
                 dir="auto"
                 aria-invalid=live(move || wrong.with(Option::is_some).then_some("true"))
                 node_ref=input
-                on:input=typed
+                on:input=move |_| changed()
                 on:invalid=refused
             />
             <span class="field-note" role="status">
@@ -359,4 +366,19 @@ pub fn Field(
         </label>
     }
     .into_part()
+}
+
+/// Puts what is stored in the place of what was stored, where that is what stands there.
+fn follow(field: NodeRef<html::Input>, stored: Signal<String>, changed: impl Fn() + 'static) {
+    let mut last = None;
+    effect(move || {
+        let now = stored.get();
+        let before = last.replace(now.clone());
+        if let Some(input) = field.get_untracked()
+            && before.is_some_and(|before| before == input.value())
+        {
+            input.set_value(&now);
+            changed();
+        }
+    });
 }

@@ -84,14 +84,7 @@ fn settings(room: Room) -> AnyView {
             use_navigate()(&back, NavigateOptions::default());
         }
     });
-    follow(name, {
-        let named = room.name.clone();
-        move || named.get().to_string()
-    });
-    follow(topic, {
-        let topic = room.topic.clone();
-        move || topic.get().to_string()
-    });
+    let (stored_name, stored_topic) = (room.name.clone(), room.topic.clone());
     let noted = sending.clone();
     let submit = move |event: SubmitEvent| {
         let act = || {
@@ -116,6 +109,7 @@ fn settings(room: Room) -> AnyView {
                 chars_max=ROOM_NAME_CHARS_MAX
                 help=Text::RoomRenameHelp
                 sending=(!of_topic).then(|| noted.clone())
+                stored=Signal::derive(move || stored_name.get().to_string())
                 input=name
             />
             <Field
@@ -126,6 +120,7 @@ fn settings(room: Room) -> AnyView {
                 optional=true
                 help=Text::TopicHelp
                 sending=of_topic.then_some(noted)
+                stored=Signal::derive(move || stored_topic.get().to_string())
                 input=topic
             />
             <div class="form-actions">
@@ -135,19 +130,4 @@ fn settings(room: Room) -> AnyView {
         </form>
     }
     .into_part()
-}
-
-/// A field that nobody has changed says what is stored, also when somebody else changes that: what
-/// is saved with it must not undo it.
-fn follow(field: NodeRef<html::Input>, stored: impl Fn() -> String + 'static) {
-    let mut last = None;
-    effect(move || {
-        let now = stored();
-        let before = last.replace(now.clone());
-        if let Some(input) = field.get_untracked()
-            && before.is_some_and(|before| before == input.value())
-        {
-            input.set_value(&now);
-        }
-    });
 }
