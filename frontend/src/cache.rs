@@ -29,12 +29,12 @@ impl Cache {
         (pages.unwrap_or_default(), true)
     }
 
-    /// Writes a page in the place of the room's last one.
-    pub(crate) fn write(&self, page: Cached) {
+    /// Writes a page in the place of the room's last one; `false` where it cannot be.
+    pub(crate) fn write(&self, page: Cached) -> bool {
         let room = page.snapshot.room.id;
-        if let (Some(database), Some(bytes)) = (self.0.get(), page.into_bytes()) {
-            let _ = database.put(PAGES, &room.to_string(), &bytes);
-        }
+        let (Some(database), Some(bytes)) = (self.0.get(), page.into_bytes()) else { return false };
+        let _ = database.put(PAGES, &room.to_string(), &bytes);
+        true
     }
 
     /// Throws the page of this room away.

@@ -21,6 +21,7 @@ use protocol::client::exchange::{Ask, Checked, Input, Output, Standing, Told};
 use protocol::client::{Client, Setup};
 use protocol::close::CloseCode;
 use protocol::codec::SUB_PROTOCOL;
+use protocol::ids::RoomId;
 
 use crate::cache::Cache;
 use crate::outbox::{self, Job, Report};
@@ -44,6 +45,7 @@ enum Happened {
     Page(Change),
     Reported(Report),
     Recalled(Vec<Cached>, bool),
+    Unwritten(RoomId),
     Timer,
 }
 
@@ -129,6 +131,7 @@ impl Driver {
                 Input::Restore { kept, keeps }
             }
             Happened::Recalled(pages, keeps) => Input::Recall { pages, keeps },
+            Happened::Unwritten(room) => Input::Unwritten(room),
             Happened::Timer => Input::Timer,
         };
         let now = clock::now();
@@ -161,8 +164,10 @@ impl Driver {
             Output::Shelve(kept) => self.do_job(Job::Shelve(kept)),
             Output::Unshelve(op_id) => self.do_job(Job::Unshelve(op_id)),
             Output::Cache { user, room, opened_at, cursor } => {
-                if let Some(snapshot) = self.store.page(room, cursor.seq) {
-                    self.cache.write(Cached { user, opened_at, cursor, snapshot });
+                let page = self.store.page(room, cursor.seq);
+                let page = page.map(|snapshot| Cached { user, opened_at, cursor, snapshot });
+                if !page.is_some_and(|page| self.cache.write(page)) {
+                    tell(&self.happened, Happened::Unwritten(room));
                 }
             }
             Output::Uncache(room) => self.cache.forget(room),

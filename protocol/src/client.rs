@@ -157,6 +157,7 @@ impl Client {
             Input::Leaving => self.write_cache(turn),
             Input::Shelved { op_id, done } => self.shelved(op_id, done, turn),
             Input::Restore { kept, keeps } => self.restore(kept, keeps, turn),
+            Input::Unwritten(room) => self.cache.throw_away(room, turn),
             Input::Recall { pages, keeps } => self.recalled(pages, keeps, turn),
         }
         self.tend_shelf(turn);

@@ -149,7 +149,8 @@ impl Cache {
         self.pages.entry(room).or_default()
     }
 
-    fn throw_away(&mut self, room: RoomId, turn: &mut Turn<'_>) {
+    /// Nothing of this room is to lie there.
+    pub(super) fn throw_away(&mut self, room: RoomId, turn: &mut Turn<'_>) {
         if let Some((greeted, _)) = &mut self.greeted {
             greeted.retain(|entry| entry.id != room);
         }

@@ -255,6 +255,9 @@ pub enum Input<'a> {
         /// Whether the shelf takes more.
         keeps: bool,
     },
+    /// What `Output::Cache` asked for was not written: the screen has no page of this room, or a longer
+    /// one than a record holds.
+    Unwritten(RoomId),
     /// These pages lay in the cache; given at the beginning, also where there are none.
     Recall {
         /// The pages, whoever read them.
@@ -301,7 +304,8 @@ pub enum Output {
     /// Take this op off the shelf, in the order of these outputs.
     Unshelve(OpId),
     /// Write the newest page of this room, as the screen holds it now, into the cache, in the place of
-    /// what it held of the room. It and the cursor are one record.
+    /// what it held of the room. It and the cursor are one record. Where that cannot be,
+    /// `Input::Unwritten` says so.
     Cache {
         /// Whose it is.
         user: UserId,

@@ -142,11 +142,18 @@ impl Tab {
         outputs
     }
 
-    /// Does what the machine wants of its cache.
-    pub(crate) fn keep(&mut self, output: &Output, ledger: &Ledger, planted: Planted) {
+    /// Does what the machine wants of its cache; gives what it is told of it.
+    pub(crate) fn keep(
+        &mut self,
+        output: &Output,
+        ledger: &Ledger,
+        planted: Planted,
+    ) -> Option<Input<'static>> {
         match *output {
             Output::Cache { user, room, opened_at, cursor } => {
-                let Some(mut snapshot) = self.screen.page(room, ledger) else { return };
+                let Some(mut snapshot) = self.screen.page(room, ledger) else {
+                    return Some(Input::Unwritten(room));
+                };
                 assert_eq!(snapshot.room.head, cursor.seq, "I4: a page under another cursor");
                 if planted.is(Mutant::CursorBeforeItsPage) {
                     let messages = snapshot.messages.into_vec();
@@ -159,6 +166,7 @@ impl Tab {
             Output::UncacheAll => self.pages.take_all(),
             _ => {}
         }
+        None
     }
 
     /// The page ends here, whatever is under way.

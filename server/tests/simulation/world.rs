@@ -251,7 +251,7 @@ impl<'a> World<'a> {
 
     /// Steps a tab and does what its machine wants done, all of one step before the next.
     fn step_tab(&mut self, tab: usize, input: Input<'_>) {
-        let mut answered = None;
+        let mut answers = Vec::new();
         for output in self.tabs[tab].step(input, self.now, &mut self.ledger) {
             match output {
                 Output::Open(number) => self.open(tab, number),
@@ -259,16 +259,16 @@ impl<'a> World<'a> {
                 Output::Close(number, _) => self.hung_up(tab, number),
                 Output::Check { .. } => {
                     let up = self.house.as_ref().is_some_and(House::takes_new);
-                    answered = Some(if up { Checked::Ready } else { Checked::Silent });
+                    answers.push(Input::Checked(if up { Checked::Ready } else { Checked::Silent }));
                 }
                 Output::Shelve(kept) => self.tabs[tab].shelf.put(kept, self.now),
                 Output::Unshelve(op_id) => self.tabs[tab].shelf.take(op_id, self.now),
                 Output::Reload => panic!("a client asks for another version"),
-                output => self.tabs[tab].keep(&output, &self.ledger, self.planted),
+                output => answers.extend(self.tabs[tab].keep(&output, &self.ledger, self.planted)),
             }
         }
-        if let Some(answer) = answered {
-            self.step_tab(tab, Input::Checked(answer));
+        for answer in answers {
+            self.step_tab(tab, answer);
         }
     }
 

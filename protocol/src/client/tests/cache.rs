@@ -381,6 +381,12 @@ fn the_rooms_that_were_opened_last_have_a_place() {
     bench.hear(Event::Logged(Logged { envelope }));
     bench.step(Input::Leaving);
     assert_eq!(cached(&bench), [], "what was never opened takes nobody's place");
+    bench.step(Input::Unwritten(room(20)));
+    assert_eq!(cached(&bench), [(room(20), None)], "nothing of it may lie there");
+    bench.forget();
+    bench.ask(Ask::Opened(room(21)));
+    bench.step(Input::Leaving);
+    assert_eq!(cached(&bench), [(room(21), Some(11))], "its place is free again");
 }
 
 #[test]
