@@ -73,7 +73,9 @@ impl Sqlite {
         let migrated = Migrator::up(&schema, None).await;
         migrated.map_err(|error| OpenFault::Database(error.to_string()))?;
         steps.close().await;
-        let writer = Writer::new(options(&file));
+        // What a statement of many rows would take back stands in memory: behind 64 KiB it would be
+        // written to a file elsewhere, with what people said in it.
+        let writer = Writer::new(options(&file).pragma("temp_store", "memory"));
         let readers_pool = readers(&file, READERS).await.map_err(told)?;
         let readers = SqlxSqliteConnector::from_sqlx_sqlite_pool(readers_pool.clone());
         Ok(Self { writer, readers, readers_pool, file, lock })

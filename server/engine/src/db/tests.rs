@@ -165,6 +165,16 @@ async fn every_connection_is_asserted_and_readers_cannot_write() {
 }
 
 #[tokio::test]
+async fn what_a_statement_may_take_back_is_in_no_file() {
+    let (_folder, db) = open().await;
+    run_past(&db, "begin immediate; commit").await.unwrap();
+    let mut kept = file(&db).writer.kept.lock().await;
+    let query = sqlx::query_scalar("pragma temp_store");
+    let temp_store: i64 = query.fetch_one(kept.as_mut().unwrap()).await.unwrap();
+    assert_eq!(temp_store, 2, "memory");
+}
+
+#[tokio::test]
 async fn a_number_outside_of_what_was_judged_breaks_the_batch() {
     let (_folder, db) = open().await;
     let mut transaction = db.write().await.unwrap();
