@@ -225,6 +225,17 @@ texts! {
     RefusedNotStorable: "The server could not store it. Sending it anew may help.", "تعذّر على الخادم حفظه. قد ينجح إرساله من جديد.";
     RefusedTooBig: "It is too long to be sent.", "إنه أطول من أن يُرسل.";
 
+    UnsentEmpty: "There is nothing to be seen in it. Edit it.", "لا شيء يظهر فيها. يمكن تعديلها.";
+    UnsentTooLong: "Edit it to make it shorter.", "يمكن تعديلها لتقصر.";
+    UnsentNotMember: "You were not a member of this room then. Retry if you are now.", "لم تكن العضوية في هذه الغرفة قائمة حينها. يمكن إعادة المحاولة بعد الانضمام.";
+    UnsentNotAllowed: "Writing is not open to you in this room. Copy the text to keep it.", "الكتابة في هذه الغرفة غير متاحة لك. يمكن نسخ النص للاحتفاظ به.";
+    UnsentReused: "Another message went out in its place. Retry sends this one.", "أُرسلت رسالة أخرى مكانها. تُرسل هذه بإعادة المحاولة.";
+    UnsentDisabled: "This account is closed. Copy the text to keep it.", "هذا الحساب مغلق. يمكن نسخ النص للاحتفاظ به.";
+    UnsentUnknown: "It did not reach the server. Retry sends it.", "لم تصل إلى الخادم. تُرسل بإعادة المحاولة.";
+    UnsentExpired: "It waited too long on this device. Retry if it is still worth sending.", "طال انتظارها على هذا الجهاز. يمكن إعادة المحاولة إن بقي لها معنى.";
+    UnsentNotStorable: "The server could not store it. Retry may help.", "تعذّر على الخادم حفظها. قد تنجح إعادة المحاولة.";
+    UnsentTooBig: "It is too long for the way to the server. Edit it, and send it in parts.", "إنها أطول من أن تصل إلى الخادم. يمكن تعديلها وإرسالها على أجزاء.";
+
     LaterRoomsMade: "You made many rooms in a short time.", "أُنشئت غرف كثيرة في وقت قصير.";
     LaterRoomsEntered: "You entered many rooms in a short time.", "كثر الدخول إلى الغرف في وقت قصير.";
     LaterSent: "That was a lot in a short time.", "أُرسل الكثير في وقت قصير.";

@@ -102,6 +102,8 @@ fn each_state_of_an_own_message_is_told_in_words() {
     for words in [">Sent<", ">Waiting to be sent<", ">Not sent<", ">Retry<", ">Discard<"] {
         assert!(html.contains(words), "{words} in {html}");
     }
+    // The room is there: his message is read in it.
+    assert!(html.contains("You were not a member of this room then. Retry if you are now."));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use protocol::client::exchange::Ask;
 use protocol::ids::OpId;
+use protocol::refusal::Refusal;
 
 use super::composer::Returned;
 use super::flag::Flag;
@@ -55,7 +56,7 @@ pub fn MessageRow(
                 </div>
                 {live(move || match state.get() {
                     RowState::Failed(refusal) => {
-                        let reason = refusal_words(&refusal);
+                        let reason = unsent_words(&refusal);
                         Some(view! { <FailureNote op_id reason text/> }.into_part())
                     }
                     RowState::Pending | RowState::Sent { .. } => None,
@@ -113,6 +114,27 @@ fn StateIcon(state: Signal<RowState>) -> impl IntoView {
         </span>
     }
     .into_part()
+}
+
+/// Why a message is not in the room and what helps, in words.
+fn unsent_words(refusal: &Refusal) -> String {
+    let text = match refusal {
+        Refusal::TooLong { .. } => {
+            return format!("{} {}", refusal_words(refusal), t(Text::UnsentTooLong));
+        }
+        // No message is refused so.
+        Refusal::BadName | Refusal::TooManyRooms { .. } => return refusal_words(refusal),
+        Refusal::Empty => Text::UnsentEmpty,
+        Refusal::NotMember => Text::UnsentNotMember,
+        Refusal::NotAllowed => Text::UnsentNotAllowed,
+        Refusal::OpIdReused => Text::UnsentReused,
+        Refusal::AccountDisabled => Text::UnsentDisabled,
+        Refusal::Unknown => Text::UnsentUnknown,
+        Refusal::Expired => Text::UnsentExpired,
+        Refusal::NotStorable => Text::UnsentNotStorable,
+        Refusal::TooBig => Text::UnsentTooBig,
+    };
+    t(text).to_owned()
 }
 
 /// Why a message is not in the room, and what can be done about it.
