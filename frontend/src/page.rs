@@ -18,6 +18,8 @@ pub(crate) enum Change {
     Hidden(bool),
     /// It may end now, without another word.
     Leaving,
+    /// Its window is the one that is written in.
+    Focused,
     /// Another tab kept something.
     Kept,
 }
@@ -33,6 +35,7 @@ pub(crate) fn watch(tell: impl Fn(Change) + Clone + 'static) {
     on(&window, "offline", Change::Asleep);
     on(&window, "pageshow", Change::Awake);
     on(&window, "pagehide", Change::Leaving);
+    on(&window, "focus", Change::Focused);
     on(&window, "storage", Change::Kept);
     on(&page, "freeze", Change::Asleep);
     on(&page, "resume", Change::Awake);

@@ -124,6 +124,7 @@ impl Driver {
                 Input::Hidden(hidden)
             }
             Happened::Page(Change::Leaving) => Input::Leaving,
+            Happened::Page(Change::Focused) => Input::Ask(Ask::Hurry),
             Happened::Page(Change::Kept) => return self.store.look_up_read(),
             Happened::Reported(Report::Shelved(op_id, done)) => Input::Shelved { op_id, done },
             Happened::Reported(Report::Found(kept, keeps)) => {

@@ -263,6 +263,9 @@ impl Writing {
             area.set_value("");
             self.changed();
             self.on_sent.run(());
+        } else {
+            // With nothing to send it is pressed for what waits.
+            self.link.ask(Ask::Hurry);
         }
     }
 

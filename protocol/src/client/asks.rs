@@ -36,6 +36,7 @@ impl Client {
                 self.say_typing(signs.into_iter().flatten(), turn);
             }
             Ask::ConnectNow => self.connect_now(turn),
+            Ask::Hurry => self.hurry(turn),
         }
     }
 
@@ -52,6 +53,7 @@ impl Client {
                 if kept {
                     self.shelve(op_id, turn);
                 }
+                self.hurry(turn);
             }
             Err(op) => turn.tell(Told::Full(op)),
         }

@@ -71,6 +71,10 @@ pub(super) struct Connection {
     pub(super) hidden: bool,
     /// A guest was asked for since the last greeting.
     pub(super) guest_asked: bool,
+    /// When the last try began.
+    pub(super) tried_at: Option<i64>,
+    /// Before this time the server wants no further try.
+    pub(super) busy_until: i64,
     last_socket: u32,
     heard_at: i64,
     probe: Option<Probe>,

@@ -14,8 +14,10 @@ use crate::frame::Command;
 use crate::model::Rank;
 use crate::refusal::Refusal;
 
-/// A tab that is shown again, or a network that is back, waits at most so long.
+/// Who is before the page again, a network that is back, or an act wait at most so long.
 const AWAKE_MS_MAX: i64 = 1_000;
+/// But not for a try that would follow on another one within this time.
+const TRIES_MS_MIN: i64 = 1_000;
 /// Closes that blame a frame within this time are counted together.
 const FAULTS_SPAN_MS: i64 = 5 * 60 * 1_000;
 /// So many of them mean that trying again is of no use.
@@ -24,6 +26,7 @@ const FAULTS_MAX: usize = 3;
 impl Client {
     /// Begins a try now.
     pub(super) fn connect(&mut self, turn: &mut Turn<'_>) {
+        self.connection.tried_at = Some(turn.now);
         if self.user.is_none() && !self.connection.guest_asked {
             return self.ask_for_guest(turn);
         }
@@ -73,6 +76,7 @@ impl Client {
         }
         if let Phase::Draining { back_at, .. } = phase {
             self.connection.backoff.count();
+            self.connection.busy_until = back_at;
             return self.wait_until(back_at);
         }
         match code {
@@ -118,6 +122,7 @@ impl Client {
             }
             Fate::Later { ms_min } => {
                 let delay = connection.backoff.delay(connection.hidden, &mut self.chance);
+                connection.busy_until = turn.now + i64::from(ms_min);
                 delay.max(i64::from(ms_min))
             }
             Fate::Now | Fate::Soon { .. } | Fate::Backoff => {
@@ -145,6 +150,7 @@ impl Client {
             Checked::Later { ms_min } => i64::from(ms_min),
             _ => 0,
         };
+        connection.busy_until = turn.now + ms_min;
         self.wait_until(turn.now + delay.max(ms_min));
     }
 
@@ -185,13 +191,10 @@ impl Client {
         match self.connection.phase {
             Phase::Idle => self.connect(turn),
             Phase::Offline => {
-                let soon = turn.now + self.chance.up_to(AWAKE_MS_MAX);
+                let soon = self.soon(turn.now);
                 self.wait_until(soon);
             }
-            Phase::Waiting { until } => {
-                let sooner = turn.now + self.chance.up_to(AWAKE_MS_MAX);
-                self.wait_until(sooner.min(until));
-            }
+            Phase::Waiting { .. } => self.hurry(turn),
             Phase::Syncing { .. } | Phase::Live { .. } => {
                 // The silence of a sleep is not the server's.
                 self.connection.heard(turn.now);
@@ -199,6 +202,22 @@ impl Client {
             }
             _ => {}
         }
+    }
+
+    /// Somebody waits: the next try is made soon.
+    pub(super) fn hurry(&mut self, turn: &mut Turn<'_>) {
+        if let Phase::Waiting { until } = self.connection.phase {
+            let soon = self.soon(turn.now);
+            self.wait_until(soon.min(until));
+        }
+    }
+
+    /// Within a second, so that a crowd spreads; but however often it is asked for, no try follows on
+    /// another one at once, nor comes before the server wants it.
+    fn soon(&mut self, now: i64) -> i64 {
+        let soon = now + self.chance.up_to(AWAKE_MS_MAX);
+        let after = self.connection.tried_at.map_or(now, |at| at + TRIES_MS_MIN);
+        soon.max(after).max(self.connection.busy_until)
     }
 
     /// Nobody sees the page, or somebody does. A hidden one may end without another word.

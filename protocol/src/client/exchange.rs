@@ -56,6 +56,8 @@ pub enum Ask {
     },
     /// Do not wait for the next try.
     ConnectNow,
+    /// Do not wait long for the next try: somebody is before the page again, or waits for what waits.
+    Hurry,
 }
 
 /// How the connection stands.

@@ -4,6 +4,7 @@
 
 mod bench;
 mod cache;
+mod hurry;
 mod shelf;
 
 #[cfg(target_arch = "wasm32")]

@@ -1,0 +1,85 @@
+//! Who is before the page does not wait for a long delay between two tries, and hammers nobody.
+//!
+//! The bench is the network that is away, and the person who presses Enter again and again.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::super::exchange::{Ask, Checked, Input, Standing};
+use super::bench::{Bench, ME};
+use crate::close::CloseCode;
+
+/// The server is away: this try has failed, too.
+fn fail(bench: &mut Bench) {
+    bench.close(CloseCode(1006));
+    bench.step(Input::Checked(Checked::Silent));
+}
+
+/// A client that has just failed again, and waits long for its next try.
+fn away() -> Bench {
+    let mut bench = Bench::live();
+    fail(&mut bench);
+    loop {
+        match bench.client.told_standing {
+            Standing::Waiting { until } if until - bench.now > 10_000 => return bench,
+            Standing::Waiting { until } => bench.pass(until - bench.now),
+            _ => fail(&mut bench),
+        }
+    }
+}
+
+#[test]
+fn a_person_before_the_page_waits_no_second_for_the_next_try() {
+    let hurries: [fn(&mut Bench); 3] = [
+        |bench| bench.ask(Ask::Hurry),
+        |bench| bench.step(Input::Awake),
+        |bench| {
+            bench.post(1);
+        },
+    ];
+    for hurry in hurries {
+        let mut bench = away();
+        let tried = bench.socket;
+        bench.pass(5_000);
+        assert_eq!(bench.socket, tried);
+        hurry(&mut bench);
+        bench.pass(1_000);
+        assert_eq!(bench.socket, tried + 1);
+    }
+}
+
+#[test]
+fn however_often_it_is_asked_for_there_is_one_try_a_second_at_most() {
+    let delay = |bench: &Bench| match bench.client.told_standing {
+        Standing::Waiting { until } => until - bench.now,
+        _ => 0,
+    };
+    let mut bench = away();
+    let (mut tried, mut at, mut own, mut tries) = (bench.socket, bench.now, delay(&bench), 0);
+    for _ in 0..2_000 {
+        bench.ask(Ask::Hurry);
+        bench.step(Input::Awake);
+        bench.pass(10);
+        if bench.socket != tried {
+            // Chance may make its own delay a shorter one.
+            assert!(bench.now - at >= own.min(1_000), "{} ms after the last one", bench.now - at);
+            fail(&mut bench);
+            (tried, at, own, tries) = (bench.socket, bench.now, delay(&bench), tries + 1);
+        }
+    }
+    assert!((15..=22).contains(&tries), "{tries} in twenty seconds");
+}
+
+#[test]
+fn a_wait_that_the_server_named_is_not_cut_short() {
+    let mut bench = Bench::new(Some(ME));
+    bench.step(Input::Awake);
+    bench.close(CloseCode(1006));
+    bench.step(Input::Checked(Checked::Later { ms_min: 6_000 }));
+    bench.ask(Ask::Hurry);
+    bench.post(1);
+    bench.pass(5_999);
+    assert_eq!(bench.socket, 1);
+    bench.pass(1);
+    assert_eq!(bench.socket, 2);
+}
