@@ -35,7 +35,7 @@ pub fn Header(
     /// What it is about; empty for nothing.
     #[prop(into, optional)]
     topic: Signal<String>,
-    /// The room that the pane shows: what is new in others is told beside the way back.
+    /// The room that the pane shows: what is new or failed in others is told beside the way back.
     #[prop(optional)]
     room: Option<RoomId>,
     /// Buttons at its end.
@@ -46,7 +46,17 @@ pub fn Header(
     let navigated = navigated();
     let store = expect_context::<Store>();
     let all = store.clone();
+    let tried = store.clone();
+    let failed = Signal::derive(move || tried.has_failed(room));
     let news = Signal::derive(move || store.unread(room).0);
+    let back = move || {
+        let mut words = vec![t(Text::Rooms).to_owned()];
+        words.extend(failed.get().then(|| t(Text::Failed).to_owned()));
+        words.extend(
+            Some(news.get()).filter(|count| *count > 0).map(|count| counted(Count::New, count)),
+        );
+        words.join(". ")
+    };
     let new = move || {
         let (count, more) = all.unread(None);
         new_digits(count, more)
@@ -63,11 +73,9 @@ pub fn Header(
             <a
                 class="header-back"
                 class:header-back-news=live(move || news.get() > 0)
+                class:header-back-failed=live(move || failed.get())
                 href=ROOMS_PATH
-                aria-label=live(move || match news.get() {
-                    0 => t(Text::Rooms).to_owned(),
-                    count => format!("{}. {}", t(Text::Rooms), counted(Count::New, count)),
-                })
+                aria-label=live(back)
             >
                 <Icon sign=Sign::Back/>
             </a>

@@ -65,6 +65,8 @@ where
 {
     let path = room_path(&room.key);
     let (named, counted_room, store) = (room.clone(), room.clone(), expect_context::<Store>());
+    let tried = room.clone();
+    let failed = move || tried.has_failed().then(|| view! { <NotSent/> }.into_part());
     let key = move || {
         let key = store.key_among(&room);
         key.map(|key| view! { <bdi class="sidebar-item-key">{key}</bdi> }.into_part())
@@ -86,11 +88,23 @@ where
             <a class="sidebar-item" href=path.clone() aria-current=live(move || current(&path))>
                 <bdi class="sidebar-item-name">{live(move || named.title())}</bdi>
                 {live(key)}
+                {live(failed)}
                 {live(unread)}
             </a>
         </li>
     }
     .into_part()
+}
+
+/// A message failed in a room.
+#[component]
+fn NotSent() -> impl IntoView {
+    view! {
+        <span class="sidebar-failed">
+            <Icon sign=Sign::Alert small=true/>
+            <span class="spoken">{t(Text::Failed)}</span>
+        </span>
+    }
 }
 
 /// Where and with which name a room was asked for: its page is opened for who stays there.

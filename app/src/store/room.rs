@@ -329,6 +329,14 @@ impl Room {
         u64::try_from(count).unwrap_or(u64::MAX)
     }
 
+    /// Whether a message that failed is in it; tracked. Such stand behind all that are stored.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        let failed = |row: &Row| row.state.with(|state| matches!(state, RowState::Failed(_)));
+        let is_stored = |row: &Row| row.state.with(|state| matches!(state, RowState::Sent { .. }));
+        self.rows.with(|rows| rows.iter().rev().take_while(|row| !is_stored(row)).any(failed))
+    }
+
     /// Somebody's message is here: he is not writing it any more.
     fn typed(&self, name: &str) {
         if self.typists.with_untracked(|names| names.iter().any(|typist| typist == name)) {

@@ -197,9 +197,13 @@ fn a_failed_row_stays_until_it_is_discarded_and_a_sent_one_never_fails() {
     store.accepted(op(8), 1);
     store.tell(Told::Failed { op_id: op(8), refusal: Refusal::NotAllowed });
     assert_eq!(store.seqs(), [Some(1), None]);
+    let failed =
+        || (store.lobby().has_failed(), store.has_failed(None), store.has_failed(Some(LOBBY)));
+    assert_eq!(failed(), (true, true, false));
     store.tell(Told::Discarded(op(7)));
     store.tell(Told::Discarded(op(8)));
     assert_eq!(store.seqs(), [Some(1)]);
+    assert_eq!(failed(), (false, false, false));
 }
 
 #[test]
