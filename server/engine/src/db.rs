@@ -97,7 +97,7 @@ impl Db {
     }
 
     /// A transaction that writes. In SQLite there is one at a time, which holds the lock from its
-    /// first statement on; in PostgreSQL there are several, and what they must not share they lock (`locks`).
+    /// start; in PostgreSQL there are several, and what they must not share they lock (`locks`).
     pub async fn write(&self) -> Result<Transaction, Fault> {
         match &self.0 {
             Kind::Sqlite(sqlite) => sqlite.write().await,

@@ -5,21 +5,20 @@
 //! does not like is silently ignored. `synchronous=FULL` with WAL loses nothing at a power cut,
 //! NORMAL does; before 3.51.3 two connections could damage the file.
 
-mod writer;
-
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use migrations::{Migrator, MigratorTrait};
-use sea_orm::{DatabaseConnection, DbBackend, SqlxSqliteConnector, TransactionTrait};
+use sea_orm::{
+    DatabaseConnection, DbBackend, SqliteTransactionMode, SqlxSqliteConnector, TransactionOptions,
+    TransactionTrait,
+};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Connection, Error, SqlitePool};
 
-pub(super) use self::writer::Held;
-use self::writer::Writer;
 use super::space::Space;
 use super::transaction::Spoilt;
 use super::{Fault, LOCK, OpenFault, Transaction, files};
@@ -40,7 +39,9 @@ const ACQUIRE_FOR_MAX: Duration = Duration::from_secs(3);
 /// An open file.
 #[derive(Debug)]
 pub(super) struct Sqlite {
-    pub(super) writer: Writer,
+    writer: DatabaseConnection,
+    pub(super) writer_pool: SqlitePool,
+    spoilt: Spoilt,
     readers: DatabaseConnection,
     pub(super) readers_pool: SqlitePool,
     file: PathBuf,
@@ -68,17 +69,15 @@ impl Sqlite {
         }
 
         let told = |error: Error| OpenFault::Database(error.to_string());
-        let steps = opened(options(&file), 1).await.map_err(told)?;
-        let schema = SqlxSqliteConnector::from_sqlx_sqlite_pool(steps.clone());
-        let migrated = Migrator::up(&schema, None).await;
-        migrated.map_err(|error| OpenFault::Database(error.to_string()))?;
-        steps.close().await;
-        // What a statement of many rows would take back stands in memory: behind 64 KiB it would be
-        // written to a file elsewhere, with what people said in it.
-        let writer = Writer::new(options(&file).pragma("temp_store", "memory"));
+        let writer_pool = writer(&file).await.map_err(told)?;
+        let writer = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer_pool.clone());
+        Migrator::up(&writer, None)
+            .await
+            .map_err(|error| OpenFault::Database(error.to_string()))?;
         let readers_pool = readers(&file, READERS).await.map_err(told)?;
         let readers = SqlxSqliteConnector::from_sqlx_sqlite_pool(readers_pool.clone());
-        Ok(Self { writer, readers, readers_pool, file, lock })
+        let spoilt = Spoilt::default();
+        Ok(Self { writer, writer_pool, spoilt, readers, readers_pool, file, lock })
     }
 
     pub(super) async fn read(&self) -> Result<Transaction, Fault> {
@@ -87,8 +86,27 @@ impl Sqlite {
     }
 
     pub(super) async fn write(&self) -> Result<Transaction, Fault> {
-        let spoilt = self.writer.spoilt.clone();
-        Transaction::begin(self.writer.begin(), DbBackend::Sqlite, spoilt).await
+        if self.spoilt.take() {
+            self.renew_writer().await;
+        }
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let begun = self.writer.begin_with_options(options);
+        Transaction::begin(begun, DbBackend::Sqlite, self.spoilt.clone()).await
+    }
+
+    /// Closes the writer's connection, so that the next transaction begins on a new one.
+    async fn renew_writer(&self) {
+        let renewed = match self.writer_pool.acquire().await {
+            Ok(connection) => connection.close().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = renewed {
+            // It is asked again whether it is inside a transaction before anybody gets it.
+            tracing::warn!(%error, "the writer's connection could not be closed");
+        }
     }
 
     /// Asked of the file anew, since an open connection reads on from its memory, and from a file
@@ -104,11 +122,16 @@ impl Sqlite {
     /// The last connection folds the write-ahead log into the database.
     pub(super) async fn close(&self) {
         self.readers_pool.close().await;
-        self.writer.close().await;
+        self.writer_pool.close().await;
         if let Err(error) = self.lock.unlock() {
             tracing::warn!(%error, "the folder's lock ends with the process");
         }
     }
+}
+
+/// The pool of the one connection that writes; makes the file a database.
+async fn writer(file: &Path) -> Result<SqlitePool, Error> {
+    opened(options(file), 1).await
 }
 
 /// The pool of connections that only read.
@@ -125,16 +148,15 @@ async fn answers(file: &Path) -> Result<(), Error> {
 }
 
 async fn opened(options: SqliteConnectOptions, count: u32) -> Result<SqlitePool, Error> {
-    // One by itself at first: a pool would say of any failure only that it timed out.
-    connect(&options).await?.close().await?;
+    prove(options.clone()).await?;
     pool(count).connect_with(options).await
 }
 
-/// Opens one connection.
-async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, Error> {
-    let mut connection = SqliteConnection::connect_with(options).await?;
+/// Opens one connection by itself: a pool would say of any failure only that it timed out.
+async fn prove(options: SqliteConnectOptions) -> Result<(), Error> {
+    let mut connection = SqliteConnection::connect_with(&options).await?;
     assert_pragmas(&mut connection).await?;
-    Ok(connection)
+    connection.close().await
 }
 
 fn pool(count: u32) -> SqlitePoolOptions {

@@ -17,7 +17,6 @@ use sea_orm::{
 use tokio::sync::watch;
 
 use super::fault::{CommitFault, Fault};
-use super::sqlite::Held;
 use super::statement::Question;
 
 /// Longest wait for the answer to a statement.
@@ -35,8 +34,8 @@ impl Spoilt {
         self.0.swap(false, Ordering::AcqRel)
     }
 
-    /// SQLite has one connection that writes: after a failed statement, COMMIT or ROLLBACK nobody
-    /// knows whether it is still inside a transaction. PostgreSQL
+    /// SQLite has one connection that writes: after a failed statement, COMMIT or ROLLBACK sqlx may
+    /// still count a transaction as open and would go on inside it, without its lock. PostgreSQL
     /// aborts what failed, and sqlx replaces connections that break; one whose answer does not come
     /// keeps its place in the pool for ever.
     pub(super) fn by(&self, fault: &Fault, backend: DbBackend) {
@@ -64,17 +63,9 @@ pub(super) fn held(tenure: &watch::Receiver<Tenure>) -> Result<(), Fault> {
     Err(Fault::Unavailable("the database's lock is lost".to_owned()))
 }
 
-/// Where a transaction runs.
-pub(super) enum Inner {
-    /// On a connection that a pool has lent.
-    Pooled(DatabaseTransaction),
-    /// On the one that writes to the file.
-    File(Held),
-}
-
 /// A transaction that is open; dropping it rolls it back.
 pub struct Transaction {
-    inner: Inner,
+    inner: DatabaseTransaction,
     broken: Option<Fault>,
     spoilt: Spoilt,
     /// What must still hold when it is committed, where that can be lost.
@@ -88,62 +79,20 @@ pub struct Transaction {
 
 /// A transaction of which no statement failed.
 pub struct Unbroken {
-    inner: Inner,
+    inner: DatabaseTransaction,
     spoilt: Spoilt,
     tenure: Option<watch::Receiver<Tenure>>,
-}
-
-impl From<DatabaseTransaction> for Inner {
-    fn from(transaction: DatabaseTransaction) -> Self {
-        Self::Pooled(transaction)
-    }
-}
-
-impl From<Held> for Inner {
-    fn from(transaction: Held) -> Self {
-        Self::File(transaction)
-    }
-}
-
-impl Inner {
-    fn backend(&self) -> DbBackend {
-        match self {
-            Self::Pooled(transaction) => transaction.get_database_backend(),
-            Self::File(_) => DbBackend::Sqlite,
-        }
-    }
-
-    async fn query(&mut self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match self {
-            Self::Pooled(transaction) => transaction.query_all_raw(statement).await,
-            Self::File(transaction) => transaction.run(statement).await,
-        }
-    }
-
-    async fn execute(&mut self, statement: Statement) -> Result<(), DbErr> {
-        match self {
-            Self::Pooled(transaction) => transaction.execute_raw(statement).await.map(drop),
-            Self::File(transaction) => transaction.run(statement).await.map(drop),
-        }
-    }
-
-    async fn commit(self) -> Result<(), DbErr> {
-        match self {
-            Self::Pooled(transaction) => transaction.commit().await,
-            Self::File(transaction) => transaction.commit().await,
-        }
-    }
 }
 
 impl Transaction {
     /// Takes the transaction that `begin` gives.
     pub(super) async fn begin(
-        begin: impl Future<Output = Result<impl Into<Inner>, DbErr>>,
+        begin: impl Future<Output = Result<DatabaseTransaction, DbErr>>,
         backend: DbBackend,
         spoilt: Spoilt,
     ) -> Result<Self, Fault> {
         let begun = in_time(STATEMENT_FOR_MAX, "a beginning", begin).await;
-        let inner = begun.inspect_err(|fault| spoilt.by(fault, backend))?.into();
+        let inner = begun.inspect_err(|fault| spoilt.by(fault, backend))?;
         Ok(Self {
             inner,
             broken: None,
@@ -175,7 +124,7 @@ impl Transaction {
     }
 
     pub(super) fn backend(&self) -> DbBackend {
-        self.inner.backend()
+        self.inner.get_database_backend()
     }
 
     /// Runs a statement that gives no rows. Over SQLite it waits for the next query, or for the end,
@@ -242,15 +191,15 @@ impl Transaction {
 
     async fn query(&mut self, statement: Statement) -> Result<Vec<QueryResult>, Fault> {
         let statement = joined(self.waiting.take(), statement);
-        let run = self.inner.query(statement);
+        let run = self.inner.query_all_raw(statement);
         let result = in_time(STATEMENT_FOR_MAX, "a query", run).await;
         self.checked(result)
     }
 
     async fn run(&mut self, statement: Statement) -> Result<(), Fault> {
-        let run = self.inner.execute(statement);
+        let run = self.inner.execute_raw(statement);
         let result = in_time(STATEMENT_FOR_MAX, "a statement", run).await;
-        self.checked(result)
+        self.checked(result).map(drop)
     }
 
     /// Runs a statement and gives its rows as models.
@@ -278,7 +227,7 @@ impl Unbroken {
     /// Makes it durable.
     pub async fn commit(self) -> Result<(), CommitFault> {
         self.tenure.as_ref().map_or(Ok(()), held).map_err(CommitFault::Failed)?;
-        let backend = self.inner.backend();
+        let backend = self.inner.get_database_backend();
         let done = match tokio::time::timeout(COMMIT_FOR_MAX, self.inner.commit()).await {
             Ok(result) => result.map_err(CommitFault::from),
             Err(_) => Err(CommitFault::Unknown(Fault::Late("a commit"))),
