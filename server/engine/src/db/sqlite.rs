@@ -69,11 +69,13 @@ impl Sqlite {
         }
 
         let told = |error: Error| OpenFault::Database(error.to_string());
+        let steps = opened(options(&file), 1).await.map_err(told)?;
+        let schema = SqlxSqliteConnector::from_sqlx_sqlite_pool(steps.clone());
+        let migrated = Migrator::up(&schema, None).await;
+        migrated.map_err(|error| OpenFault::Database(error.to_string()))?;
+        steps.close().await;
         let writer_pool = writer(&file).await.map_err(told)?;
         let writer = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer_pool.clone());
-        Migrator::up(&writer, None)
-            .await
-            .map_err(|error| OpenFault::Database(error.to_string()))?;
         let readers_pool = readers(&file, READERS).await.map_err(told)?;
         let readers = SqlxSqliteConnector::from_sqlx_sqlite_pool(readers_pool.clone());
         let spoilt = Spoilt::default();
@@ -129,9 +131,10 @@ impl Sqlite {
     }
 }
 
-/// The pool of the one connection that writes; makes the file a database.
+/// The pool of the one connection that writes. What a statement of many rows would take back stands
+/// in memory: behind 64 KiB it would be written to a file elsewhere, with what people said in it.
 async fn writer(file: &Path) -> Result<SqlitePool, Error> {
-    opened(options(file), 1).await
+    opened(options(file).pragma("temp_store", "memory"), 1).await
 }
 
 /// The pool of connections that only read.

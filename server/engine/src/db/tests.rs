@@ -134,6 +134,15 @@ async fn every_connection_is_asserted_and_readers_cannot_write() {
 }
 
 #[tokio::test]
+async fn what_a_statement_may_take_back_is_in_no_file() {
+    let (_folder, db) = open().await;
+    let mut writer = file(&db).writer_pool.acquire().await.unwrap();
+    let query = sqlx::query_scalar("pragma temp_store");
+    let temp_store: i64 = query.fetch_one(&mut *writer).await.unwrap();
+    assert_eq!(temp_store, 2, "memory");
+}
+
+#[tokio::test]
 async fn a_number_outside_of_what_was_judged_breaks_the_batch() {
     let (_folder, db) = open().await;
     let mut transaction = db.write().await.unwrap();
