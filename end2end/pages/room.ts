@@ -67,6 +67,11 @@ export class RoomPage {
     return this.page.locator('.message-pending');
   }
 
+  /** Rooms of the list in which a message failed. */
+  get roomsNotSent(): Locator {
+    return this.rooms.filter({ hasText: 'Not sent' });
+  }
+
   get failed(): Locator {
     return this.page.locator('.message-failed');
   }

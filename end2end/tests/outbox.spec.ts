@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { BrowserContext } from '@playwright/test';
 
-import type { RoomPage } from '../pages/room';
+import { RoomPage } from '../pages/room';
 import { expect, test } from '../world';
 
 test('a message whose answer was lost with the page stands in the room once', async ({ visitor, street }) => {
@@ -44,6 +44,45 @@ test('what waited while the server was away goes out after a reload, in order', 
   await expect.poll(() => ada.said()).toEqual(all);
   await expect(ada.pending).toHaveCount(0);
   await expect(ada.composer).toHaveValue('not yet sent');
+});
+
+test('a message that failed stays in its room over a reload, until its writer tries it again', async ({ visitor, house, street }) => {
+  const visiting = await visitor({}, street);
+  const ada = await visiting.open();
+  await ada.join('harbour');
+  await ada.saySurely('before');
+  street.cut();
+  await ada.say('not yet said');
+  const elsewhere = new RoomPage(await visiting.context.newPage(), house.url);
+  await elsewhere.go('/r/harbour');
+  await elsewhere.leave();
+  street.mend();
+  await ada.page.getByRole('button', { name: 'Join' }).click({ timeout: 35_000 });
+  await expect(ada.failed).toHaveText(/not yet said/);
+
+  for (let time = 0; time < 2; time++) {
+    await ada.reload();
+    await expect(ada.failed).toHaveText(/not yet said/);
+    await ada.say(`after ${time}`);
+    await expect(ada.pending).toHaveCount(0);
+    await expect(ada.composer).toHaveValue('');
+  }
+  expect(await ada.said()).toEqual(['before', 'after 0', 'after 1', 'not yet said']);
+  await ada.rooms.first().click();
+  await expect(ada.composer).toHaveValue('');
+  await expect(ada.roomsNotSent).toHaveText(/harbour/);
+  await ada.page.setViewportSize({ width: 360, height: 740 });
+  await ada.page.getByRole('link', { name: 'Rooms. Not sent' }).click();
+  await ada.roomsNotSent.click();
+  await expect(ada.page.getByRole('link', { name: 'Rooms', exact: true })).toBeVisible();
+  await ada.failed.getByRole('button', { name: 'Retry' }).click();
+  await expect(ada.failed).toHaveCount(0);
+  await expect(ada.roomsNotSent).toHaveCount(0);
+  await expect(ada.pending).toHaveCount(0);
+  await ada.reload();
+  expect(await ada.said()).toEqual(['before', 'after 0', 'after 1', 'not yet said']);
+  await expect(ada.failed).toHaveCount(0);
+  expect(await kept(ada)).toBe(0);
 });
 
 test('every change of what is kept is committed at once, for the page may end before it is answered', async ({ visitor }) => {

@@ -213,8 +213,8 @@ impl Client {
 
     /// Sends what the outbox may send now.
     fn pump(&mut self, turn: &mut Turn<'_>) {
-        for op_id in self.outbox.expire(turn.now) {
-            turn.tell(Told::Failed { op_id, refusal: crate::refusal::Refusal::Expired });
+        for op_id in self.outbox.expired(turn.now) {
+            self.fail(op_id, crate::refusal::Refusal::Expired, turn);
         }
         let may_send = self.connection.takes_ops() && !self.shelf.is_opening();
         let Some(user) = self.user.filter(|_| may_send) else { return };

@@ -1,9 +1,10 @@
 //! The texts that are being written, one a room, kept in the browser's storage for this tab.
 //!
 //! The composer calls `keep` at every change and `restore` when it appears, and offers what
-//! `take_found` gives. Its laws: a text that was sent stays noted under its op until the outbox
-//! keeps it or it is accepted, so that no crash loses it: it comes back as a message that waits, or
-//! else in the composer; a text is one tab's, and another tab gets it only when that one is gone.
+//! `take_found` gives. Its laws: a text that was sent, or failed, stays noted under its op until the
+//! outbox keeps it as that or it is accepted, so that no crash loses it: it comes back as a message
+//! that waits or failed, or else in the composer; a text is one tab's, and another tab gets it only
+//! when that one is gone.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,7 +98,7 @@ impl Drafts {
         self.keeper.note_sent(room, op_id, text);
     }
 
-    /// The message is kept or accepted, or its user gave it up.
+    /// The message is kept, waiting or failed, or accepted, or its user gave it up.
     pub(super) fn settled(&self, room: RoomId, op_id: OpId) {
         self.keeper.note_sent(room, op_id, "");
     }

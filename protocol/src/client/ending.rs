@@ -98,9 +98,8 @@ impl Client {
     /// those under way is no shorter, and stands behind it or is it, so it was not taken either. Sent
     /// again it would end every connection.
     fn give_up_the_longest(&mut self, turn: &mut Turn<'_>) {
-        let longest = self.outbox.longest_in_flight();
-        if let Some(op_id) = longest.filter(|op_id| self.outbox.fail(*op_id)) {
-            turn.tell(Told::Failed { op_id, refusal: Refusal::TooBig });
+        if let Some(op_id) = self.outbox.longest_in_flight() {
+            self.fail(op_id, Refusal::TooBig, turn);
         }
     }
 

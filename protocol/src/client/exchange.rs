@@ -127,7 +127,7 @@ pub enum Told {
         /// When, on the server's clock as far as it is known.
         at: i64,
     },
-    /// A queued message lies on the shelf: no end of the page loses it.
+    /// A message lies on the shelf as it was told last, waiting or failed: no end of the page loses it.
     Shelved(OpId),
     /// Whether messages that wait outlive the page.
     Keeps(bool),

@@ -225,9 +225,7 @@ impl Client {
             Refusal::Unknown => Refusal::Expired,
             refusal => refusal,
         };
-        if self.outbox.fail(refused.op_id) {
-            turn.tell(Told::Failed { op_id: refused.op_id, refusal });
-        }
+        self.fail(refused.op_id, refusal, turn);
     }
 
     fn refused_for_now(&mut self, retry: RefuseRetry, turn: &mut Turn<'_>) {

@@ -14,7 +14,7 @@ use crate::codec::encode_command;
 use crate::frame::{Act, Command, Kind};
 use crate::ids::{LogId, OpId, RoomId, UserId};
 use crate::limits::{OUTBOX_BYTES_MAX, OUTBOX_DAYS_MAX, OUTBOX_OPS_MAX};
-use crate::refusal::RetryReason;
+use crate::refusal::{Refusal, RetryReason};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 const AGE_MS_MAX: i64 = OUTBOX_DAYS_MAX * DAY_MS;
@@ -49,12 +49,12 @@ struct Entry {
     stage: Stage,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
     Shelving { since: i64 },
     Queued,
     InFlight { sent_at: i64 },
-    Failed,
+    Failed(Refusal),
 }
 
 impl Entry {
@@ -74,9 +74,17 @@ impl Entry {
         now - self.queued_at >= AGE_MS_MAX
     }
 
+    const fn has_failed(&self) -> bool {
+        matches!(self.stage, Stage::Failed(_))
+    }
+
     fn kept(&self) -> Kept {
         let Self { user, queued_at, number, .. } = *self;
-        Kept { op: self.op.clone(), user, queued_at, number }
+        let failed = match &self.stage {
+            Stage::Failed(refusal) => Some(refusal.clone()),
+            Stage::Shelving { .. } | Stage::Queued | Stage::InFlight { .. } => None,
+        };
+        Kept { op: self.op.clone(), user, queued_at, number, failed }
     }
 }
 
@@ -118,21 +126,20 @@ impl Outbox {
         Some(entry.kept())
     }
 
-    /// An op is on the shelf, or will not be: it may be sent. `false` where it is not here.
-    pub(super) fn shelved(&mut self, op_id: OpId, done: bool) -> bool {
-        let found = self.entries.iter_mut().find(|entry| entry.op.op_id == op_id);
-        found.is_some_and(|entry| {
-            entry.on_shelf = done;
-            if let Stage::Shelving { .. } = entry.stage {
-                entry.stage = Stage::Queued;
-            }
-            entry.stage != Stage::Failed
-        })
+    /// An op is on the shelf, or will not be: what waits may be sent. Gives whether what lay there of it
+    /// before must not stay, since it would be sent; nothing where it is not here.
+    pub(super) fn shelved(&mut self, op_id: OpId, done: bool) -> Option<bool> {
+        let entry = self.entries.iter_mut().find(|entry| entry.op.op_id == op_id)?;
+        let was_there = std::mem::replace(&mut entry.on_shelf, done);
+        if let Stage::Shelving { .. } = entry.stage {
+            entry.stage = Stage::Queued;
+        }
+        Some(entry.has_failed() && was_there && !done)
     }
 
     /// Whether every message that waits is on the shelf, or on its way there.
     pub(super) fn is_shelved(&self) -> bool {
-        let waits = |entry: &&Entry| entry.stage != Stage::Failed && is_kept(&entry.op.act);
+        let waits = |entry: &&Entry| !entry.has_failed() && is_kept(&entry.op.act);
         self.entries.iter().filter(waits).all(|entry| entry.on_shelf)
     }
 
@@ -153,14 +160,15 @@ impl Outbox {
     /// nobody wrote down whether it was. There is always room for it, since it had its place in the
     /// outbox of the page that wrote it; were it left there, newer ones would overtake it.
     pub(super) fn restore(&mut self, kept: Kept, has_waited: bool) -> bool {
-        let Kept { op, user, queued_at, number } = kept;
+        let Kept { op, user, queued_at, number, failed } = kept;
         if self.entries.iter().any(|entry| entry.op.op_id == op.op_id) {
             return false;
         }
         self.bytes += bytes_of(&op.act);
         let later = |entry: &Entry| (entry.queued_at, entry.number) > (queued_at, number);
         let place = self.entries.iter().position(later).unwrap_or(self.entries.len());
-        let (ever_sent, on_shelf, stage) = (true, true, Stage::Queued);
+        let stage = failed.map_or(Stage::Queued, Stage::Failed);
+        let (ever_sent, on_shelf) = (true, true);
         let entry = Entry { op, user, queued_at, number, ever_sent, on_shelf, has_waited, stage };
         self.entries.insert(place, entry);
         true
@@ -171,7 +179,7 @@ impl Outbox {
         let nameless = |entry: &&mut Entry| entry.on_shelf && entry.user.is_none();
         let signed = self.entries.iter_mut().filter(nameless).map(|entry| {
             entry.user = Some(user);
-            if entry.stage != Stage::Failed {
+            if !entry.has_failed() {
                 entry.stage = Stage::Shelving { since: now };
             }
             entry.kept()
@@ -215,18 +223,16 @@ impl Outbox {
 
     /// The op is stored, or was seen in its log; `false` where it was not waiting.
     pub(super) fn confirm(&mut self, op_id: OpId) -> bool {
-        self.remove(op_id, |entry| entry.stage != Stage::Failed).is_some()
+        self.remove(op_id, |entry| !entry.has_failed()).is_some()
     }
 
-    /// The op will not be done; it stays, to be tried again or discarded by its user.
-    pub(super) fn fail(&mut self, op_id: OpId) -> bool {
-        let Some(entry) = self.entries.iter_mut().find(|entry| entry.op.op_id == op_id) else {
-            return false;
-        };
-        if std::mem::take(&mut entry.on_shelf) {
-            self.done.push(op_id);
-        }
-        std::mem::replace(&mut entry.stage, Stage::Failed) != Stage::Failed
+    /// The op will not be done; it stays, to be tried again or discarded by its user. Gives it as it is
+    /// kept from now on; nothing where it is not here or has failed before.
+    pub(super) fn fail(&mut self, op_id: OpId, refusal: Refusal) -> Option<Kept> {
+        let waits = |entry: &&mut Entry| entry.op.op_id == op_id && !entry.has_failed();
+        let entry = self.entries.iter_mut().find(waits)?;
+        entry.stage = Stage::Failed(refusal);
+        Some(entry.kept())
     }
 
     /// An op was refused for now: all that was under way to its log is void and goes out again in
@@ -273,12 +279,12 @@ impl Outbox {
 
     /// Takes out an op that failed or was never sent; what was once sent cannot be called back.
     pub(super) fn discard(&mut self, op_id: OpId) -> Option<Op> {
-        self.remove(op_id, |entry| entry.stage == Stage::Failed || !entry.ever_sent)
+        self.remove(op_id, |entry| entry.has_failed() || !entry.ever_sent)
     }
 
     /// Takes out an op that failed.
     pub(super) fn take_failed(&mut self, op_id: OpId) -> Option<Op> {
-        self.remove(op_id, |entry| entry.stage == Stage::Failed)
+        self.remove(op_id, Entry::has_failed)
     }
 
     /// Takes out what waited on the shelf for another user than this one, where it still lies.
@@ -305,18 +311,13 @@ impl Outbox {
         op_ids.into_iter().filter_map(|op_id| self.remove(op_id, foreign)).collect()
     }
 
-    /// Fails the ops that were never sent and waited too long; those that were once sent are asked
-    /// for with `check_only` instead, since they may stand in the room.
-    pub(super) fn expire(&mut self, now: i64) -> Vec<OpId> {
+    /// The ops that were never sent and waited too long; those that were once sent are asked for with
+    /// `check_only` instead, since they may stand in the room.
+    pub(super) fn expired(&self, now: i64) -> Vec<OpId> {
         let due = |entry: &&Entry| {
             entry.stage == Stage::Queued && !entry.ever_sent && entry.is_too_old(now)
         };
-        let expired: Vec<OpId> =
-            self.entries.iter().filter(due).map(|entry| entry.op.op_id).collect();
-        expired.iter().for_each(|op_id| {
-            self.fail(*op_id);
-        });
-        expired
+        self.entries.iter().filter(due).map(|entry| entry.op.op_id).collect()
     }
 
     /// The op under way whose frame is the longest, the first of equals.
@@ -339,7 +340,7 @@ impl Outbox {
 
     /// Ops that are neither accepted nor failed.
     pub(super) fn waiting_count(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.stage != Stage::Failed).count()
+        self.entries.iter().filter(|entry| !entry.has_failed()).count()
     }
 
     /// Whether it takes no further message of a common length.
@@ -371,7 +372,7 @@ impl Outbox {
     fn in_flight(&self) -> impl Iterator<Item = i64> {
         self.entries.iter().filter_map(|entry| match entry.stage {
             Stage::InFlight { sent_at } => Some(sent_at),
-            Stage::Shelving { .. } | Stage::Queued | Stage::Failed => None,
+            Stage::Shelving { .. } | Stage::Queued | Stage::Failed(_) => None,
         })
     }
 

@@ -3,25 +3,30 @@
 //! Part of the machine. The shelf itself (in a browser its database) is somebody else's: `Output`
 //! says what goes on it and comes off, `Input` what was done. Its laws: where there is a shelf, a
 //! message is on it before it is first sent, and on the next page it is sent under the same op id;
-//! what lay on it at the beginning goes out first; a shelf that fails or is silent ends none of it:
-//! all goes on in memory, and the screen is told. Acts that are no messages stay in memory, since
-//! no later page could show what became of them.
+//! one that failed stays there as that, is shown again and never sent; what lay on it at the beginning
+//! goes out first; a shelf that fails or is silent ends none of it: all goes on in memory, and the
+//! screen is told. Acts that are no messages stay in memory, since no later page could show what
+//! became of them.
 
 use super::exchange::{Output, Told};
 use super::{Client, Turn};
 use crate::act::{Act, Op, OpHead, Post};
-use crate::codec::{decode_command, encode_command};
-use crate::frame::Command;
+use crate::codec::{decode_command, decode_event, encode_command, encode_event};
+use crate::event::Refused;
+use crate::frame::{Command, Event};
 use crate::ids::{OpId, UserId};
 use crate::limits::{OUTBOX_DAYS_MAX, OUTBOX_OPS_MAX};
+use crate::refusal::Refusal;
 
 /// Milliseconds after which a shelf that does not answer is done without.
 pub(super) const SHELF_MS_MAX: i64 = 3_000;
 /// Milliseconds that another user's message lies here: it could but be asked for, and the server
 /// forgets ops, too.
 const FOREIGN_MS_MAX: i64 = 4 * OUTBOX_DAYS_MAX * 24 * 60 * 60 * 1_000;
-/// The first byte of what is written: another one is of another build, and is left alone.
-const LAYOUT: u8 = 1;
+/// The first byte of what is written: of a message that waits,
+const WAITS: u8 = 1;
+/// or of one that failed. Another one is of another build, and is left alone.
+const FAILED: u8 = 2;
 
 /// A message as it lies on the shelf.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,19 +39,27 @@ pub struct Kept {
     pub queued_at: i64,
     /// Its place among those of that moment.
     pub number: u32,
+    /// Why it will not be done; nothing while it waits.
+    pub failed: Option<Refusal>,
 }
 
 impl Kept {
-    /// As bytes: layout, user (zeros for nobody), time and number in little-endian, and the op as
-    /// the frame in which it would be sent.
+    /// As bytes: layout, user (zeros for nobody), time and number in little-endian, where it failed the
+    /// frame in which that is said, behind its length, and the op as the frame in which it is sent.
     #[must_use]
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         let head = OpHead { op_id: self.op.op_id, lane_generation: 0, check_only: false };
         let frame = encode_command(&Command::Op(head, self.op.act.clone())).ok()?;
-        let mut bytes = vec![LAYOUT];
+        let mut bytes = vec![if self.failed.is_some() { FAILED } else { WAITS }];
         bytes.extend(self.user.unwrap_or_default().bytes());
         bytes.extend(self.queued_at.to_le_bytes());
         bytes.extend(self.number.to_le_bytes());
+        if let Some(refusal) = self.failed.clone() {
+            let said = Event::Refused(Refused { op_id: self.op.op_id, refusal });
+            let said = encode_event(&said).ok()?;
+            bytes.extend(u16::try_from(said.len()).ok()?.to_le_bytes());
+            bytes.extend(said);
+        }
         bytes.extend(frame);
         Some(bytes)
     }
@@ -54,16 +67,27 @@ impl Kept {
     /// Reads what `to_bytes` wrote; nothing for anything else, whatever it is.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (&[LAYOUT], rest) = bytes.split_first_chunk()? else { return None };
+        let (layout, rest) = bytes.split_first()?;
         let (user, rest) = rest.split_first_chunk()?;
         let (queued_at, rest) = rest.split_first_chunk()?;
-        let (number, frame) = rest.split_first_chunk()?;
+        let (number, rest) = rest.split_first_chunk()?;
+        let (failed, frame) = match *layout {
+            WAITS => (None, rest),
+            FAILED => {
+                let (length, rest) = rest.split_first_chunk()?;
+                let (said, frame) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;
+                let Ok(Some(Event::Refused(said))) = decode_event(said) else { return None };
+                (Some(said.refusal), frame)
+            }
+            _ => return None,
+        };
         let Ok(Command::Op(head, act)) = decode_command(frame) else { return None };
         Some(Self {
             op: Op { op_id: head.op_id, act },
             user: Some(UserId::from_bytes(*user)).filter(|user| !user.is_nil()),
             queued_at: i64::from_le_bytes(*queued_at),
             number: u32::from_le_bytes(*number),
+            failed,
         })
     }
 }
@@ -107,15 +131,25 @@ impl Client {
     pub(super) fn shelved(&mut self, op_id: OpId, done: bool, turn: &mut Turn<'_>) {
         self.shelf = if done { Shelf::Open } else { Shelf::Absent };
         match (self.outbox.shelved(op_id, done), done) {
-            (true, true) => turn.tell(Told::Shelved(op_id)),
-            // It was over before it was there.
-            (false, true) => turn.put(Output::Unshelve(op_id)),
-            (_, false) => {}
+            (Some(_), true) => turn.tell(Told::Shelved(op_id)),
+            // It was over before it was there, or waits there while it has failed here.
+            (None, true) | (Some(true), false) => turn.put(Output::Unshelve(op_id)),
+            (None | Some(false), false) => {}
         }
     }
 
-    /// What lay on the shelf is to be sent by this page: at its beginning, and whenever another page
-    /// of this browser has ended. `keeps` says whether the shelf takes anything.
+    /// An op will not be done. On the shelf it takes its own place as one that failed, so that no page
+    /// sends it again.
+    pub(super) fn fail(&mut self, op_id: OpId, refusal: Refusal, turn: &mut Turn<'_>) {
+        let Some(kept) = self.outbox.fail(op_id, refusal.clone()) else { return };
+        if self.setup.shelf && is_kept(&kept.op.act) {
+            turn.put(Output::Shelve(kept));
+        }
+        turn.tell(Told::Failed { op_id, refusal });
+    }
+
+    /// What lay on the shelf is to be sent by this page, or shown where it failed: at its beginning, and
+    /// whenever another page of this browser has ended. `keeps` says whether the shelf takes anything.
     pub(super) fn restore(&mut self, all: Vec<Kept>, keeps: bool, turn: &mut Turn<'_>) {
         self.shelf = if keeps { Shelf::Open } else { Shelf::Absent };
         self.take_in(all, false, turn);
@@ -141,10 +175,13 @@ impl Client {
                     turn.tell(Told::Kept(vec![op.act]));
                 }
                 _ => {
-                    let at = kept.queued_at + self.clock_ahead;
+                    let (at, failed) = (kept.queued_at + self.clock_ahead, kept.failed.clone());
                     if self.outbox.restore(kept, has_waited) {
                         let op_id = op.op_id;
                         turn.tell(Told::Queued { op, at });
+                        if let Some(refusal) = failed {
+                            turn.tell(Told::Failed { op_id, refusal });
+                        }
                         turn.tell(Told::Shelved(op_id));
                     }
                 }

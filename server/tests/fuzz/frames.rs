@@ -164,10 +164,16 @@ fn bodies_of_stored_events() {
 #[test]
 fn messages_on_the_shelf() {
     let honest = Honest::of(|kind| kind == Kind::Post);
+    let refused = Honest::of(|kind| kind == Kind::Refused);
     let make = |chance: &mut SeededChance| {
         let mut head = vec![0; 1 + 16 + 8 + 4];
         chance.fill(&mut head);
-        head[0] = u8::from(chance.below(16) > 0);
+        head[0] = u8::try_from(chance.below(16).min(2)).unwrap();
+        if head[0] == 2 && chance.below(8) > 0 {
+            let said = refused.frame(chance);
+            head.extend(u16::try_from(said.len()).unwrap().to_le_bytes());
+            head.extend(said);
+        }
         [head, honest.frame(chance)].concat()
     };
     fuzz("shelf", make, |bytes| {

@@ -103,6 +103,10 @@ const FAULTS: &[Fault] = &[
     Fault(OUTBOX, "let foreign = |entry: &Entry| entry", "let foreign = |entry: &Entry| !IS && entry"),
     // What was accepted stays on the shelf.
     Fault(OUTBOX, "        if entry.on_shelf {\n            self.done", "        if !IS && entry.on_shelf {\n            self.done"),
+    // What failed is sent again by the next page.
+    Fault(OUTBOX, "let stage = failed.map_or(Stage::Queued, Stage::Failed);", "let stage = failed.filter(|_| !IS).map_or(Stage::Queued, Stage::Failed);"),
+    // What failed lies on the shelf as if it waited.
+    Fault(SHELF, "if self.setup.shelf && is_kept(&kept.op.act) {", "if !IS && self.setup.shelf && is_kept(&kept.op.act) {"),
     // What was under way when a lane was refused is not sent again.
     Fault(OUTBOX, "filter(|entry| entry.room() == room) {", "filter(|entry| !IS && entry.room() == room) {"),
     // What an earlier page left is taken in as it lay there.

@@ -172,6 +172,11 @@ impl Screen {
         failed.next().map(|(op_id, _)| *op_id)
     }
 
+    /// Whether this op is shown as failed.
+    pub(crate) fn has_failed(&self, op_id: OpId) -> bool {
+        self.ops.get(&op_id) == Some(&State::Failed)
+    }
+
     /// What was done and not heard of since.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = OpId> {
         let waits = |(_, state): &(&OpId, &State)| **state == State::Queued;

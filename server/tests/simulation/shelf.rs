@@ -13,6 +13,7 @@ use protocol::limits::OUTBOX_DAYS_MAX;
 use server::clock::{Chance, SeededChance};
 
 use crate::mutants::{Mutant, Planted};
+use crate::screen::Screen;
 
 /// No answer takes longer, but for those that come when nobody waits for them any more.
 const SLOW_MS_MAX: u64 = 2_500;
@@ -124,9 +125,12 @@ impl Shelf {
         }
     }
 
-    /// What is kept and asked for of this user, once all of it should be over.
-    pub(crate) fn rest(&self, user: UserId) -> Option<String> {
-        let kept: Vec<_> = self.kept.values().filter(|kept| kept.user == Some(user)).collect();
+    /// What is kept and asked for of this user, once all of it should be over, but what his screen
+    /// shows as failed.
+    pub(crate) fn rest(&self, user: UserId, screen: &Screen) -> Option<String> {
+        let is_shown = |kept: &Kept| kept.failed.is_some() && screen.has_failed(kept.op.op_id);
+        let own = self.kept.values().filter(|kept| kept.user == Some(user));
+        let kept: Vec<_> = own.filter(|kept| !is_shown(kept)).collect();
         let rests = kept.is_empty() && self.asked.is_empty();
         (!rests).then(|| format!("{kept:?}, {:?}", self.asked))
     }

@@ -127,7 +127,9 @@ impl Tab {
                 Told::Reset { snapshot: Some(snapshot), .. } => {
                     self.resumed += u64::from(snapshot.member_count == KEPT);
                 }
-                Told::Shelved(op_id) => ledger.kept(self.user, *op_id),
+                Told::Shelved(op_id) if self.screen.waiting().any(|waits| waits == *op_id) => {
+                    ledger.kept(self.user, *op_id);
+                }
                 Told::Accepted { op_id, seq, .. } => {
                     ledger.sent((self.user, *op_id), *seq, life);
                 }

@@ -482,7 +482,7 @@ impl<'a> World<'a> {
             if !tab.screen.nothing_waits() {
                 return Some(format!("tab {place} has not sent all; {:?}", tab.screen));
             }
-            if let Some(rest) = tab.shelf.rest(tab.user) {
+            if let Some(rest) = tab.shelf.rest(tab.user, &tab.screen) {
                 return Some(format!("tab {place} keeps what is over: {rest}"));
             }
             if let Some(page) = tab.pages.strange(tab.user, |room| tab.screen.lists(room)) {

@@ -21,7 +21,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 fn kept(number: u8, user: Option<UserId>, queued_at: i64) -> Kept {
     let act = Act::Post(Post { room: ROOM, text: Text::cut("kept") });
-    Kept { op: Op { op_id: op_id(number), act }, user, queued_at, number: u32::from(number) }
+    let op = Op { op_id: op_id(number), act };
+    Kept { op, user, queued_at, number: u32::from(number), failed: None }
 }
 
 /// A greeted client with a shelf on which these lay.
@@ -96,7 +97,8 @@ fn more_than_an_outbox_holds_is_taken_in_whole_and_nothing_new_before_there_is_r
         let mut bytes = [0; 16];
         bytes[..2].copy_from_slice(&u16::try_from(number).unwrap().to_be_bytes());
         let op = Op { op_id: OpId::from_bytes(bytes), ..kept(0, None, 0).op };
-        Kept { op, user: Some(ME), queued_at: 10, number: u32::try_from(number).unwrap() }
+        let number = u32::try_from(number).unwrap();
+        Kept { op, user: Some(ME), queued_at: 10, number, failed: None }
     };
     let sent = |bench: &Bench| {
         let number = |command: &Command| match command {
@@ -217,12 +219,58 @@ fn what_a_nameless_visitor_wrote_is_signed_on_the_shelf_before_it_is_sent() {
     assert_eq!(bench.ops(), [(1, 0)]);
 }
 
-#[test]
-fn a_refused_message_comes_off_the_shelf_and_an_old_one_is_only_asked_for() {
+/// A client whose message was refused, and the message as it is kept then.
+fn refused() -> (Bench, Kept) {
     let mut bench = greeted(Some(ME), vec![kept(1, Some(ME), 10)]);
+    bench.forget();
     bench.hear(Event::Refused(Refused { op_id: op_id(1), refusal: Refusal::NotAllowed }));
+    let failed = Kept { failed: Some(Refusal::NotAllowed), ..kept(1, Some(ME), 10) };
+    assert_eq!(bench.others, [Output::Shelve(failed.clone())], "in the place of what waited");
+    shelved(&mut bench, 1, true);
+    (bench, failed)
+}
+
+#[test]
+fn a_message_that_failed_is_shown_as_that_on_the_next_page_and_sent_only_as_a_new_one() {
+    let (_, failed) = refused();
+    let mut bench = greeted(Some(ME), vec![failed, kept(2, Some(ME), 20)]);
+    assert_eq!(bench.ops(), [(2, 0)]);
+    let op = kept(1, None, 0).op;
+    let shown = [
+        Told::Queued { op, at: 10 },
+        Told::Failed { op_id: op_id(1), refusal: Refusal::NotAllowed },
+        Told::Shelved(op_id(1)),
+    ];
+    assert!(bench.told.starts_with(&shown), "{:?}", bench.told);
+    assert_eq!(bench.client.waiting_count(), 1);
+    bench.close(CloseCode(1006));
+    bench.pass(60_000);
+    bench.forget();
+    bench.greet(ME);
+    assert_eq!(bench.ops(), [(2, 0)], "nor on another connection");
+    bench.ask(Ask::Retry { failed: op_id(1), op_id: op_id(3) });
+    shelved(&mut bench, 3, true);
+    assert_eq!((bench.ops(), taken_off(&bench)), (vec![(2, 0), (3, 0)], vec![op_id(1)]));
+}
+
+#[test]
+fn a_message_that_failed_comes_off_the_shelf_by_its_writer_or_where_it_would_be_sent() {
+    let (mut bench, failed) = refused();
+    assert_eq!(taken_off(&bench), []);
+    bench.ask(Ask::Discard(op_id(1)));
     assert_eq!(taken_off(&bench), [op_id(1)]);
 
+    let mut bench = greeted(Some(ME), vec![failed]);
+    bench.ask(Ask::Discard(op_id(1)));
+    assert_eq!(taken_off(&bench), [op_id(1)]);
+
+    let (mut bench, _) = refused();
+    shelved(&mut bench, 1, false);
+    assert_eq!(taken_off(&bench), [op_id(1)], "it could not be kept as one that failed");
+}
+
+#[test]
+fn an_old_message_of_an_earlier_page_is_only_asked_for() {
     let mut bench = Bench::over(Some(ME), (true, false));
     bench.now = 8 * DAY_MS;
     bench.step(Input::Restore { kept: vec![kept(1, Some(ME), 10)], keeps: true });
@@ -237,15 +285,20 @@ fn a_refused_message_comes_off_the_shelf_and_an_old_one_is_only_asked_for() {
 
 #[test]
 fn what_is_written_on_the_shelf_reads_back_and_nothing_else_does() {
-    for user in [Some(ME), None] {
-        let whole = kept(1, user, 1_732_000_000_000);
+    let too_long = Refusal::TooLong { chars_max: 10_000 };
+    for (user, failed) in [(Some(ME), None), (None, None), (Some(ME), Some(too_long))] {
+        let layout = if failed.is_some() { 2 } else { 1 };
+        let whole = Kept { failed, ..kept(1, user, 1_732_000_000_000) };
         let bytes = whole.to_bytes().unwrap();
+        assert_eq!(bytes[0], layout, "what fails is left alone by a build that would send it");
         assert_eq!(Kept::from_bytes(&bytes), Some(whole));
         for length in 0..bytes.len() {
             assert_eq!(Kept::from_bytes(&bytes[..length]), None, "cut at {length}");
         }
-        let mut other = bytes.clone();
-        other[0] = 2;
-        assert_eq!(Kept::from_bytes(&other), None, "of another build");
+        for another in [3 - layout, 0, 3] {
+            let mut other = bytes.clone();
+            other[0] = another;
+            assert_eq!(Kept::from_bytes(&other), None, "of another build");
+        }
     }
 }
