@@ -19,7 +19,7 @@ pub use nowhere::{
 
 #[cfg(feature = "hydrate")]
 mod here {
-    use js_sys::{Array, Date, Reflect};
+    use js_sys::{Array, Date, Number, Reflect};
     use leptos::prelude::{document, window};
     use wasm_bindgen::{JsCast, JsValue};
     use web_sys::{HtmlElement, HtmlTextAreaElement};
@@ -55,8 +55,8 @@ mod here {
     #[must_use]
     pub fn is_posted(area: &HtmlTextAreaElement) -> bool {
         let form = area.closest("form").ok().flatten();
-        let at = form.and_then(|form| form.get_attribute(POSTED)?.parse::<f64>().ok());
-        at.is_some_and(|at| Date::now() - at < POST_MS_MAX)
+        let at = form.and_then(|form| form.get_attribute(POSTED));
+        at.is_some_and(|at| Date::now() - Number::parse_float(&at) < POST_MS_MAX)
     }
 
     /// Something was typed: the composer is the app's again.
