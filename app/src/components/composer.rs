@@ -174,6 +174,7 @@ impl Writing {
                 // It is no draft: the next page begins with the answer to it.
                 if is_posted(&area) {
                     let _ = early_texts();
+                    writing.text.set(typed);
                     return grow(&area);
                 }
                 if typed.is_empty() {
