@@ -17,7 +17,7 @@ use crate::auth::cookie::Cookies;
 use crate::auth::setup::Setup;
 use crate::clock::{Clock, SystemChance, SystemClock};
 use crate::config::Settings;
-use crate::db::{Db, OpenFault, accounts};
+use crate::db::{DISK_FAILED, Db, OpenFault, accounts};
 use crate::error::Error;
 use crate::history::shared::SharedReads;
 use crate::history::sql::SqlHistory;
@@ -96,7 +96,7 @@ impl House {
         tokio::select! {
             why = of_writing(&mut self.writing) => why,
             why = of_watching(&mut self.watching) => why,
-            () = self.db.lost() => "another process has taken the database",
+            why = self.db.lost() => why,
         }
     }
 
@@ -116,7 +116,7 @@ impl House {
 async fn of_writing(writing: &mut JoinHandle<WriterEnd>) -> &'static str {
     match writing.await {
         Ok(WriterEnd::Done) => std::future::pending().await,
-        Ok(WriterEnd::DiskBroken) => "the disk failed, and the store is to be opened anew",
+        Ok(WriterEnd::DiskBroken) => DISK_FAILED,
         Err(_) => "a bug ended what writes into the store",
     }
 }

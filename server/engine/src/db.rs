@@ -60,6 +60,9 @@ pub enum OpenFault {
     Database(String),
 }
 
+/// Why a process ends whose disk has failed: what the file holds is known once it is opened anew.
+pub const DISK_FAILED: &str = "the disk failed, and the store is to be opened anew";
+
 /// The open store.
 #[derive(Debug)]
 pub struct Db(Kind);
@@ -124,12 +127,18 @@ impl Db {
         }
     }
 
-    /// Ends when another process has the database: this one must end.
-    pub async fn lost(&self) {
+    /// Ends when this process must end, and tells why: the disk under the file failed, or another
+    /// process has the database. (The lock on a file ends with the process.)
+    pub async fn lost(&self) -> &'static str {
         match &self.0 {
-            // The lock on the file ends with the process.
-            Kind::Sqlite(_) => std::future::pending().await,
-            Kind::Postgres(postgres) => postgres.lost().await,
+            Kind::Sqlite(sqlite) => {
+                sqlite.lost().await;
+                DISK_FAILED
+            }
+            Kind::Postgres(postgres) => {
+                postgres.lost().await;
+                "another process has taken the database"
+            }
         }
     }
 

@@ -117,6 +117,11 @@ impl Sqlite {
         answers(&self.file).await.is_ok()
     }
 
+    /// Ends when the disk failed under who wrote, whoever that was.
+    pub(super) async fn lost(&self) {
+        self.spoilt.disk_failed().await;
+    }
+
     pub(super) fn space(&self) -> Option<Space> {
         Space::at(&self.file)
     }

@@ -2,6 +2,7 @@
 //!
 //! Each story has its own folder.
 
+use futures_util::FutureExt;
 use protocol::bounded::Blob;
 use protocol::change::Envelope;
 use protocol::ids::{DeviceId, EventId, OpId, RoomId, UserId};
@@ -130,6 +131,20 @@ async fn every_connection_is_asserted_and_readers_cannot_write() {
         assert_eq!(synchronous, 2);
         let write = sqlx::query("delete from logs").execute(&mut **connection).await;
         assert!(write.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_under_anybody_who_writes_is_the_end() {
+    let (_folder, db) = open().await;
+    let ends = |db: &Db| db.lost().now_or_never().is_some();
+    for (fault, is_the_end) in [
+        (Fault::DiskFull, false),
+        (Fault::Statement(String::new()), false),
+        (Fault::Disk(String::new()), true),
+    ] {
+        db.write().await.unwrap().broken_by(fault);
+        assert_eq!(ends(&db), is_the_end);
     }
 }
 

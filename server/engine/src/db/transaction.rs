@@ -26,12 +26,21 @@ const COMMIT_FOR_MAX: Duration = Duration::from_secs(5);
 
 /// Tells the owner of a connection that it must not be used again.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Spoilt(Arc<AtomicBool>);
+pub(super) struct Spoilt {
+    connection: Arc<AtomicBool>,
+    disk: Arc<watch::Sender<bool>>,
+}
 
 impl Spoilt {
     /// Whether that was said since it was last asked.
     pub(super) fn take(&self) -> bool {
-        self.0.swap(false, Ordering::AcqRel)
+        self.connection.swap(false, Ordering::AcqRel)
+    }
+
+    /// Ends when the disk has failed.
+    pub(super) async fn disk_failed(&self) {
+        // The sender lives as long as this.
+        let _ = self.disk.subscribe().wait_for(|failed| *failed).await;
     }
 
     /// SQLite has one connection that writes: after a failed statement, COMMIT or ROLLBACK sqlx may
@@ -40,7 +49,10 @@ impl Spoilt {
     /// keeps its place in the pool for ever.
     pub(super) fn by(&self, fault: &Fault, backend: DbBackend) {
         if backend == DbBackend::Sqlite || matches!(fault, Fault::Late(_)) {
-            self.0.store(true, Ordering::Release);
+            self.connection.store(true, Ordering::Release);
+        }
+        if matches!(fault, Fault::Disk(_)) {
+            self.disk.send_replace(true);
         }
     }
 }
