@@ -87,6 +87,12 @@ export class RoomPage {
     await this.hydrated();
   }
 
+  /** Loads the page anew while no server is there, and waits for the browser's own page about that. */
+  async reloadInVain(): Promise<void> {
+    await this.page.reload().catch(() => {});
+    await this.page.waitForURL(/^chrome-error:/, { waitUntil: 'commit' });
+  }
+
   async hydrated(): Promise<void> {
     if (!this.scripted) return;
     await expect(this.page.locator('html')).toHaveAttribute('data-hydrated', 'true');

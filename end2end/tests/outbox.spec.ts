@@ -36,7 +36,7 @@ test('what waited while the server was away goes out after a reload, in order', 
   await expect(ada.pending).toHaveCount(3);
   await expect.poll(() => kept(ada)).toBe(3);
   await ada.composer.fill('not yet sent');
-  await ada.page.reload().catch(() => {});
+  await ada.reloadInVain();
   await house.start();
   await ada.go('/');
   const all = ['before', '1', '2', '3'];
@@ -201,7 +201,7 @@ test('a browser that keeps nothing says so, and sends as ever', async ({ visitor
   await house.stop();
   await ada.say('comes back in the composer');
   await expect(ada.pending).toHaveCount(1);
-  await ada.page.reload().catch(() => {});
+  await ada.reloadInVain();
   await house.start();
   await ada.go('/');
   await expect(ada.composer).toHaveValue('comes back in the composer');

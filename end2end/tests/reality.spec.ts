@@ -77,10 +77,9 @@ for (const year of [2016, 2036]) {
     await ada.saySurely('2');
     await house.stop();
     await ada.say('3');
-    await ada.page.reload().catch(() => {});
+    await ada.reloadInVain();
     await house.start();
-    // The error page of the failed reload may yet come, and end a walk that has begun.
-    await expect(() => ada.go('/')).toPass();
+    await ada.go('/');
     await expect.poll(() => ben.said(), { timeout: 35_000 }).toEqual(['1', '2', '3']);
     await expect.poll(() => ada.said()).toEqual(['1', '2', '3']);
     const stated = await ada.page.locator('.message time').evaluateAll((times) => times.map((time) => time.getAttribute('datetime')));
