@@ -66,8 +66,8 @@ pub(crate) fn guard(store: &Store, link: &Link) {
             missed.set(!is_there);
             leaving.set(if is_there { Leaving::Goes } else { Leaving::No });
             if is_there {
-                go();
-                leaving.set(Leaving::Gone(clock::now()));
+                let goes = go();
+                leaving.set(if goes { Leaving::Gone(clock::now()) } else { Leaving::No });
             }
         });
     };
@@ -77,17 +77,15 @@ pub(crate) fn guard(store: &Store, link: &Link) {
     page::listen(&document(), "click", leave);
 }
 
-/// What the browser would do.
-fn way(event: &Event) -> Option<Box<dyn FnOnce()>> {
+/// What the browser would do; gives whether it does: a field that was emptied meanwhile holds it up.
+fn way(event: &Event) -> Option<Box<dyn FnOnce() -> bool>> {
     let target: Element = event.target()?.dyn_into().ok()?;
     if let Some(submit) = event.dyn_ref::<SubmitEvent>() {
         let (form, button) = (target.dyn_into::<HtmlFormElement>().ok()?, submit.submitter());
         return Some(Box::new(move || {
-            let _ = form.request_submit_with_submitter(button.as_ref());
+            form.request_submit_with_submitter(button.as_ref()).is_ok() && form.check_validity()
         }));
     }
     target.closest(RELOADS).ok()??;
-    Some(Box::new(|| {
-        let _ = window().location().reload();
-    }))
+    Some(Box::new(|| window().location().reload().is_ok()))
 }
