@@ -17,6 +17,7 @@ pub mod room;
 pub mod row;
 #[cfg(test)]
 mod tests;
+mod unplaced;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,6 +41,7 @@ pub use reading::{Far, Gaze, Look};
 pub use room::{Membership, OlderState, Room};
 pub use row::{Row, RowState};
 
+use self::unplaced::{Unplaced, UnplacedOps};
 use crate::first_page::{FirstPage, RoomPage, Shown};
 
 /// Rooms besides the user's own of which a page knows at most: as many as the list of all rooms has.
@@ -75,6 +77,7 @@ pub struct Store {
     pub drafts: Drafts,
     /// Rooms that are none of his: the one that is shown, and those he looked at last.
     others: ArcRwSignal<Vec<Room>>,
+    unplaced: Arc<UnplacedOps>,
     keeper: Arc<dyn Keeper>,
     zone: Arc<Mutex<Zone>>,
 }
@@ -139,6 +142,7 @@ impl Store {
             drafts: Drafts::new(Arc::clone(&keeper)),
             keeper,
             others: ArcRwSignal::new(other.into_iter().collect()),
+            unplaced: Arc::default(),
             zone: Arc::new(Mutex::new(|_| 0)),
         }
     }
@@ -174,6 +178,17 @@ impl Store {
             others.drain(..beyond);
             others.push(room.clone());
         });
+        self.place_ops(room);
+    }
+
+    /// Shows what was told of this room's own messages before it was known.
+    fn place_ops(&self, room: &Room) {
+        for Unplaced { op_id, text, at, failed, .. } in self.unplaced.take(room.id) {
+            room.queue(op_id, &text, self.me.get_untracked().as_ref(), at, self.zone());
+            if let Some(refusal) = failed {
+                room.fail(op_id, refusal, self.zone());
+            }
+        }
     }
 
     /// The key of the room, where another of the user's rooms is called as it is; tracked.
@@ -217,7 +232,7 @@ impl Store {
             Told::Welcomed { me, text_chars_max, .. } => self.welcome(me, text_chars_max),
             Told::Rooms(entries) => self.list(&entries),
             Told::Queued { op, at } => self.queue(op, at),
-            Told::Shelved(op_id) => self.each_room(|room| self.drafts.settled(room.id, op_id)),
+            Told::Shelved(op_id) => self.settle(op_id),
             Told::Keeps(keeps) => set(&self.keeps, keeps),
             Told::Full(op) => self.turn_away(op),
             Told::Accepted { op_id, log, seq, at } => self.accept(op_id, log, seq, at),
@@ -295,6 +310,7 @@ impl Store {
     fn show_rooms(&self, rooms: Vec<Room>) {
         for room in &rooms {
             set(&room.membership, Membership::Member);
+            self.place_ops(room);
         }
         let rooms = in_order(rooms);
         let ids = |rooms: &[Room]| rooms.iter().map(|room| room.id).collect::<Vec<_>>();
@@ -338,7 +354,18 @@ impl Store {
         };
         self.drafts.sent(room, op_id, &text);
         let (me, zone) = (self.me.get_untracked(), self.zone());
-        self.in_room(room.log(), |room| room.queue(op_id, &text, me.as_ref(), at, zone));
+        match self.find(room.log()) {
+            Some(room) => room.queue(op_id, &text, me.as_ref(), at, zone),
+            None => self.unplaced.add(Unplaced { op_id, room, text, at, failed: None }),
+        }
+    }
+
+    /// The message is kept elsewhere, or over: its text need not come back in a composer.
+    fn settle(&self, op_id: OpId) {
+        self.each_room(|room| self.drafts.settled(room.id, op_id));
+        if let Some(room) = self.unplaced.room_of(op_id) {
+            self.drafts.settled(room, op_id);
+        }
     }
 
     /// The outbox is full. What was written is kept; any other act is made again by its form.
@@ -355,16 +382,16 @@ impl Store {
         if self.decide(op_id, Fate::Done(log)) {
             return;
         }
-        self.in_room(log, |room| {
-            self.drafts.settled(room.id, op_id);
-            room.accept(op_id, seq, at, self.zone());
-        });
+        self.settle(op_id);
+        self.unplaced.end(op_id);
+        self.in_room(log, |room| room.accept(op_id, seq, at, self.zone()));
     }
 
     fn fail(&self, op_id: OpId, refusal: &Refusal) {
         if !self.decide(op_id, Fate::Failed(refusal.clone())) {
+            self.unplaced.fail(op_id, refusal);
             self.each_room(|room| {
-                if let Some(text) = room.fail(op_id, refusal.clone()) {
+                if let Some(text) = room.fail(op_id, refusal.clone(), self.zone()) {
                     self.drafts.sent(room.id, op_id, &text);
                 }
             });
@@ -372,10 +399,9 @@ impl Store {
     }
 
     fn discard(&self, op_id: OpId) {
-        self.each_room(|room| {
-            self.drafts.settled(room.id, op_id);
-            room.discard(op_id, self.zone());
-        });
+        self.settle(op_id);
+        self.unplaced.end(op_id);
+        self.each_room(|room| room.discard(op_id, self.zone()));
         if self.fates.with_untracked(|fates| fates.contains_key(&op_id)) {
             self.fates.update(|fates| {
                 fates.remove(&op_id);
@@ -436,11 +462,14 @@ impl Store {
         *self.zone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn in_room(&self, log: LogId, act: impl FnOnce(&Room)) {
+    fn find(&self, log: LogId) -> Option<Room> {
         let find = |room: &&Room| room.id.log() == log;
         let find = |rooms: &Vec<Room>| rooms.iter().find(find).cloned();
-        let other = || self.others.with_untracked(find);
-        if let Some(room) = self.rooms.with_untracked(find).or_else(other) {
+        self.rooms.with_untracked(find).or_else(|| self.others.with_untracked(find))
+    }
+
+    fn in_room(&self, log: LogId, act: impl FnOnce(&Room)) {
+        if let Some(room) = self.find(log) {
             act(&room);
         }
     }

@@ -165,12 +165,10 @@ impl Room {
             return;
         }
         let row = Row::pending(self.number(), op_id, text, me, at);
-        self.rows.update(|rows| {
-            let later = |row: &Row| row.seq().is_none() && row.at.get_untracked() > at;
-            let place = rows.iter().position(later).unwrap_or(rows.len());
-            rows.insert(place, row);
-            self.group(rows, zone);
-        });
+        // What failed stands last: what is stored then stays where it was queued.
+        let is_later =
+            |row: &Row| row.has_failed() || (row.seq().is_none() && row.at.get_untracked() > at);
+        self.put(row, is_later, zone);
     }
 
     /// An own message is stored. One that an earlier page sent may stand above all that is shown:
@@ -188,11 +186,26 @@ impl Room {
         }
     }
 
-    /// An own message will not be stored; gives its text.
-    pub(super) fn fail(&self, op_id: OpId, refusal: Refusal) -> Option<Arc<str>> {
+    /// An own message will not be stored, and goes behind those that may be; gives its text.
+    pub(super) fn fail(&self, op_id: OpId, refusal: Refusal, zone: Zone) -> Option<Arc<str>> {
         let row = self.own_row(op_id)?;
         row.fail(refusal);
-        Some(row.text.get_untracked())
+        let (at, text) = (row.at.get_untracked(), row.text.get_untracked());
+        if row.has_failed() {
+            let is_later = |row: &Row| row.has_failed() && row.at.get_untracked() > at;
+            self.put(row, is_later, zone);
+        }
+        Some(text)
+    }
+
+    /// Puts a row before the first that is later, or last, wherever it stood.
+    fn put(&self, row: Row, is_later: impl Fn(&Row) -> bool, zone: Zone) {
+        self.rows.update(|rows| {
+            rows.retain(|other| other.number != row.number);
+            let place = rows.iter().position(is_later).unwrap_or(rows.len());
+            rows.insert(place, row);
+            self.group(rows, zone);
+        });
     }
 
     /// An own message is forgotten. What is stored stays.

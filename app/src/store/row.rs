@@ -90,6 +90,12 @@ impl Row {
         })
     }
 
+    /// Whether it will not be in the room.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.state.with_untracked(|state| matches!(state, RowState::Failed(_)))
+    }
+
     /// Whether this is the row of that message.
     pub(super) fn is(&self, message: &Message) -> bool {
         !message.op_id.is_nil()

@@ -3,6 +3,7 @@
 //! Its law is tried here: however a message came, the rows are those of a fresh snapshot.
 
 mod cached;
+mod own;
 mod reading;
 
 use std::sync::Arc;
@@ -204,33 +205,6 @@ fn a_failed_row_stays_until_it_is_discarded_and_a_sent_one_never_fails() {
     store.tell(Told::Discarded(op(8)));
     assert_eq!(store.seqs(), [Some(1)]);
     assert_eq!(failed(), (false, false, false));
-}
-
-/// The ops whose texts are noted.
-#[derive(Default)]
-struct Notes(Mutex<Vec<OpId>>);
-
-impl Keeper for Notes {
-    fn note_sent(&self, _room: RoomId, op_id: OpId, text: &str) {
-        let mut notes = self.0.lock().unwrap();
-        notes.retain(|noted| *noted != op_id);
-        notes.extend((!text.is_empty()).then_some(op_id));
-    }
-}
-
-#[test]
-fn a_failed_message_is_offered_in_no_composer_once_it_is_kept_as_failed() {
-    let (notes, page) = (Arc::new(Notes::default()), FirstPage::default());
-    let store = Store::new(&page, notes.clone());
-    store.tell(Told::Rooms(vec![entry(LOBBY, "lobby")]));
-    let noted = || notes.0.lock().unwrap().clone();
-    let fail = || store.tell(Told::Failed { op_id: op(7), refusal: Refusal::NotMember });
-    store.post(op(7));
-    store.tell(Told::Shelved(op(7)));
-    fail();
-    assert_eq!(noted(), [op(7)], "it is kept as one that waits");
-    store.tell(Told::Shelved(op(7)));
-    assert_eq!(noted(), []);
 }
 
 #[test]
