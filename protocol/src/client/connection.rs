@@ -73,7 +73,7 @@ pub(super) struct Connection {
     pub(super) guest_asked: bool,
     /// When the last try began.
     pub(super) tried_at: Option<i64>,
-    /// Before this time the server wants no further try.
+    /// Before this time the server wants no further try; it is over once it greets.
     pub(super) busy_until: i64,
     last_socket: u32,
     heard_at: i64,
@@ -140,6 +140,11 @@ impl Connection {
         self.phase = Phase::Greeting { until: now + WELCOME_MS_MAX };
         self.heard_at = now;
         self.probe = None;
+    }
+
+    /// The server wants no further try before then; what it named earlier still holds.
+    pub(super) fn busy(&mut self, until: i64) {
+        self.busy_until = self.busy_until.max(until);
     }
 
     pub(super) const fn heard(&mut self, now: i64) {

@@ -76,7 +76,6 @@ impl Client {
         }
         if let Phase::Draining { back_at, .. } = phase {
             self.connection.backoff.count();
-            self.connection.busy_until = back_at;
             return self.wait_until(back_at);
         }
         match code {
@@ -120,9 +119,8 @@ impl Client {
                 self.chance.up_to(i64::from(ms_max))
             }
             Fate::Later { ms_min } => {
-                let delay = connection.backoff.delay(connection.hidden, &mut self.chance);
-                connection.busy_until = turn.now + i64::from(ms_min);
-                delay.max(i64::from(ms_min))
+                connection.busy(turn.now + i64::from(ms_min));
+                connection.backoff.delay(connection.hidden, &mut self.chance)
             }
             Fate::Now | Fate::Soon { .. } | Fate::Backoff => {
                 connection.backoff.delay(connection.hidden, &mut self.chance)
@@ -145,12 +143,10 @@ impl Client {
             Checked::Later { .. } | Checked::Silent => {}
         }
         let delay = connection.backoff.delay(connection.hidden, &mut self.chance);
-        let ms_min = match answer {
-            Checked::Later { ms_min } => i64::from(ms_min),
-            _ => 0,
-        };
-        connection.busy_until = turn.now + ms_min;
-        self.wait_until(turn.now + delay.max(ms_min));
+        if let Checked::Later { ms_min } = answer {
+            connection.busy(turn.now + i64::from(ms_min));
+        }
+        self.wait_until(turn.now + delay);
     }
 
     /// A deadline has come.
@@ -212,11 +208,11 @@ impl Client {
     }
 
     /// Within a second, so that a crowd spreads; but however often it is asked for, no try follows on
-    /// another one at once, nor comes before the server wants it.
+    /// another one at once.
     fn soon(&mut self, now: i64) -> i64 {
         let soon = now + self.chance.up_to(AWAKE_MS_MAX);
         let after = self.connection.tried_at.map_or(now, |at| at + TRIES_MS_MIN);
-        soon.max(after).max(self.connection.busy_until)
+        soon.max(after)
     }
 
     /// Nobody sees the page, or somebody does. A hidden one may end without another word.
@@ -256,6 +252,7 @@ impl Client {
         if self.connection.takes_ops() {
             let (until, back_at) = (turn.now + DRAIN_MS_MAX, turn.now + i64::from(after_ms));
             self.connection.phase = Phase::Draining { until, back_at };
+            self.connection.busy(back_at);
         }
     }
 
@@ -300,7 +297,9 @@ impl Client {
         self.connection.phase = Phase::Stopped(stop);
     }
 
+    /// Waits for the next try, which never comes before the server wants it.
     fn wait_until(&mut self, until: i64) {
+        let until = until.max(self.connection.busy_until);
         self.connection.phase = Phase::Waiting { until };
     }
 

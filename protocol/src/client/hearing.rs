@@ -92,6 +92,7 @@ impl Client {
         self.window = usize::from(welcome.window).clamp(1, WINDOW_OPS);
         self.clock_ahead = welcome.server_time - turn.now;
         self.connection.guest_asked = false;
+        self.connection.busy_until = 0;
         self.connection.syncing(turn.now);
         turn.tell(Told::Welcomed {
             me: welcome.user,

@@ -8,6 +8,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::super::exchange::{Ask, Checked, Input, Standing};
 use super::bench::{Bench, ME};
 use crate::close::CloseCode;
+use crate::event::Drain;
+use crate::frame::Event;
 
 /// The server is away: this try has failed, too.
 fn fail(bench: &mut Bench) {
@@ -82,4 +84,54 @@ fn a_wait_that_the_server_named_is_not_cut_short() {
     assert_eq!(bench.socket, 1);
     bench.pass(1);
     assert_eq!(bench.socket, 2);
+}
+
+/// The server named forty seconds, and said goodbye.
+fn drained() -> Bench {
+    let mut bench = Bench::live();
+    bench.hear(Event::Drain(Drain { after_ms: 40_000 }));
+    bench
+}
+
+#[test]
+fn a_page_that_sleeps_while_the_server_drains_comes_back_when_it_was_asked_to() {
+    let mut bench = Bench::live();
+    bench.post(1);
+    bench.hear(Event::Drain(Drain { after_ms: 40_000 }));
+    assert_eq!(bench.client.told_standing, Standing::Draining);
+    bench.step(Input::Asleep);
+    bench.step(Input::Awake);
+    bench.pass(39_999);
+    assert_eq!(bench.socket, 1);
+    bench.pass(1);
+    assert_eq!(bench.socket, 2);
+}
+
+#[test]
+fn a_try_by_hand_that_fails_does_not_end_the_wait_that_the_server_named() {
+    let mut overloaded = Bench::live();
+    overloaded.close(CloseCode::TRY_LATER);
+    for (mut bench, wait) in [(drained(), 40_000), (overloaded, 5_000)] {
+        bench.ask(Ask::ConnectNow);
+        assert_eq!(bench.socket, 2, "a person may");
+        fail(&mut bench);
+        for _ in 0..10 {
+            bench.ask(Ask::Hurry);
+            bench.pass(wait / 10 - 1);
+            assert_eq!(bench.socket, 2, "the page by itself may not");
+        }
+        bench.pass(30_000);
+        assert!(bench.socket > 2);
+    }
+}
+
+#[test]
+fn a_server_that_greets_has_named_no_wait_any_more() {
+    let mut bench = drained();
+    bench.ask(Ask::ConnectNow);
+    bench.greet(ME);
+    bench.step(Input::Asleep);
+    bench.step(Input::Awake);
+    bench.pass(1_000);
+    assert_eq!(bench.socket, 3);
 }
