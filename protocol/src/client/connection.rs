@@ -75,6 +75,8 @@ pub(super) struct Connection {
     pub(super) tried_at: Option<i64>,
     /// Before this time the server wants no further try; it is over once it greets.
     pub(super) busy_until: i64,
+    /// Somebody waits since the try that is under way began: where it is in vain, the next comes soon.
+    pub(super) hurried: bool,
     last_socket: u32,
     heard_at: i64,
     probe: Option<Probe>,

@@ -126,7 +126,7 @@ impl Client {
                 connection.backoff.delay(connection.hidden, &mut self.chance)
             }
         };
-        self.wait_until(turn.now + delay);
+        self.wait_again(delay, turn.now);
     }
 
     /// What the server answered outside the socket.
@@ -146,7 +146,7 @@ impl Client {
         if let Checked::Later { ms_min } = answer {
             connection.busy(turn.now + i64::from(ms_min));
         }
-        self.wait_until(turn.now + delay);
+        self.wait_again(delay, turn.now);
     }
 
     /// A deadline has come.
@@ -189,7 +189,10 @@ impl Client {
                 let soon = self.soon(turn.now);
                 self.wait_until(soon);
             }
-            Phase::Waiting { .. } => self.hurry(turn),
+            Phase::Waiting { .. }
+            | Phase::Checking { .. }
+            | Phase::Connecting { .. }
+            | Phase::Greeting { .. } => self.hurry(turn),
             Phase::Syncing { .. } | Phase::Live { .. } => {
                 // The silence of a sleep is not the server's.
                 self.connection.heard(turn.now);
@@ -199,11 +202,17 @@ impl Client {
         }
     }
 
-    /// Somebody waits: the next try is made soon.
+    /// Somebody waits: the next try is made soon. The one that is under way may be in vain.
     pub(super) fn hurry(&mut self, turn: &mut Turn<'_>) {
-        if let Phase::Waiting { until } = self.connection.phase {
-            let soon = self.soon(turn.now);
-            self.wait_until(soon.min(until));
+        match self.connection.phase {
+            Phase::Waiting { until } => {
+                let soon = self.soon(turn.now);
+                self.wait_until(soon.min(until));
+            }
+            Phase::Checking { .. } | Phase::Connecting { .. } | Phase::Greeting { .. } => {
+                self.connection.hurried = true;
+            }
+            _ => {}
         }
     }
 
@@ -295,6 +304,14 @@ impl Client {
 
     fn stop(&mut self, stop: Stop) {
         self.connection.phase = Phase::Stopped(stop);
+    }
+
+    /// A try was in vain: the next one comes after this delay, or soon where somebody waited meanwhile.
+    fn wait_again(&mut self, delay: i64, now: i64) {
+        let until = now + delay;
+        let hurried = std::mem::take(&mut self.connection.hurried);
+        let until = if hurried { self.soon(now).min(until) } else { until };
+        self.wait_until(until);
     }
 
     /// Waits for the next try, which never comes before the server wants it.

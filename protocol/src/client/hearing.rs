@@ -93,6 +93,7 @@ impl Client {
         self.clock_ahead = welcome.server_time - turn.now;
         self.connection.guest_asked = false;
         self.connection.busy_until = 0;
+        self.connection.hurried = false;
         self.connection.syncing(turn.now);
         turn.tell(Told::Welcomed {
             me: welcome.user,

@@ -30,16 +30,34 @@ fn away() -> Bench {
     }
 }
 
+/// What makes the next try come soon.
+const HURRIES: [fn(&mut Bench); 3] = [
+    |bench| bench.ask(Ask::Hurry),
+    |bench| bench.step(Input::Awake),
+    |bench| {
+        bench.post(1);
+    },
+];
+
+/// The next try of a client that is away has just begun.
+fn trying() -> Bench {
+    let mut bench = away();
+    let ms = delay(&bench);
+    bench.pass(ms);
+    bench
+}
+
+/// Milliseconds to the next try; none while one is under way.
+fn delay(bench: &Bench) -> i64 {
+    match bench.client.told_standing {
+        Standing::Waiting { until } => until - bench.now,
+        _ => 0,
+    }
+}
+
 #[test]
 fn a_person_before_the_page_waits_no_second_for_the_next_try() {
-    let hurries: [fn(&mut Bench); 3] = [
-        |bench| bench.ask(Ask::Hurry),
-        |bench| bench.step(Input::Awake),
-        |bench| {
-            bench.post(1);
-        },
-    ];
-    for hurry in hurries {
+    for hurry in HURRIES {
         let mut bench = away();
         let tried = bench.socket;
         bench.pass(5_000);
@@ -52,10 +70,6 @@ fn a_person_before_the_page_waits_no_second_for_the_next_try() {
 
 #[test]
 fn however_often_it_is_asked_for_there_is_one_try_a_second_at_most() {
-    let delay = |bench: &Bench| match bench.client.told_standing {
-        Standing::Waiting { until } => until - bench.now,
-        _ => 0,
-    };
     let mut bench = away();
     let (mut tried, mut at, mut own, mut tries) = (bench.socket, bench.now, delay(&bench), 0);
     for _ in 0..2_000 {
@@ -70,6 +84,52 @@ fn however_often_it_is_asked_for_there_is_one_try_a_second_at_most() {
         }
     }
     assert!((15..=22).contains(&tries), "{tries} in twenty seconds");
+}
+
+#[test]
+fn who_waits_while_a_try_is_in_vain_waits_no_second_behind_it() {
+    for hurry in HURRIES {
+        for opens in [false, true] {
+            // All that is sent is lost: of the socket, and of what is asked outside of it.
+            let mut bench = trying();
+            let tried = bench.socket;
+            if opens {
+                bench.step(Input::Opened(tried));
+            }
+            bench.pass(2_000);
+            hurry(&mut bench);
+            bench.pass(if opens { 3_000 } else { 23_000 });
+            assert_eq!(bench.socket, tried);
+            assert!(delay(&bench) > 0, "{:?}", bench.client.told_standing);
+            bench.pass(1_000);
+            assert_eq!(bench.socket, tried + 1);
+        }
+
+        let mut bench = trying();
+        bench.close(CloseCode(1006));
+        hurry(&mut bench);
+        bench.step(Input::Checked(Checked::Silent));
+        assert_eq!(delay(&bench), 1_000, "but no try follows on another one at once");
+
+        let mut bench = trying();
+        hurry(&mut bench);
+        bench.close(CloseCode(1006));
+        bench.step(Input::Checked(Checked::Later { ms_min: 60_000 }));
+        assert!(delay(&bench) >= 60_000, "nor one before the server wants it");
+
+        let mut bench = trying();
+        hurry(&mut bench);
+        fail(&mut bench);
+        bench.pass(1_000);
+        fail(&mut bench);
+        assert!(delay(&bench) > 1_000, "and it counts once");
+
+        let mut bench = trying();
+        hurry(&mut bench);
+        bench.greet(ME);
+        fail(&mut bench);
+        assert!(delay(&bench) > 1_000, "nor where the try was not in vain");
+    }
 }
 
 #[test]
