@@ -132,6 +132,8 @@ impl Client {
         self.shelf = if done { Shelf::Open } else { Shelf::Absent };
         match (self.outbox.shelved(op_id, done), done) {
             (Some(_), true) => turn.tell(Told::Shelved(op_id)),
+            // It lies there for another user, who is not greeted now.
+            (None, true) if self.foreign.iter().any(|kept| kept.op.op_id == op_id) => {}
             // It was over before it was there, or waits there while it has failed here.
             (None, true) | (Some(true), false) => turn.put(Output::Unshelve(op_id)),
             (None | Some(false), false) => {}

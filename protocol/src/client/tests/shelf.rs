@@ -202,6 +202,28 @@ fn what_waits_for_another_is_sent_once_this_page_greets_him() {
 }
 
 #[test]
+fn what_is_put_there_as_failed_stays_though_another_is_greeted_before_it_is_there() {
+    let mut bench = greeted(Some(ME), vec![kept(1, Some(OTHER), 10)]);
+    let greet = |bench: &mut Bench, user| {
+        bench.close(CloseCode(1006));
+        bench.ask(Ask::ConnectNow);
+        bench.forget();
+        bench.greet(user);
+    };
+    greet(&mut bench, OTHER);
+    assert_eq!(bench.ops(), [(1, 0)]);
+    let refusal = Refusal::NotAllowed;
+    bench.hear(Event::Refused(Refused { op_id: op_id(1), refusal: refusal.clone() }));
+    assert!(bench.others.iter().any(|output| matches!(output, Output::Shelve(_))));
+    greet(&mut bench, ME);
+    shelved(&mut bench, 1, true);
+    assert_eq!(taken_off(&bench), [], "it is its writer's to end");
+    greet(&mut bench, OTHER);
+    assert!(bench.told.contains(&Told::Failed { op_id: op_id(1), refusal }));
+    assert_eq!(bench.ops(), []);
+}
+
+#[test]
 fn what_a_nameless_visitor_wrote_is_signed_on_the_shelf_before_it_is_sent() {
     let mut bench = greeted(None, Vec::new());
     bench.post(1);
