@@ -27,7 +27,7 @@ use crate::close::CloseCode;
 use crate::codec::encode_command;
 use crate::cursor::Cursor;
 use crate::frame::Command;
-use crate::ids::{DeviceId, PageId, RoomId, UserId};
+use crate::ids::{DeviceId, OpId, PageId, RoomId, UserId};
 use crate::model::{Me, RoomEntry};
 use backoff::Chance;
 use cache::Cache;
@@ -72,6 +72,8 @@ pub struct Client {
     chance: Chance,
     outbox: Outbox,
     shelf: Shelf,
+    /// What is being put on the shelf, once for each answer that is still to come.
+    puts: Vec<OpId>,
     /// What lies on the shelf and is another user's.
     foreign: Vec<Kept>,
     cache: Cache,
@@ -123,6 +125,7 @@ impl Client {
             chance: Chance::new(setup.seed),
             outbox: Outbox::default(),
             shelf: if setup.shelf { Shelf::Opening { until: None } } else { Shelf::Absent },
+            puts: Vec::new(),
             foreign: Vec::new(),
             cache: Cache::opening(setup.cache),
             logs: Logs::default(),

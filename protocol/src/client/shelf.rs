@@ -123,14 +123,24 @@ impl Client {
         if self.shelf != Shelf::Absent
             && let Some(kept) = self.outbox.shelve(op_id, turn.now)
         {
-            turn.put(Output::Shelve(kept));
+            self.put_on_shelf(kept, turn);
         }
+    }
+
+    fn put_on_shelf(&mut self, kept: Kept, turn: &mut Turn<'_>) {
+        self.puts.push(kept.op.op_id);
+        turn.put(Output::Shelve(kept));
     }
 
     /// A message is on the shelf, or could not be put there.
     pub(super) fn shelved(&mut self, op_id: OpId, done: bool, turn: &mut Turn<'_>) {
         self.shelf = if done { Shelf::Open } else { Shelf::Absent };
+        if let Some(place) = self.puts.iter().position(|put| *put == op_id) {
+            self.puts.swap_remove(place);
+        }
         match (self.outbox.shelved(op_id, done), done) {
+            // As it is now it is only on its way there: what lies there may yet have to go.
+            (Some(_), true) if self.puts.contains(&op_id) => {}
             (Some(_), true) => turn.tell(Told::Shelved(op_id)),
             // It lies there for another user, who is not greeted now.
             (None, true) if self.foreign.iter().any(|kept| kept.op.op_id == op_id) => {}
@@ -145,7 +155,7 @@ impl Client {
     pub(super) fn fail(&mut self, op_id: OpId, refusal: Refusal, turn: &mut Turn<'_>) {
         let Some(kept) = self.outbox.fail(op_id, refusal.clone()) else { return };
         if self.setup.shelf && is_kept(&kept.op.act) {
-            turn.put(Output::Shelve(kept));
+            self.put_on_shelf(kept, turn);
         }
         turn.tell(Told::Failed { op_id, refusal });
     }
@@ -216,7 +226,7 @@ impl Client {
     /// The visitor has a name now: what he wrote without one is his.
     pub(super) fn sign_kept(&mut self, user: UserId, turn: &mut Turn<'_>) {
         for kept in self.outbox.sign(user, turn.now) {
-            turn.put(Output::Shelve(kept));
+            self.put_on_shelf(kept, turn);
         }
     }
 

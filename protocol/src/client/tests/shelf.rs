@@ -297,6 +297,22 @@ fn a_message_that_failed_comes_off_the_shelf_by_its_writer_or_where_it_would_be_
 }
 
 #[test]
+fn what_was_put_there_late_is_not_told_while_it_is_put_there_as_failed() {
+    for done in [true, false] {
+        let mut bench = greeted(Some(ME), Vec::new());
+        bench.post(1);
+        bench.pass(3_000);
+        assert_eq!(bench.ops(), [(1, 0)], "the shelf is silent");
+        bench.hear(Event::Refused(Refused { op_id: op_id(1), refusal: Refusal::NotAllowed }));
+        shelved(&mut bench, 1, true);
+        assert!(!bench.told.contains(&Told::Shelved(op_id(1))), "that it failed is not there yet");
+        shelved(&mut bench, 1, done);
+        assert_eq!(bench.told.contains(&Told::Shelved(op_id(1))), done);
+        assert_eq!(taken_off(&bench).is_empty(), done, "it would be sent again");
+    }
+}
+
+#[test]
 fn an_old_message_of_an_earlier_page_is_only_asked_for() {
     let mut bench = Bench::over(Some(ME), (true, false));
     bench.now = 8 * DAY_MS;
