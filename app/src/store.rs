@@ -191,6 +191,16 @@ impl Store {
         }
     }
 
+    /// The rooms of the list: the user's own, and behind them those that he is no member of any more
+    /// while they hold what he could not send there; tracked.
+    #[must_use]
+    pub fn listed(&self) -> Vec<Room> {
+        let mut rooms = self.rooms.get();
+        let left = self.others.get().into_iter().filter(Room::has_failed);
+        rooms.extend(left);
+        rooms
+    }
+
     /// The key of the room, where another of the user's rooms is called as it is; tracked.
     #[must_use]
     pub fn key_among(&self, room: &Room) -> Option<String> {

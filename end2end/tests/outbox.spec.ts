@@ -57,7 +57,9 @@ test('a message that failed stays in its room over a reload, until its writer tr
   await elsewhere.go('/r/harbour');
   await elsewhere.leave();
   street.mend();
-  await ada.page.getByRole('button', { name: 'Join' }).click({ timeout: 35_000 });
+  await expect(ada.failed).toHaveText(/not yet said/, { timeout: 35_000 });
+  await expect(ada.roomsNotSent).toHaveText(/harbour/);
+  await ada.page.getByRole('button', { name: 'Join' }).click();
   await expect(ada.failed).toHaveText(/not yet said/);
 
   for (let time = 0; time < 2; time++) {

@@ -26,7 +26,7 @@ use crate::text::{Count, Text, counted, new_digits, t};
 /// The sidebar of every page.
 #[component]
 pub fn Sidebar() -> impl IntoView {
-    let rooms = expect_context::<Store>().rooms;
+    let store = expect_context::<Store>();
     let pathname = use_location().pathname;
     let here = Memo::new(move |_| pathname.with(|pathname| Url::unescape(pathname)));
     let current = move |path: &str| here.with(|here| here == path).then_some("page");
@@ -39,7 +39,7 @@ pub fn Sidebar() -> impl IntoView {
             <div class="sidebar-rooms">
                 <NewRoom/>
                 <ul>
-                    <For each=move || rooms.get() key=|room| room.id let:room>
+                    <For each=move || store.listed() key=|room| room.id let:room>
                         <RoomItem room current/>
                     </For>
                 </ul>

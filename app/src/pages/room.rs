@@ -18,6 +18,7 @@ use super::{is_told, room_or_error};
 use crate::browser::{Hydrated, focus_on_talk};
 use crate::components::composer::Returned;
 use crate::components::form::{RefusedForm, Sending, act_form};
+use crate::components::message::MessageRow;
 use crate::components::{Composer, Header, Icon, Messages, Sign, Status};
 use crate::first_page::{FirstPage, Form, FormOps, RoomPage, Shown};
 use crate::link::Link;
@@ -243,8 +244,21 @@ fn Join(room: Room) -> impl IntoView {
     };
     let form = ("form-actions", room_part_path(&room.key, "join"), op);
     let form = act_form(sending, form, act, buttons.into_part());
+    let (unsent, has_unsent) = (room.rows.clone(), room.rows.clone());
     view! {
         <div class="log column">
+            // What he wrote here and could not send.
+            {live(move || (!has_unsent.with(Vec::is_empty)).then(|| {
+                let unsent = unsent.clone();
+                view! {
+                    <ol class="rows">
+                        <For each=move || unsent.get() key=|row| row.number let:row>
+                            <MessageRow row/>
+                        </For>
+                    </ol>
+                }
+                .into_part()
+            }))}
             <div class="empty contours">
                 <p class="empty-words">
                     {live(move || made.then(|| room.member_count.get()).flatten().map(|count| {

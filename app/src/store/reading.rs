@@ -99,11 +99,10 @@ impl Store {
         })
     }
 
-    /// Whether a message failed in one of the user's rooms but this; tracked.
+    /// Whether a message failed in one of the listed rooms but this; tracked.
     #[must_use]
     pub fn has_failed(&self, but: Option<RoomId>) -> bool {
-        let has_failed = |room: &Room| Some(room.id) != but && room.has_failed();
-        self.rooms.with(|rooms| rooms.iter().any(has_failed))
+        self.listed().iter().any(|room| Some(room.id) != but && room.has_failed())
     }
 
     /// The user sees the newest message of this room.

@@ -73,3 +73,18 @@ fn a_message_of_a_room_that_is_not_known_is_shown_once_it_is() {
     let failed = RowState::Failed(Refusal::NotMember);
     assert_eq!(shown, [(op(4), RowState::Pending), (op(1), failed)]);
 }
+
+#[test]
+fn a_room_that_was_left_is_listed_while_it_holds_what_failed() {
+    let store = store(vec![]);
+    store.tell(Told::Rooms(vec![entry(LOBBY, "lobby"), entry(HARBOUR, "harbour")]));
+    let act = Act::Post(Post { room: HARBOUR, text: Text::cut("mine") });
+    store.tell(Told::Queued { op: Op { op_id: op(1), act }, at: 1 });
+    let listed = || store.listed().iter().map(|room| room.id).collect::<Vec<_>>();
+    store.tell(Told::Rooms(vec![entry(LOBBY, "lobby")]));
+    assert_eq!((listed(), store.has_failed(None)), (vec![LOBBY], false));
+    store.tell(Told::Failed { op_id: op(1), refusal: Refusal::NotMember });
+    assert_eq!((listed(), store.has_failed(None)), (vec![LOBBY, HARBOUR], true));
+    store.tell(Told::Discarded(op(1)));
+    assert_eq!(listed(), [LOBBY]);
+}
