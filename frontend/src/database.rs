@@ -42,10 +42,32 @@ impl Database {
     pub(crate) async fn all(&self, store: &str) -> Option<Vec<Vec<u8>>> {
         let (_, store) = self.begin(store, IdbTransactionMode::Readonly)?;
         let request = store.get_all().ok()?;
-        answered(&request).await.then_some(())?;
-        let all: Array = request.result().ok()?.dyn_into().ok()?;
-        let bytes = all.iter().filter_map(|it| it.dyn_into::<Uint8Array>().ok());
-        Some(bytes.map(|bytes| bytes.to_vec()).collect())
+        answered(&request).await.then(|| result(&request))?
+    }
+
+    /// Puts what `change` makes of one into its place, by its key; tells all that lay there before, if
+    /// that is done. In one transaction: nothing is put again that another page removes meanwhile.
+    pub(crate) async fn change(
+        &self,
+        store: &str,
+        change: impl Fn(&[u8]) -> Option<(String, Vec<u8>)> + 'static,
+    ) -> Option<Vec<Vec<u8>>> {
+        let (transaction, store) = self.begin(store, IdbTransactionMode::Readwrite)?;
+        let request = store.get_all().ok()?;
+        let (asked, begun) = (request.clone(), transaction.clone());
+        request.set_onsuccess(Some(&once(move |_| {
+            let changed =
+                result(&asked).unwrap_or_default().into_iter().filter_map(|it| change(&it));
+            let mut changed = changed.map(|(key, bytes)| {
+                store.put_with_key(&Uint8Array::from(bytes.as_slice()), &key.into()).is_ok()
+            });
+            if changed.all(|done| done) {
+                commit(&begun);
+            } else {
+                let _ = begun.abort();
+            }
+        })));
+        committed(&transaction).await.unwrap_or(false).then(|| result(&request))?
     }
 
     /// Keeps this under a key; tells when it is there. Changes are made in the order of the calls.
@@ -120,6 +142,13 @@ fn lay_out(event: &Event) {
     for store in [OUTBOX, LEASES, PAGES] {
         let _ = database.as_ref().map(|database| database.create_object_store(store));
     }
+}
+
+/// What was read of a store.
+fn result(request: &IdbRequest) -> Option<Vec<Vec<u8>>> {
+    let all: Array = request.result().ok()?.dyn_into().ok()?;
+    let bytes = all.iter().filter_map(|it| it.dyn_into::<Uint8Array>().ok());
+    Some(bytes.map(|bytes| bytes.to_vec()).collect())
 }
 
 async fn answered(request: &IdbRequest) -> bool {

@@ -7,7 +7,6 @@
 
 use app::first_page::{InText, PAGE_TYPE, Shown};
 use app::routes::ME_PATH;
-use js_sys::Promise;
 use leptos::prelude::window;
 use protocol::client::exchange::Checked;
 use wasm_bindgen::JsCast;
@@ -125,7 +124,7 @@ async fn lease() -> Release {
         {
             break;
         }
-        pause(LEASE_PAUSE_MS).await;
+        clock::pause(LEASE_PAUSE_MS).await;
     }
     Box::new(move || {
         let Some(shelf) = storage::local() else { return };
@@ -140,11 +139,4 @@ async fn lease() -> Release {
 fn parse_lease(lease: &str) -> Option<(i64, u64)> {
     let (until, holder) = lease.split_once(' ')?;
     Some((until.parse().ok()?, holder.parse().ok()?))
-}
-
-async fn pause(ms: i32) {
-    let wait = Promise::new(&mut |done, _| {
-        let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&done, ms);
-    });
-    let _ = JsFuture::from(wait).await;
 }

@@ -1,9 +1,10 @@
 //! The shelf of the machine's outbox: a task over the browser's database.
 //!
-//! A message lies there with the name of the tab that wrote it. Its law: one page sends a tab's
-//! messages: the tab itself while it lives, then the first page that gets its lock; where the
-//! browser has no locks, its lease, which a dead page no longer renews. Nobody else touches them, so
-//! no tab waits for another one, and were there ever two, the op id makes both sends one.
+//! A message lies there with the name of the tab that answers for it. Its law: one page sends a tab's
+//! messages: the tab itself while it lives, then the first page that gets its lock, which puts them
+//! under its own name and gives the lock back, since the tab may come back; where the browser has no
+//! locks, its lease, which a dead page no longer renews. Nobody else touches them, so no tab waits for
+//! another one, and were there ever two, the op id makes both sends one.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -22,7 +23,11 @@ use crate::{clock, lock};
 
 /// Milliseconds for which a lease is taken, and after which it is renewed.
 const LEASE_MS: i64 = 15_000;
-const RENEWED_MS: u64 = 5_000;
+const RENEWED_MS: i32 = 5_000;
+/// Milliseconds for which a page asks for its own tab's name, and between two times: longer than
+/// another page needs to take over what the tab left, shorter than the machine waits for the shelf.
+const NAMED_MS: i64 = 1_000;
+const NAME_PAUSE_MS: i32 = 50;
 /// Milliseconds after which it is looked again whether a tab with texts or messages still lives.
 const LOOKED_MS: u64 = 10_000;
 
@@ -50,12 +55,8 @@ struct Task {
     shelf: Shelf,
     database: Option<Rc<Database>>,
     jobs: UnboundedSender<Job>,
-    /// This page is the one that sends its own tab's messages.
-    owns: bool,
     /// What the tab's former page left is this page's now.
     took_back: bool,
-    /// The tabs that are gone and whose messages are this page's: once held, until it ends.
-    held: BTreeSet<String>,
     looks_again: bool,
 }
 
@@ -67,12 +68,18 @@ pub(crate) async fn keep(
     tell: impl Fn(Report) + Clone + 'static,
 ) {
     let (sender, mut jobs) = jobs;
-    let (owns, took_back, held, looks_again) = (false, false, BTreeSet::new(), false);
-    let mut task = Task { shelf, database: None, jobs: sender, owns, took_back, held, looks_again };
+    let mut task =
+        Task { shelf, database: None, jobs: sender, took_back: false, looks_again: false };
     // Before anything that takes time: nobody may take this tab for one that is gone.
-    task.own().await;
+    if lock::are_known() {
+        task.own().await;
+    }
     task.database = Database::open().await.map(Rc::new);
     opened(task.database.clone());
+    if let (false, Some(database)) = (lock::are_known(), task.database.clone()) {
+        task.own().await;
+        renew(database, task.shelf.tab());
+    }
     tell(task.look().await);
     while let Some(job) = jobs.next().await {
         match job {
@@ -102,7 +109,7 @@ pub(crate) async fn keep(
 
 impl Task {
     fn put(&self, kept: &Kept) -> Option<futures_channel::oneshot::Receiver<bool>> {
-        let mut bytes = self.shelf.tab().as_bytes().to_vec();
+        let mut bytes = self.shelf.tab().into_bytes();
         bytes.extend(kept.to_bytes()?);
         self.database.as_ref()?.put(OUTBOX, &kept.op.op_id.to_string(), &bytes)
     }
@@ -114,59 +121,68 @@ impl Task {
             None => None,
         };
         let keeps = all.is_some();
-        let all: Vec<(String, Kept)> =
-            all.unwrap_or_default().iter().filter_map(|bytes| read(bytes)).collect();
-        let op_ids: BTreeSet<OpId> = all.iter().map(|(_, kept)| kept.op.op_id).collect();
-        let own = self.shelf.tab().to_owned();
+        let all = read_all(&all.unwrap_or_default());
+        let own = self.shelf.tab();
         let mut tabs = self.shelf.other_tabs();
         tabs.extend(all.iter().map(|(tab, _)| tab.clone()).filter(|tab| *tab != own));
-        tabs.retain(|tab| !self.held.contains(tab));
-        let mut found = BTreeSet::new();
-        self.own().await;
-        // Without a database there is no lease, and whose these are is not in doubt.
-        if (self.owns || self.database.is_none()) && !std::mem::replace(&mut self.took_back, true) {
-            self.shelf.take_back(&op_ids);
-            found.insert(own);
+        let mut found = Vec::new();
+        if !std::mem::replace(&mut self.took_back, true) {
+            self.shelf.take_back(&op_ids(&all));
+            found = of_tab(all, &own);
         }
         for tab in tabs {
-            let Some(release) = self.hold(&tab).await else {
-                self.look_again();
-                continue;
-            };
-            self.shelf.inherit(&tab, &op_ids);
-            if all.iter().any(|(owner, _)| *owner == tab) {
-                self.held.insert(tab.clone());
-                found.insert(tab);
-            } else {
-                release();
+            match self.take_over(&tab).await {
+                Some(left) => found.extend(left),
+                None => self.look_again(),
             }
         }
-        let kept = all.into_iter().filter(|(tab, _)| found.contains(tab));
-        Report::Found(kept.map(|(_, kept)| kept).collect(), keeps)
+        Report::Found(found, keeps)
     }
 
-    /// Says that this tab lives.
+    /// Makes what a tab has left this one's, if that tab is gone. Its name is free again then: were it
+    /// held, the tab could come back, and what it writes would be nobody's once it is loaded anew.
+    async fn take_over(&self, tab: &str) -> Option<Vec<Kept>> {
+        let release = self.hold(tab).await?;
+        let all = match &self.database {
+            Some(database) => {
+                let (from, to) = (tab.to_owned(), self.shelf.tab());
+                database.change(OUTBOX, move |bytes| moved(bytes, &from, &to)).await
+            }
+            None => Some(Vec::new()),
+        };
+        let left = all.map(|all| {
+            let all = read_all(&all);
+            self.shelf.inherit(tab, &op_ids(&all));
+            of_tab(all, tab)
+        });
+        release();
+        left
+    }
+
+    /// Says that this tab lives. A page that takes over what the tab's former page left has the name
+    /// for a moment; where one does not give it back, or is a copy of this tab, this one is called
+    /// otherwise.
     async fn own(&mut self) {
-        self.owns = self.owns || self.hold(self.shelf.tab()).await.is_some();
+        let until = clock::now() + NAMED_MS;
+        while clock::now() < until {
+            if self.hold(&self.shelf.tab()).await.is_some() {
+                return;
+            }
+            clock::pause(NAME_PAUSE_MS).await;
+        }
+        self.shelf.rename();
+        let _ = self.hold(&self.shelf.tab()).await;
     }
 
     /// The sign that a tab's messages are this page's, if they can be.
     async fn hold(&self, tab: &str) -> Option<lock::Release> {
-        let name = format!("tab:{tab}");
         if lock::are_known() {
-            return lock::try_hold(&name).await;
+            return lock::try_hold(&lock_name(tab)).await;
         }
-        let (database, holder) = (self.database.clone()?, self.shelf.tab().to_owned());
+        let (database, name) = (self.database.clone()?, lock_name(tab));
         let now = clock::now();
-        if !database.lease(&name, &holder, now, now + LEASE_MS).await {
-            return None;
-        }
-        let ended = Rc::new(std::cell::Cell::new(false));
-        renew(Rc::clone(&database), name.clone(), holder, Rc::clone(&ended));
-        Some(Box::new(move || {
-            ended.set(true);
-            database.end_lease(&name);
-        }))
+        let is_held = database.lease(&name, &self.shelf.tab(), now, now + LEASE_MS).await;
+        is_held.then(|| -> lock::Release { Box::new(move || database.end_lease(&name)) })
     }
 
     fn look_again(&mut self) {
@@ -180,24 +196,43 @@ impl Task {
     }
 }
 
-/// Renews a lease again and again, until it is ended or another one's.
-fn renew(database: Rc<Database>, name: String, holder: String, ended: Rc<std::cell::Cell<bool>>) {
-    let again = move || {
-        if ended.get() {
-            return;
-        }
-        spawn_local(async move {
+/// Renews a tab's own lease for as long as its page lives. It may be another page's for a moment,
+/// when this one was frozen for longer than a lease.
+fn renew(database: Rc<Database>, tab: String) {
+    spawn_local(async move {
+        loop {
+            clock::pause(RENEWED_MS).await;
             let now = clock::now();
-            if database.lease(&name, &holder, now, now + LEASE_MS).await {
-                renew(database, name, holder, ended);
-            }
-        });
-    };
-    set_timeout(again, Duration::from_millis(RENEWED_MS));
+            database.lease(&lock_name(&tab), &tab, now, now + LEASE_MS).await;
+        }
+    });
+}
+
+fn lock_name(tab: &str) -> String {
+    format!("tab:{tab}")
 }
 
 /// A tab's name and its message.
 fn read(bytes: &[u8]) -> Option<(String, Kept)> {
     let (tab, kept) = bytes.split_at_checked(TAB_BYTES)?;
     Some((str::from_utf8(tab).ok()?.to_owned(), Kept::from_bytes(kept)?))
+}
+
+fn read_all(all: &[Vec<u8>]) -> Vec<(String, Kept)> {
+    all.iter().filter_map(|bytes| read(bytes)).collect()
+}
+
+/// The key and the bytes of a tab's message as another tab's; nothing for anything else.
+fn moved(bytes: &[u8], from: &str, to: &str) -> Option<(String, Vec<u8>)> {
+    let (tab, kept) = read(bytes)?;
+    let moved = [to.as_bytes(), bytes.get(TAB_BYTES..)?].concat();
+    (tab == from).then(|| (kept.op.op_id.to_string(), moved))
+}
+
+fn of_tab(all: Vec<(String, Kept)>, tab: &str) -> Vec<Kept> {
+    all.into_iter().filter(|(owner, _)| owner == tab).map(|(_, kept)| kept).collect()
+}
+
+fn op_ids(all: &[(String, Kept)]) -> BTreeSet<OpId> {
+    all.iter().map(|(_, kept)| kept.op.op_id).collect()
 }

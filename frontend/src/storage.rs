@@ -7,6 +7,7 @@
 //! when). A text that left the composer stays until its message is kept there.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use app::store::Keeper;
 use leptos::prelude::window;
@@ -25,7 +26,8 @@ pub(crate) const TAB_BYTES: usize = 16;
 /// The browser's shelf, as this tab uses it.
 #[derive(Clone)]
 pub(crate) struct Shelf {
-    tab: String,
+    /// The tab's name, one for all that use the shelf.
+    tab: Arc<Mutex<String>>,
     /// What this tab's former page had sent, by key.
     sent_before: Vec<String>,
 }
@@ -46,30 +48,42 @@ impl Shelf {
     pub(crate) fn open() -> Self {
         let kept = session().and_then(|storage| storage.get_item(TAB).ok().flatten());
         let kept = kept.filter(|name| name.len() == TAB_BYTES);
-        let tab = kept.unwrap_or_else(|| format!("{:016x}", u64::from_le_bytes(clock::chance())));
-        if lock::are_known() {
-            drop_name();
-            let name = tab.clone();
-            page::listen(&window(), "pagehide", move |_| put_name(&name));
-            page::listen(&window(), "pageshow", |_| drop_name());
-        } else {
-            put_name(&tab);
-        }
+        let tab = kept.unwrap_or_else(new_name);
         let sent = |key: &String| parse(key).is_some_and(|it| it.tab == tab && it.op_id.is_some());
         let sent_before = keys().into_iter().filter(sent).collect();
-        Self { tab, sent_before }
+        let shelf = Self { tab: Arc::new(Mutex::new(tab)), sent_before };
+        if lock::are_known() {
+            drop_name();
+            let left = shelf.clone();
+            page::listen(&window(), "pagehide", move |_| put_name(&left.tab()));
+            page::listen(&window(), "pageshow", |_| drop_name());
+        } else {
+            put_name(&shelf.tab());
+        }
+        shelf
     }
 
     /// The tab's name: `TAB_BYTES` letters.
-    pub(crate) fn tab(&self) -> &str {
-        &self.tab
+    pub(crate) fn tab(&self) -> String {
+        self.tab.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a new name. What lies under the old one is another tab's then.
+    pub(crate) fn rename(&mut self) {
+        let name = new_name();
+        if !lock::are_known() {
+            put_name(&name);
+        }
+        self.sent_before.clear();
+        *self.tab.lock().unwrap_or_else(PoisonError::into_inner) = name;
     }
 
     /// The other tabs whose texts are here, each once.
     pub(crate) fn other_tabs(&self) -> BTreeSet<String> {
+        let own = self.tab();
         let tabs = keys().into_iter().filter_map(|key| {
             let owner = parse(&key)?.tab;
-            (owner != self.tab).then(|| owner.to_owned())
+            (owner != own).then(|| owner.to_owned())
         });
         tabs.collect()
     }
@@ -96,7 +110,7 @@ impl Shelf {
                 continue;
             };
             let is_kept = op_id.is_some_and(|op_id| kept.contains(&op_id));
-            let heir = found_key(room, &self.tab);
+            let heir = found_key(room, &self.tab());
             let before = storage.get_item(&heir).ok().flatten();
             let all = before.map_or_else(|| text.clone(), |before| format!("{before}\n{text}"));
             if is_kept || storage.set_item(&heir, &all).is_ok() {
@@ -108,19 +122,19 @@ impl Shelf {
 
 impl Keeper for Shelf {
     fn draft(&self, room: RoomId) -> Option<String> {
-        local()?.get_item(&draft_key(&room.to_string(), &self.tab)).ok().flatten()
+        local()?.get_item(&draft_key(&room.to_string(), &self.tab())).ok().flatten()
     }
 
     fn keep_draft(&self, room: RoomId, text: &str) {
-        write(&draft_key(&room.to_string(), &self.tab), text);
+        write(&draft_key(&room.to_string(), &self.tab()), text);
     }
 
     fn note_sent(&self, room: RoomId, op_id: OpId, text: &str) {
-        write(&format!("{SENT}{room}:{}:{op_id}", self.tab), text);
+        write(&format!("{SENT}{room}:{}:{op_id}", self.tab()), text);
     }
 
     fn take_found(&self, room: RoomId) -> Option<String> {
-        let key = found_key(&room.to_string(), &self.tab);
+        let key = found_key(&room.to_string(), &self.tab());
         let found = local()?.get_item(&key).ok().flatten();
         write(&key, "");
         found
@@ -167,6 +181,10 @@ fn keys() -> Vec<String> {
     let Some(storage) = local() else { return Vec::new() };
     let count = storage.length().unwrap_or(0);
     (0..count).filter_map(|index| storage.key(index).ok().flatten()).collect()
+}
+
+fn new_name() -> String {
+    format!("{:016x}", u64::from_le_bytes(clock::chance()))
 }
 
 fn put_name(tab: &str) {
