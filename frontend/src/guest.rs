@@ -19,6 +19,8 @@ use crate::{clock, storage};
 const LOCK: &str = "guest";
 const LEASE_MS: i64 = 3_000;
 const LEASE_PAUSE_MS: i32 = 60;
+/// The longest wait that a server of ours names; what stands before it may name any.
+const LATER_S_MAX: u32 = 60;
 /// How long an answer is waited for while somebody looks on.
 const PATIENCE_MS: u32 = 5_000;
 /// How long it is where nobody does: as long as the machine waits. Who asks for a guest holds up
@@ -92,7 +94,7 @@ async fn send(path: &str, request: &RequestInit) -> Option<Response> {
 fn later(answer: &Response) -> Checked {
     let seconds = answer.headers().get("retry-after").ok().flatten();
     let seconds: u32 = seconds.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or(0);
-    Checked::Later { ms_min: seconds.saturating_mul(1_000) }
+    Checked::Later { ms_min: seconds.min(LATER_S_MAX) * 1_000 }
 }
 
 /// The whole body; nothing where it was cut off.
