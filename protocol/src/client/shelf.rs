@@ -20,9 +20,9 @@ use crate::refusal::Refusal;
 
 /// Milliseconds after which a shelf that does not answer is done without.
 pub(super) const SHELF_MS_MAX: i64 = 3_000;
-/// Milliseconds that another user's message lies here, which could but be asked for, and the server
-/// forgets ops, too; or one that failed, which nobody tried again or discarded.
-const IDLE_MS_MAX: i64 = 4 * OUTBOX_DAYS_MAX * 24 * 60 * 60 * 1_000;
+/// Milliseconds that another user's message lies here: it could but be asked for, and the server
+/// forgets ops, too.
+const FOREIGN_MS_MAX: i64 = 4 * OUTBOX_DAYS_MAX * 24 * 60 * 60 * 1_000;
 /// The first byte of what is written: of a message that waits,
 const WAITS: u8 = 1;
 /// or of one that failed. Another one is of another build, and is left alone.
@@ -139,8 +139,8 @@ impl Client {
             self.puts.swap_remove(place);
         }
         match (self.outbox.shelved(op_id, done), done) {
-            // As it is now it is only on its way there: what lies there may yet have to go.
-            (Some(_), true) if self.puts.contains(&op_id) => {}
+            // As it is now it is only on its way there, which tells what lies there in the end.
+            (Some(_), _) if self.puts.contains(&op_id) => {}
             (Some(_), true) => turn.tell(Told::Shelved(op_id)),
             // It lies there for another user, who is not greeted now.
             (None, true) if self.foreign.iter().any(|kept| kept.op.op_id == op_id) => {}
@@ -172,15 +172,10 @@ impl Client {
         all.sort_by_key(|kept| (kept.queued_at, kept.number));
         for kept in all {
             let op = kept.op.clone();
-            // Nobody looked after it.
-            if kept.failed.is_some() && turn.now - kept.queued_at > IDLE_MS_MAX {
-                turn.put(Output::Unshelve(op.op_id));
-                continue;
-            }
             match (kept.user, self.user) {
                 // Not this user's: it waits until he is back, but not for ever.
                 (Some(owner), user) if user != Some(owner) => {
-                    if turn.now - kept.queued_at > IDLE_MS_MAX {
+                    if turn.now - kept.queued_at > FOREIGN_MS_MAX {
                         turn.put(Output::Unshelve(op.op_id));
                     } else if self.foreign.len() < OUTBOX_OPS_MAX {
                         self.foreign.push(kept);

@@ -286,14 +286,9 @@ fn a_message_that_failed_comes_off_the_shelf_by_its_writer_or_where_it_would_be_
     bench.ask(Ask::Discard(op_id(1)));
     assert_eq!(taken_off(&bench), [op_id(1)]);
 
-    let (mut bench, failed) = refused();
+    let (mut bench, _) = refused();
     shelved(&mut bench, 1, false);
     assert_eq!(taken_off(&bench), [op_id(1)], "it could not be kept as one that failed");
-
-    let mut bench = Bench::over(Some(ME), (true, false));
-    bench.now = 29 * DAY_MS;
-    bench.step(Input::Restore { kept: vec![failed], keeps: true });
-    assert_eq!((taken_off(&bench), &*bench.told), (vec![op_id(1)], &[][..]), "after four weeks");
 }
 
 #[test]
