@@ -170,12 +170,17 @@ impl Store {
         room
     }
 
-    /// Notes a room that is none of his, for as long as not too many others are looked at.
+    /// Notes a room that is none of his, for as long as not too many others are looked at; one that
+    /// holds what was not sent for as long as it does.
     fn note_other(&self, room: &Room) {
         self.others.update(|others| {
             others.retain(|other| other.key != room.key);
-            let beyond = (others.len() + 1).saturating_sub(OTHERS_MAX);
-            others.drain(..beyond);
+            let mut beyond = (others.len() + 1).saturating_sub(OTHERS_MAX);
+            others.retain(|other| {
+                let goes = beyond > 0 && !other.holds_unsent();
+                beyond -= usize::from(goes);
+                !goes
+            });
             others.push(room.clone());
         });
         self.place_ops(room);
@@ -196,7 +201,9 @@ impl Store {
     #[must_use]
     pub fn listed(&self) -> Vec<Room> {
         let mut rooms = self.rooms.get();
-        let left = self.others.get().into_iter().filter(Room::has_failed);
+        let is_own = |room: &Room| rooms.iter().any(|own| own.id == room.id);
+        let left = self.others.get().into_iter().filter(|room| !is_own(room) && room.has_failed());
+        let left: Vec<Room> = left.collect();
         rooms.extend(left);
         rooms
     }

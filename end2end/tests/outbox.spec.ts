@@ -59,7 +59,9 @@ test('a message that failed stays in its room over a reload, until its writer tr
   street.mend();
   await expect(ada.failed).toHaveText(/not yet said/, { timeout: 35_000 });
   await expect(ada.roomsNotSent).toHaveText(/harbour/);
+  await expect(ada.failed.getByRole('button', { name: 'Edit' })).toHaveCount(0);
   await ada.page.getByRole('button', { name: 'Join' }).click();
+  await expect(ada.failed.getByRole('button', { name: 'Edit' })).toBeVisible();
   await expect(ada.failed).toHaveText(/not yet said/);
 
   for (let time = 0; time < 2; time++) {

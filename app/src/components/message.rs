@@ -142,20 +142,23 @@ fn unsent_words(refusal: &Refusal) -> String {
 fn FailureNote(op_id: OpId, reason: String, text: Signal<Arc<str>>) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
     let (retry, edit, discard) = (link.clone(), link.clone(), link);
-    let returned = use_context::<Returned>();
-    let edit = move |_| {
-        if let Some(Returned(returned)) = returned {
+    // Where there is no composer its text would be nowhere.
+    let edit = use_context::<Returned>().map(|Returned(returned)| {
+        let edited = move |_| {
             returned.set(Some(text.get_untracked()));
             edit.ask(Ask::Discard(op_id));
+        };
+        view! {
+            <button type="button" class="button-text" on:click=edited>{t(Text::Edit)}</button>
         }
-    };
+    });
     view! {
         <p class="message-note" role="alert">
             <span>{t(Text::Failed)} ": " {reason}</span>
             <button type="button" class="button-text" on:click=move |_| { retry.retry(op_id); }>
                 {t(Text::Retry)}
             </button>
-            <button type="button" class="button-text" on:click=edit>{t(Text::Edit)}</button>
+            {edit}
             <button
                 type="button"
                 class="button-text"

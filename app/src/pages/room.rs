@@ -53,7 +53,6 @@ pub fn RoomView(
 #[component]
 fn KnownRoom(room: Room) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
-    provide_context(Returned(RwSignal::new(None)));
     show(&room, &link);
     let pane = Pane::begin(&room, link);
     let (away, unheld, element) = (pane.away, pane.unheld, pane.element);
@@ -120,6 +119,7 @@ fn Inside(
     away: RwSignal<bool>,
     #[prop(into)] on_sent: Callback<()>,
 ) -> impl IntoView {
+    provide_context(Returned(RwSignal::new(None)));
     let op = use_context::<FormOps>().unwrap_or_default().post;
     let news = room.clone();
     // The button goes when it is pressed, and the focus with it.

@@ -342,6 +342,11 @@ impl Room {
         u64::try_from(count).unwrap_or(u64::MAX)
     }
 
+    /// Whether a message is in it that is not stored.
+    pub(super) fn holds_unsent(&self) -> bool {
+        self.rows.with_untracked(|rows| rows.iter().any(|row| row.seq().is_none()))
+    }
+
     /// Whether a message that failed is in it; tracked. Such stand behind all that are stored.
     #[must_use]
     pub fn has_failed(&self) -> bool {

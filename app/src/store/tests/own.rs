@@ -85,6 +85,9 @@ fn a_room_that_was_left_is_listed_while_it_holds_what_failed() {
     assert_eq!((listed(), store.has_failed(None)), (vec![LOBBY], false));
     store.tell(Told::Failed { op_id: op(1), refusal: Refusal::NotMember });
     assert_eq!((listed(), store.has_failed(None)), (vec![LOBBY, HARBOUR], true));
+    store.tell(Told::Rooms(vec![entry(LOBBY, "lobby"), entry(HARBOUR, "harbour")]));
+    assert_eq!(listed(), [LOBBY, HARBOUR], "once, where he is a member again");
+    store.tell(Told::Rooms(vec![entry(LOBBY, "lobby")]));
     store.tell(Told::Discarded(op(1)));
     assert_eq!(listed(), [LOBBY]);
 }
