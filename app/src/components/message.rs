@@ -26,6 +26,8 @@ use crate::text::{Text, t};
 pub fn MessageRow(
     /// What it shows.
     row: Row,
+    /// Whether a text that was not sent may be edited: into the composer that stands beside it.
+    is_editable: bool,
 ) -> impl IntoView {
     let Row { op_id, author, name, text, own, state, at, opens, .. } = row;
     let (at, state): (Signal<i64>, Signal<RowState>) = (at.into(), state.into());
@@ -57,7 +59,7 @@ pub fn MessageRow(
                 {live(move || match state.get() {
                     RowState::Failed(refusal) => {
                         let reason = unsent_words(&refusal);
-                        Some(view! { <FailureNote op_id reason text/> }.into_part())
+                        Some(view! { <FailureNote op_id reason text is_editable/> }.into_part())
                     }
                     RowState::Pending | RowState::Sent { .. } => None,
                 })}
@@ -139,14 +141,21 @@ fn unsent_words(refusal: &Refusal) -> String {
 
 /// Why a message is not in the room, and what can be done about it.
 #[component]
-fn FailureNote(op_id: OpId, reason: String, text: Signal<Arc<str>>) -> impl IntoView {
+fn FailureNote(
+    op_id: OpId,
+    reason: String,
+    text: Signal<Arc<str>>,
+    is_editable: bool,
+) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
     let (retry, edit, discard) = (link.clone(), link.clone(), link);
-    // Where there is no composer its text would be nowhere.
-    let edit = use_context::<Returned>().map(|Returned(returned)| {
+    let returned = use_context::<Returned>().filter(|_| is_editable);
+    let edit = returned.map(|Returned(returned)| {
         let edited = move |_| {
-            returned.set(Some(text.get_untracked()));
-            edit.ask(Ask::Discard(op_id));
+            // Where nothing takes the text it stays here.
+            if returned.try_set(Some(text.get_untracked())).is_none() {
+                edit.ask(Ask::Discard(op_id));
+            }
         };
         view! {
             <button type="button" class="button-text" on:click=edited>{t(Text::Edit)}</button>

@@ -53,6 +53,7 @@ pub fn RoomView(
 #[component]
 fn KnownRoom(room: Room) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
+    provide_context(Returned(RwSignal::new(None)));
     show(&room, &link);
     let pane = Pane::begin(&room, link);
     let (away, unheld, element) = (pane.away, pane.unheld, pane.element);
@@ -119,7 +120,6 @@ fn Inside(
     away: RwSignal<bool>,
     #[prop(into)] on_sent: Callback<()>,
 ) -> impl IntoView {
-    provide_context(Returned(RwSignal::new(None)));
     let op = use_context::<FormOps>().unwrap_or_default().post;
     let news = room.clone();
     // The button goes when it is pressed, and the focus with it.
@@ -253,7 +253,7 @@ fn Join(room: Room) -> impl IntoView {
                 view! {
                     <ol class="rows">
                         <For each=move || unsent.get() key=|row| row.number let:row>
-                            <MessageRow row/>
+                            <MessageRow row is_editable=false/>
                         </For>
                     </ol>
                 }
