@@ -128,9 +128,11 @@ impl Outbox {
 
     /// An op is on the shelf, or will not be: what waits may be sent. Gives whether what lay there of it
     /// before must not stay, since it would be sent; nothing where it is not here.
-    pub(super) fn shelved(&mut self, op_id: OpId, done: bool) -> Option<bool> {
+    pub(super) fn shelved(&mut self, op_id: OpId, done: bool, is_last: bool) -> Option<bool> {
         let entry = self.entries.iter_mut().find(|entry| entry.op.op_id == op_id)?;
-        let was_there = std::mem::replace(&mut entry.on_shelf, done);
+        let was_there = entry.on_shelf;
+        // Behind a failure that is not the last answer there lies what lay there before.
+        entry.on_shelf = done || (was_there && !is_last);
         if let Stage::Shelving { .. } = entry.stage {
             entry.stage = Stage::Queued;
         }

@@ -138,9 +138,10 @@ impl Client {
         if let Some(place) = self.puts.iter().position(|put| *put == op_id) {
             self.puts.swap_remove(place);
         }
-        match (self.outbox.shelved(op_id, done), done) {
+        let is_last = !self.puts.contains(&op_id);
+        match (self.outbox.shelved(op_id, done, is_last), done) {
             // As it is now it is only on its way there, which tells what lies there in the end.
-            (Some(_), _) if self.puts.contains(&op_id) => {}
+            (Some(_), _) if !is_last => {}
             (Some(_), true) => turn.tell(Told::Shelved(op_id)),
             // It lies there for another user, who is not greeted now.
             (None, true) if self.foreign.iter().any(|kept| kept.op.op_id == op_id) => {}
