@@ -399,7 +399,9 @@ impl Store {
         if self.decide(op_id, Fate::Done(log)) {
             return;
         }
-        self.settle(op_id);
+        if let Some(room) = log.room() {
+            self.drafts.settled(room, op_id);
+        }
         self.unplaced.end(op_id);
         self.in_room(log, |room| room.accept(op_id, seq, at, self.zone()));
     }
