@@ -24,7 +24,7 @@ const STATEMENT_FOR_MAX: Duration = Duration::from_secs(3);
 /// Longest wait for the answer to a commit; then its outcome is unknown.
 const COMMIT_FOR_MAX: Duration = Duration::from_secs(5);
 
-/// Tells the owner of a connection that it must not be used again.
+/// Tells the owner of a connection that it must not be used again, or that the disk below it failed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Spoilt {
     connection: Arc<AtomicBool>,
