@@ -19,7 +19,7 @@ use crate::{clock, storage};
 const LOCK: &str = "guest";
 const LEASE_MS: i64 = 3_000;
 const LEASE_PAUSE_MS: i32 = 60;
-/// The longest wait that is taken from an answer: what stands before the server may name any.
+/// The longest wait that is taken from an answer, whoever gives it.
 const LATER_S_MAX: u32 = 60;
 /// How long an answer is waited for while somebody looks on.
 const PATIENCE_MS: u32 = 5_000;

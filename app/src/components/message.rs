@@ -152,7 +152,7 @@ fn FailureNote(
     let returned = use_context::<Returned>().filter(|_| is_editable);
     let edit = returned.map(|Returned(returned)| {
         let edited = move |_| {
-            // Where nothing takes the text it stays here.
+            // A composer stands beside it (`is_editable`), and takes it from the signal.
             if returned.try_set(Some(text.get_untracked())).is_none() {
                 edit.ask(Ask::Discard(op_id));
             }
