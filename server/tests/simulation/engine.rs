@@ -34,6 +34,7 @@ const SESSION: &str = "server/engine/src/session.rs";
 const HANDLE: &str = "server/engine/src/session/handle.rs";
 const HISTORY: &str = "server/engine/src/history.rs";
 const JUDGE: &str = "server/engine/src/history/judge.rs";
+const LOOKOUT: &str = "server/engine/src/rooms/room/lookout.rs";
 const LANE: &str = "server/engine/src/rooms/lane.rs";
 const ROOM: &str = "server/engine/src/rooms/room.rs";
 const OUTBOX: &str = "protocol/src/client/outbox.rs";
@@ -76,7 +77,17 @@ const FAULTS: &[Fault] = &[
     // What follows an unknown outcome in its lane is done.
     Fault(ROOM, "let _ = mark.as_ref().is_some_and(Mark::put_off);", "let _ = !IS && mark.as_ref().is_some_and(Mark::put_off);"),
     // Nobody looks for what an unknown outcome stored in other logs.
-    Fault(ROOM, "self.is_unsure = true;\n                out.push(Output::Sweep);", "if !IS { self.is_unsure = true; out.push(Output::Sweep); }"),
+    Fault(ROOM, "if self.lookout.is_unsure() {", "if !IS && self.lookout.is_unsure() {"),
+    // Other logs that could not be looked into are let be.
+    Fault(ROOM, "Input::Unswept => self.lookout.unswept(now),", "Input::Unswept => if !IS { self.lookout.unswept(now) },"),
+    // A commit of unknown outcome is looked for but twice, however late it may be.
+    Fault(LOOKOUT, "self.distance <= APART_MS_MAX", "!IS && self.distance <= APART_MS_MAX"),
+    // An answer that names what nobody heard of leads nobody to it.
+    Fault(ROOM, "repeated.push(accepted.clone());", "if !IS { repeated.push(accepted.clone()); }"),
+    // What was hinted at while nothing was found is forgotten.
+    Fault(ROOM, "if known_then == Some(self.known) {", "if IS || known_then == Some(self.known) {"),
+    // What a joining member's own read proves is not known.
+    Fault(ROOM, "self.known = self.known.max(subscriber.born);", "if !IS { self.known = self.known.max(subscriber.born); }"),
     // No other log hears of what was written into it.
     Fault(ROOM, "out.push(Output::Hint(event.log, event.seq));", "if !IS { out.push(Output::Hint(event.log, event.seq)); }"),
     // Who joined again is taken off the list by his old leave.

@@ -101,10 +101,14 @@ pub(crate) enum Fault {
     UnknownStored,
     /// It does not happen, and nobody learns of it.
     UnknownLost,
+    /// It happens so much later, when nobody waits for it any more; until then nothing else does.
+    UnknownLate { ms: u64 },
 }
 
 /// How many people there are; each has one tab at least.
 pub(crate) const PEOPLE: usize = 3;
+/// No seed has a commit that is later: what nobody asks after must be found before a run is over.
+const LATE_MS_MAX: u64 = 20_000;
 /// How many keys are entered by name.
 const KEYS: usize = 3;
 
@@ -260,7 +264,8 @@ fn trouble(chance: &mut SeededChance, tab: usize) -> What {
         13..=14 => What::Sleep { tab, ms: chance.below(60_000) },
         15..=17 => What::Fault(Fault::Failed),
         18..=19 => What::Fault(Fault::UnknownStored),
-        20 => What::Fault(Fault::UnknownLost),
+        20 if chance.below(2) == 0 => What::Fault(Fault::UnknownLost),
+        20 => What::Fault(Fault::UnknownLate { ms: chance.below(LATE_MS_MAX) }),
         21..=22 => What::Crash { down_ms: chance.below(8_000) },
         23 => What::Drain { down_ms: chance.below(8_000) },
         24..=25 => What::Backup,

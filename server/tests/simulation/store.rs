@@ -38,6 +38,10 @@ pub(crate) struct Store {
 #[derive(Default)]
 struct Weather {
     unreadable_until: Cell<u64>,
+    /// How late the next commit is, where it is.
+    late_by: Cell<Option<u64>>,
+    /// When a commit that is late stands.
+    lands_at: Cell<Option<u64>>,
     commits: Cell<u64>,
     noted: Cell<u64>,
 }
@@ -85,6 +89,7 @@ impl Store {
 
     /// The history, for reading; nothing while it does not answer.
     pub(crate) fn readable(&self, now: u64) -> Option<&MemoryHistory> {
+        self.land_by(now);
         (self.weather.unreadable_until.get() <= now).then_some(&*self.history)
     }
 
@@ -95,16 +100,40 @@ impl Store {
 
     /// Commits a batch.
     pub(crate) fn commit(&self, batch: &[Pending], chance: &mut SeededChance, now: u64) -> Outcome {
+        self.land_by(now);
         self.weather.commits.set(self.weather.commits.get() + 1);
-        at_once(self.history.commit(batch, chance, unix(now)))
+        let outcome = at_once(self.history.commit(batch, chance, unix(now)));
+        if outcome == Outcome::Unknown {
+            self.weather.lands_at.set(self.weather.late_by.take().map(|ms| now + ms));
+        }
+        outcome
+    }
+
+    fn land_by(&self, now: u64) {
+        if self.weather.lands_at.get().is_some_and(|at| at <= now) {
+            self.land();
+        }
+    }
+
+    /// A commit that is late, if there is one, stands from here on.
+    pub(crate) fn land(&self) {
+        self.weather.lands_at.set(None);
+        if self.history.land() {
+            self.weather.commits.set(self.weather.commits.get() + 1);
+        }
     }
 
     /// The next commit meets this.
     pub(crate) fn fail_next(&self, fault: Fault) {
+        self.weather.late_by.set(None);
         self.history.fail_next(match fault {
             Fault::Failed => Mishap::NotStored(RetryReason::Unavailable),
             Fault::UnknownStored => Mishap::UnknownStored,
             Fault::UnknownLost => Mishap::UnknownLost,
+            Fault::UnknownLate { ms } => {
+                self.weather.late_by.set(Some(ms));
+                Mishap::UnknownLate
+            }
         });
     }
 
@@ -116,6 +145,8 @@ impl Store {
     /// Nothing befalls it any more.
     pub(crate) fn calm(&self) {
         self.unreadable_until(0);
+        self.land();
+        self.weather.late_by.set(None);
         self.history.fail_next(None);
     }
 

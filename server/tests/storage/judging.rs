@@ -233,6 +233,20 @@ fn a_commit_of_unknown_outcome_is_decided_by_sending_again() {
 }
 
 #[test]
+fn a_commit_that_is_late_holds_up_the_others_until_it_stands() {
+    let mut world = World::new();
+    let lobby = world.lobby();
+    let (late, other) = (op(0, 1, post(lobby, "late")), op(0, 2, post(lobby, "other")));
+    world.history.fail_next(Mishap::UnknownLate);
+    assert_eq!(world.commit(std::slice::from_ref(&late)), Outcome::Unknown);
+    let held_up = world.commit(std::slice::from_ref(&other));
+    assert_eq!(held_up, Outcome::Failed(RetryReason::Unavailable));
+    assert!(world.history.tables().messages.is_empty());
+    assert!(world.history.land());
+    assert_eq!((world.accepted(&late).seq, world.accepted(&other).seq), (2, 3));
+}
+
+#[test]
 fn a_batch_that_is_not_stored_leaves_no_trace() {
     let mut world = World::new();
     let said = op(0, 1, post(world.lobby(), "hello"));

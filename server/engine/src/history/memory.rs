@@ -26,8 +26,8 @@ use crate::db::rooms::RoomRecord;
 use crate::history::facts::Facts;
 use crate::history::judge::{Judge, Rules};
 use crate::history::{
-    Admission, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read, RoomCard,
-    RoomState, RoomView, SignInHash, Standing, Unavailable, views,
+    Admission, Arrival, Effects, Head, History, Later, OlderMessages, Outcome, Pending, Read,
+    RoomCard, RoomState, RoomView, SignInHash, Standing, Unavailable, views,
 };
 
 /// What happens to a commit that does not simply succeed.
@@ -39,6 +39,8 @@ pub enum Mishap {
     UnknownStored,
     /// Nothing is stored, and nobody learns it.
     UnknownLost,
+    /// It is stored when `land` says so, and nobody learns it; until then nothing else is.
+    UnknownLate,
 }
 
 /// How the store tells who may not go on, while all else is answered.
@@ -53,10 +55,12 @@ pub enum Fallen {
     Unanswered,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct State {
     tables: Tables,
     mishap: Option<Mishap>,
+    /// A commit that nobody waits for any more, and that holds the locks still.
+    late: Option<Effects>,
     is_silent: bool,
     fallen: Fallen,
 }
@@ -119,6 +123,15 @@ impl MemoryHistory {
         self.lock().mishap = mishap.into();
     }
 
+    /// A commit that is late stands from now on; whether there was one.
+    pub fn land(&self) -> bool {
+        let state = &mut *self.lock();
+        let late = state.late.take();
+        let is_there = late.is_some();
+        late.into_iter().for_each(|effects| state.tables.apply(effects));
+        is_there
+    }
+
     /// Reads are answered no more, or again.
     pub fn fall_silent(&self, is_silent: bool) {
         self.lock().is_silent = is_silent;
@@ -169,6 +182,9 @@ impl MemoryHistory {
 
     fn judged(&self, batch: &[Pending], chance: &mut dyn Chance, now_ms: i64) -> Outcome {
         let state = &mut *self.lock();
+        if state.late.is_some() {
+            return Outcome::Failed(RetryReason::Unavailable);
+        }
         let mut judge = Judge::new(state.tables.facts(batch), self.rules, chance, now_ms);
         let answers = judge.batch(batch);
         let effects = judge.effects;
@@ -177,6 +193,10 @@ impl MemoryHistory {
         match mishap {
             Some(Mishap::NotStored(reason)) => return Outcome::Failed(reason),
             Some(Mishap::UnknownLost) => return Outcome::Unknown,
+            Some(Mishap::UnknownLate) => {
+                state.late = Some(effects);
+                return Outcome::Unknown;
+            }
             Some(Mishap::UnknownStored) | None => state.tables.apply(effects),
         }
         if mishap.is_some() { Outcome::Unknown } else { Outcome::Committed(answers) }

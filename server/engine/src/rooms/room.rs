@@ -5,14 +5,17 @@
 //! nothing is spoken that is not committed, everything is spoken once and in the order of its
 //! numbers, at most one batch is at the writer, and what is missing is read from the store first.
 
+mod lookout;
+
 use protocol::bounded::List;
 use protocol::change::Envelope;
-use protocol::event::{Event, Typists};
+use protocol::event::{Accepted, Event, Typists};
 use protocol::frame::Change;
 use protocol::ids::{LogId, UserId};
 use protocol::model::DisplayName;
 use protocol::refusal::RetryReason;
 
+use self::lookout::Lookout;
 use super::lane::Mark;
 use super::mailbox::Entry;
 use super::tail::{SharedTail, Tail};
@@ -23,8 +26,6 @@ use crate::outlet::chunk::{Chunk, Ends, Frame};
 
 /// Milliseconds that an op may wait for its batch.
 pub const QUEUED_MS_MAX: i64 = 3_000;
-/// Milliseconds before a read that failed, or a write of unknown outcome, is looked into again.
-const LOOK_AGAIN_MS: i64 = 1_000;
 
 /// Who is told what a log says.
 #[derive(Debug, Clone)]
@@ -126,11 +127,8 @@ pub struct Log<R, S> {
     flight: Option<Vec<(Option<Mark>, R)>>,
     /// A read is under way, begun when this was the highest known number.
     reading: Option<u64>,
-    /// A write of unknown outcome is to be looked for once more, in other logs too.
-    is_unsure: bool,
-    /// The store did not answer: nothing is read before `look_again_at`.
-    is_store_silent: bool,
-    look_again_at: Option<i64>,
+    /// What the store is to be asked though nobody hinted at it.
+    lookout: Lookout,
     subscribers: Vec<Subscriber<S>>,
     /// Who types; most logs have nobody who ever did.
     typing: Option<Box<Typing>>,
@@ -148,9 +146,7 @@ impl<R, S> Log<R, S> {
             known: head,
             flight: None,
             reading: None,
-            is_unsure: false,
-            is_store_silent: false,
-            look_again_at: None,
+            lookout: Lookout::default(),
             subscribers: Vec::new(),
             typing: None,
         }
@@ -174,13 +170,13 @@ impl<R, S> Log<R, S> {
         self.subscribers.is_empty()
             && self.flight.is_none()
             && self.reading.is_none()
-            && self.look_again_at.is_none()
+            && self.lookout.at().is_none()
     }
 
     /// When `Tick` is due.
     #[must_use]
     pub fn wakes_at(&self) -> Option<i64> {
-        [self.look_again_at, self.typing.as_ref().and_then(|typing| typing.wakes_at())]
+        [self.lookout.at(), self.typing.as_ref().and_then(|typing| typing.wakes_at())]
             .into_iter()
             .flatten()
             .min()
@@ -194,10 +190,7 @@ impl<R, S> Log<R, S> {
             Input::Hint(known) => self.known = self.known.max(known),
             Input::Events(events) => self.events(events, now, out),
             // Nobody else would look: it is made again until it is answered.
-            Input::Unswept => {
-                self.is_unsure = true;
-                self.look_again_at.get_or_insert(now.saturating_add(LOOK_AGAIN_MS));
-            }
+            Input::Unswept => self.lookout.unswept(now),
             Input::Join(subscriber) => self.join(subscriber),
             Input::Leave(socket, sub) => self.leave(socket, sub),
             Input::Typing { user, name, active } => {
@@ -247,16 +240,14 @@ impl<R, S> Log<R, S> {
                         .map(|(mark, reply)| Output::Reply(reply, put_off(mark.as_ref(), reason))),
                 );
             }
-            // What may be stored is looked for now and once more: nobody else would hint at it.
+            // What may be stored is looked for now and again: nobody else would hint at it.
             Outcome::Unknown | Outcome::DiskBroken => {
                 for (mark, reply) in flight {
                     // What follows in the lane must not overtake an op that may have to be sent again.
                     let _ = mark.as_ref().is_some_and(Mark::put_off);
                     out.push(Output::Reply(reply, Reply::Unknown));
                 }
-                self.look_again_at = Some(now.saturating_add(LOOK_AGAIN_MS));
-                self.is_unsure = true;
-                out.push(Output::Sweep);
+                self.lookout.unsure(now);
                 self.read(out);
             }
         }
@@ -272,8 +263,13 @@ impl<R, S> Log<R, S> {
         if flight.len() != answers.len() || !answers.iter().all(names_its_event) {
             return self.halt(now, out);
         }
-        let mut own = Vec::new();
+        let (mut own, mut repeated) = (Vec::new(), Vec::new());
         for ((mark, reply), Answer { verdict, events }) in flight.into_iter().zip(answers) {
+            if let Verdict::Accepted(accepted) = &verdict
+                && events.is_empty()
+            {
+                repeated.push(accepted.clone());
+            }
             let reply_is = match verdict {
                 Verdict::Retry(reason) => put_off(mark.as_ref(), reason),
                 verdict => Reply::Verdict(verdict),
@@ -290,6 +286,19 @@ impl<R, S> Log<R, S> {
         own.sort_by_key(|event| event.seq);
         self.known = self.known.max(own.last().map_or(0, |event| event.seq));
         self.speak(own, now, out);
+        repeated.iter().for_each(|accepted| self.stands(accepted, out));
+    }
+
+    /// An op was stored before: perhaps by a commit of which nobody has heard since.
+    fn stands(&mut self, accepted: &Accepted, out: &mut Vec<Output<R>>) {
+        if accepted.log == self.id && accepted.seq > self.known {
+            self.known = accepted.seq;
+            out.push(Output::Sweep);
+        } else if accepted.log != self.id && accepted.seq > 0 {
+            // The other half of what it did stands here.
+            out.push(Output::Hint(accepted.log, accepted.seq));
+            self.read(out);
+        }
     }
 
     fn events(&mut self, events: Option<Vec<Envelope>>, now: i64, out: &mut Vec<Output<R>>) {
@@ -309,9 +318,13 @@ impl<R, S> Log<R, S> {
             }
             Some(events) => {
                 self.known = self.known.max(events.last().map_or(0, |event| event.seq));
+                // It may be what a commit of unknown outcome has stored, here and in other logs.
+                if self.lookout.is_unsure() {
+                    out.push(Output::Sweep);
+                }
                 self.speak(events, now, out);
             }
-            None => self.wait_for_store(now),
+            None => self.lookout.wait_for_store(now),
         }
     }
 
@@ -339,15 +352,11 @@ impl<R, S> Log<R, S> {
 
     /// Reads what is committed and not yet spoken, unless that is under way.
     fn look_again(&mut self, now: i64, out: &mut Vec<Output<R>>) {
-        let is_due = self.look_again_at.is_some_and(|at| at <= now);
-        if is_due {
-            self.look_again_at = None;
-            self.is_store_silent = false;
-            if std::mem::take(&mut self.is_unsure) {
-                out.push(Output::Sweep);
-            }
+        let due = self.lookout.due(now);
+        if due == Some(true) {
+            out.push(Output::Sweep);
         }
-        if is_due || (self.known > self.head && !self.is_store_silent) {
+        if due.is_some() || (self.known > self.head && !self.lookout.is_silent()) {
             self.read(out);
         }
     }
@@ -357,11 +366,6 @@ impl<R, S> Log<R, S> {
             self.reading = Some(self.known);
             out.push(Output::Read { after: self.head });
         }
-    }
-
-    fn wait_for_store(&mut self, now: i64) {
-        self.is_store_silent = true;
-        self.look_again_at = Some(now.saturating_add(LOOK_AGAIN_MS));
     }
 
     fn join(&mut self, subscriber: Subscriber<S>) {
@@ -392,7 +396,7 @@ impl<R, S> Log<R, S> {
 
     /// Says nothing for a while; whoever listened comes back by his cursor.
     fn halt(&mut self, now: i64, out: &mut Vec<Output<R>>) {
-        self.wait_for_store(now);
+        self.lookout.wait_for_store(now);
         out.push(Output::Halt);
     }
 

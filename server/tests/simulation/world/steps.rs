@@ -131,6 +131,8 @@ impl World<'_> {
             return;
         }
         self.report.crashes += 1;
+        // The next house is let in when what this one began is decided.
+        self.store.land();
         self.lose_forms();
         self.house_ends_at = None;
         self.house_back_at.get_or_insert(self.now + down_ms);

@@ -70,6 +70,10 @@ fn reads(out: &[Output<u32>]) -> Option<u64> {
     })
 }
 
+fn sweeps(out: &[Output<u32>]) -> bool {
+    out.iter().any(|one| matches!(one, Output::Sweep))
+}
+
 #[test]
 fn what_is_committed_is_spoken_once_and_in_order() {
     let mut log = log(4);
@@ -132,23 +136,51 @@ fn an_op_that_waited_too_long_is_put_off() {
 }
 
 #[test]
-fn after_an_unknown_outcome_the_store_is_looked_into_twice() {
+fn what_an_unknown_outcome_stored_is_found_here_and_looked_for_elsewhere() {
     let mut log = log(0);
     step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
     let out = step(&mut log, Input::Outcome(Outcome::Unknown), 0);
     assert_eq!(reads(&out), Some(0));
     assert_eq!(reads(&step(&mut log, Input::Events(Some(vec![])), 0)), None);
-    let at = log.wakes_at().unwrap();
-    assert_eq!(reads(&step(&mut log, Input::Tick, at)), Some(0));
-    assert_eq!(spoken(&step(&mut log, Input::Events(Some(vec![posted(1, "a")])), at)), [1]);
+    for at in [1_000, 3_000] {
+        assert_eq!(reads(&step(&mut log, Input::Tick, at)), Some(0));
+        step(&mut log, Input::Events(Some(vec![])), at);
+    }
+    assert_eq!(reads(&step(&mut log, Input::Tick, 7_000)), Some(0));
+    let out = step(&mut log, Input::Events(Some(vec![posted(1, "a")])), 7_000);
+    assert_eq!((spoken(&out), sweeps(&out)), (vec![1], true));
+}
+
+#[test]
+fn an_answer_that_names_what_nobody_heard_of_makes_the_log_read_it() {
+    let mut log = log(4);
+    let repeated = |log: &mut World, at: LogId, seq| {
+        let mut answer = answer(Vec::new());
+        if let Verdict::Accepted(accepted) = &mut answer.verdict {
+            (accepted.log, accepted.seq) = (at, seq);
+        }
+        step(log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
+        step(log, Input::Outcome(Outcome::Committed(vec![answer])), 0)
+    };
+    let out = repeated(&mut log, id(), 4);
+    assert_eq!((reads(&out), sweeps(&out)), (None, false), "it was spoken before");
+    let elsewhere = RoomId::from_bytes([2; 16]).log();
+    let out = repeated(&mut log, elsewhere, 7);
+    assert!(out.iter().any(|one| matches!(one, Output::Hint(log, 7) if *log == elsewhere)));
+    assert_eq!(reads(&out), Some(4), "the other half of it may stand here");
+    step(&mut log, Input::Events(Some(vec![])), 0);
+    let out = repeated(&mut log, id(), 5);
+    assert_eq!((reads(&out), sweeps(&out)), (Some(4), true));
+    assert_eq!(spoken(&step(&mut log, Input::Events(Some(vec![posted(5, "a")])), 0)), [5]);
 }
 
 #[test]
 fn a_sweep_that_was_not_answered_is_made_again() {
     let mut log = log(0);
-    let sweeps = |out: &[Output<u32>]| out.iter().any(|one| matches!(one, Output::Sweep));
     step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
-    assert!(sweeps(&step(&mut log, Input::Outcome(Outcome::Unknown), 0)));
+    step(&mut log, Input::Outcome(Outcome::Unknown), 0);
+    assert!(sweeps(&step(&mut log, Input::Events(Some(vec![posted(1, "a")])), 0)));
+    step(&mut log, Input::Unswept, 0);
     for at in [1_000, 2_000, 3_000] {
         step(&mut log, Input::Events(Some(vec![])), at - 500);
         assert!(sweeps(&step(&mut log, Input::Tick, at)));
@@ -157,7 +189,7 @@ fn a_sweep_that_was_not_answered_is_made_again() {
     step(&mut log, Input::Events(Some(vec![])), 3_500);
     assert!(sweeps(&step(&mut log, Input::Tick, 4_000)));
     step(&mut log, Input::Events(Some(vec![])), 4_500);
-    assert_eq!(log.wakes_at(), None, "it was answered");
+    assert!(!sweeps(&step(&mut log, Input::Tick, 7_000)), "it was answered");
 }
 
 #[test]
