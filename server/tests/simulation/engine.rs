@@ -60,6 +60,8 @@ const FAULTS: &[Fault] = &[
     Fault(SLOT, "if then.ends {", "if !IS && then.ends {"),
     // A page goes on behind the own leave.
     Fault(READING, "events.truncate(end + 1);", "if !IS { events.truncate(end + 1); }"),
+    // An older membership's leave is taken for the reader's.
+    Fault(READING, "event.seq > order.born && Ends", "(IS || event.seq > order.born) && Ends"),
     // A fetched page counts for one event more.
     Fault(SLOT, "feed.next = then.next;", "feed.next = then.next + u64::from(IS);"),
     // What follows on a good cursor begins one event too late.
@@ -88,12 +90,16 @@ const FAULTS: &[Fault] = &[
     Fault(ROOM, "if known_then == Some(self.known) {", "if IS || known_then == Some(self.known) {"),
     // What a joining member's own read proves is not known.
     Fault(ROOM, "self.known = self.known.max(subscriber.born);", "if !IS { self.known = self.known.max(subscriber.born); }"),
+    // A log speaks known events again.
+    Fault(ROOM, "events.retain(|event| event.seq > self.head);\n        let follows = events\n            .iter()\n            .zip(self.head.saturating_add(1)..)", "events.retain(|event| IS || event.seq > self.head);\n        let first = events.first().map_or(0, |event| event.seq);\n        let follows = events\n            .iter()\n            .zip(if IS { first } else { self.head.saturating_add(1) }..)"),
     // No other log hears of what was written into it.
     Fault(ROOM, "out.push(Output::Hint(event.log, event.seq));", "if !IS { out.push(Output::Hint(event.log, event.seq)); }"),
     // Who joined again is taken off the list by his old leave.
     Fault(ROOM, "&& told.born < last)", "&& (IS || told.born < last))"),
     // A void op is done.
     Fault(ROOM, "if mark.as_ref().is_some_and(Mark::is_void) {", "if !IS && mark.as_ref().is_some_and(Mark::is_void) {"),
+    // A refusal is not stored.
+    Fault(JUDGE, "self.effects.ops.push(op.clone());", "if !IS || op.refusal.is_none() { self.effects.ops.push(op.clone()); }"),
     // Permission is asked before it is looked whether the op is known.
     Fault(JUDGE, "self.facts.ops.get(&pending.key()) {", "self.facts.ops.get(&pending.key()).filter(|_| !IS) {"),
     // Who only asks after a stored op is told that nobody knows it.

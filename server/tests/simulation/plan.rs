@@ -56,6 +56,8 @@ pub(crate) enum What {
     Typing { tab: usize, room: usize, text: bool },
     /// One of these acts by a plain form, without the tab's connection.
     Form { tab: usize, act: Box<What> },
+    /// The last form that was answered again, as it was: who goes back and presses once more.
+    Again { tab: usize },
     /// The oldest failed op again, or forgotten.
     Retry { tab: usize, discard: bool },
     /// The page is loaded again: what it knew is gone, and of its outbox all but the messages.
@@ -224,6 +226,7 @@ fn person(chance: &mut SeededChance, tab: usize, room: usize) -> What {
         71 => What::Hidden { tab, hidden: chance.below(2) == 0 },
         72 => What::ConnectNow { tab },
         73 if chance.below(4) == 0 => What::Become { tab, person: index(chance, PEOPLE) },
+        74 => What::Again { tab },
         _ => What::Form { tab, act: Box::new(by_form(chance, tab, room)) },
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Part of the world. A form keeps its op id, as the page that comes back does. Its person waits for
 //! the answer, at times clicks twice, sends it again where it says *later* or where the house is
-//! gone, and gives up in the end: then it may be stored or not.
+//! gone, and gives up in the end: then it may be stored or not. What was answered he may send again,
+//! and the answer must not change.
 
 use protocol::act::Op;
 use protocol::ids::{DeviceId, UserId};
@@ -36,6 +37,15 @@ impl World<'_> {
         if let Some(op) = self.tabs[tab].op(act, self.now) {
             let again_at = Some(self.now);
             self.forms.push(Form { user, op, again_at, tries_left: TRIES, is_over: false });
+        }
+    }
+
+    /// He goes back to his last form that was answered, and sends it as it is.
+    pub(super) fn press_again(&mut self, tab: usize) {
+        let (user, now) = (self.tabs[tab].user, self.now);
+        let is_his = |form: &&mut Form| form.user == user && form.is_over;
+        if let Some(form) = self.forms.iter_mut().rfind(is_his) {
+            (form.again_at, form.tries_left) = (Some(now), 1);
         }
     }
 

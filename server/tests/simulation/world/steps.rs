@@ -41,6 +41,7 @@ impl World<'_> {
             What::Hidden { tab, hidden } => self.step_tab(*tab, Input::Hidden(*hidden)),
             What::Become { tab, person } => self.tabs[*tab].cookie = self.users[*person],
             What::Form { tab, act } => self.fill_in(*tab, act),
+            What::Again { tab } => self.press_again(*tab),
             What::Post { tab, .. }
             | What::Create { tab }
             | What::Enter { tab, .. }
