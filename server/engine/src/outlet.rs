@@ -7,8 +7,6 @@
 //! begun is finished, no slot waits for another's reader, and whoever cannot follow is closed with
 //! `SLOW` and comes back by its cursor.
 
-use std::collections::VecDeque;
-
 use bytes::{Buf, Bytes};
 use protocol::bounded::List;
 use protocol::close::CloseCode;
@@ -16,12 +14,14 @@ use protocol::event::{Event, GoneReason, Ping};
 use protocol::ids::{LogId, UserId};
 use protocol::limits::PING_POSITIONS_MAX;
 
+mod backlog;
 pub mod chunk;
 mod exchange;
 pub mod handle;
 mod slot;
 
-use chunk::{CHUNK_BYTES_MAX, Chunk, Frame};
+use backlog::Backlog;
+use chunk::{Chunk, Frame};
 pub use exchange::{Alarm, Begin, Input, Order, Output, SharedSink, Sink, Subscription};
 pub use slot::{Edges, Edition, Fetched, Ring, Seat, What};
 use slot::{Heard, Slot, Turn};
@@ -48,45 +48,27 @@ pub struct SocketId(pub u64);
 enum Flow {
     Free,
     Draining { since: i64 },
-    Closing { last: Option<Frame>, until: i64 },
+    Closing { until: i64 },
     Dead,
 }
 
-/// The speaking side of one connection.
+/// The speaking side of one connection. Small, because a room's turn looks at every one of them.
 pub struct Outlet {
     user: UserId,
     /// Rooms that it may be told of.
     rooms_max: u32,
     flow: Flow,
-    /// What is left of the one message that is begun.
-    rest: Bytes,
-    answers: VecDeque<Frame>,
-    answer_bytes: usize,
-    /// How many of the answers come before every slot.
-    greeting: usize,
+    /// The user's own log is the first, once it is there.
     slots: Vec<Slot>,
-    /// Whose turn is next: 0 the answers', n the nth slot's.
-    turn: usize,
-    /// Reads under way.
-    reading: usize,
+    /// What waits; nothing where nothing does, as most of the time.
+    backlog: Option<Box<Backlog>>,
 }
 
 impl Outlet {
     /// An outlet of this user's connection, with nothing to say, that takes so many rooms.
     #[must_use]
     pub const fn new(user: UserId, rooms_max: u32) -> Self {
-        Self {
-            user,
-            rooms_max,
-            flow: Flow::Free,
-            rest: Bytes::new(),
-            answers: VecDeque::new(),
-            answer_bytes: 0,
-            greeting: 0,
-            slots: Vec::new(),
-            turn: 0,
-            reading: 0,
-        }
+        Self { user, rooms_max, flow: Flow::Free, slots: Vec::new(), backlog: None }
     }
 
     /// Takes an input in; writes to `sink` what may be written at once.
@@ -113,12 +95,18 @@ impl Outlet {
             Input::Close(code) => self.close(code, now, out),
             Input::Echo(code) => self.end(code, CloseCode::NORMAL, now, out),
         }
+        if self.is_free() {
+            self.backlog.take_if(|backlog| backlog.is_empty());
+        }
     }
 
     /// Whether there is room for the answers to `unanswered` commands and to one more.
     #[must_use]
     pub fn has_place(&self, unanswered: usize) -> bool {
-        self.answers.len() + unanswered < ANSWERS_MAX && self.answer_bytes < ANSWER_BYTES_MAX
+        self.backlog.as_ref().is_none_or(|backlog| {
+            backlog.answer_count() + unanswered < ANSWERS_MAX
+                && backlog.answer_bytes() < ANSWER_BYTES_MAX
+        })
     }
 
     /// Whether the client is subscribed to this log and was told up to its head.
@@ -144,7 +132,7 @@ impl Outlet {
     pub const fn wakes_at(&self) -> Option<i64> {
         match self.flow {
             Flow::Draining { since } => Some(since.saturating_add(STUCK_MS)),
-            Flow::Closing { until, .. } => Some(until),
+            Flow::Closing { until } => Some(until),
             Flow::Free | Flow::Dead => None,
         }
     }
@@ -153,12 +141,12 @@ impl Outlet {
         matches!(self.flow, Flow::Closing { .. } | Flow::Dead)
     }
 
+    fn backlog(&mut self) -> &mut Backlog {
+        self.backlog.get_or_insert_default()
+    }
+
     fn greet(&mut self, frames: Vec<Frame>, now: i64, sink: &mut dyn Sink, out: &mut Vec<Output>) {
-        self.greeting = frames.len();
-        for frame in frames {
-            self.answer_bytes += frame.bytes().len();
-            self.answers.push_back(frame);
-        }
+        self.backlog().greet(frames);
         self.speak_answers(now, sink, out);
     }
 
@@ -206,7 +194,8 @@ impl Outlet {
         now: i64,
         out: &mut Vec<Output>,
     ) {
-        self.reading = self.reading.saturating_sub(1);
+        let backlog = self.backlog();
+        backlog.reading = backlog.reading.saturating_sub(1);
         let slot = self.slots.iter_mut().find(|slot| slot.log == log && slot.sub == sub);
         if let (Some(slot), Some(fetched)) = (slot, fetched) {
             slot.fetched(fetched);
@@ -217,7 +206,9 @@ impl Outlet {
 
     fn offer(&mut self, chunk: &Chunk, now: i64, sink: &mut dyn Sink, out: &mut Vec<Output>) {
         let free = self.is_free();
-        let Some(slot) = self.slots.iter_mut().find(|slot| slot.log == chunk.log()) else { return };
+        // From behind: what a user's own log says is seldom.
+        let mut slots = self.slots.iter_mut().rev();
+        let Some(slot) = slots.find(|slot| slot.log == chunk.log()) else { return };
         match slot.hear(chunk, free) {
             Heard::Nothing => {}
             Heard::Slow => self.close(CloseCode::SLOW, now, out),
@@ -228,7 +219,10 @@ impl Outlet {
             Heard::Write(bytes) => {
                 let taken = sink.write(std::slice::from_ref(&bytes));
                 if taken > 0 {
-                    self.rest = slot.begun_run(chunk, taken, self.user);
+                    let rest = slot.begun_run(chunk, taken, self.user);
+                    if !rest.is_empty() {
+                        self.backlog.get_or_insert_default().rest = rest;
+                    }
                 }
                 if taken < bytes.len() {
                     slot.falls_behind();
@@ -241,12 +235,12 @@ impl Outlet {
     }
 
     fn answer(&mut self, frame: Frame, now: i64, sink: &mut dyn Sink, out: &mut Vec<Output>) {
-        if self.answers.len() >= 2 * ANSWERS_MAX {
+        let backlog = self.backlog();
+        if backlog.answer_count() >= 2 * ANSWERS_MAX {
             out.push(Output::Alarm(Alarm::AnswersFull));
             return self.close(CloseCode::SLOW, now, out);
         }
-        self.answer_bytes += frame.bytes().len();
-        self.answers.push_back(frame);
+        backlog.push(frame);
         self.speak_answers(now, sink, out);
     }
 
@@ -263,7 +257,7 @@ impl Outlet {
         }
         let taken = sink.write(std::slice::from_ref(frame.bytes()));
         if taken > 0 && taken < frame.bytes().len() {
-            self.rest = frame.bytes().slice(taken..);
+            self.backlog().rest = frame.bytes().slice(taken..);
             self.start_draining(now, out);
         }
     }
@@ -294,7 +288,7 @@ impl Outlet {
             Flow::Draining { since } if now >= since.saturating_add(STUCK_MS) => {
                 self.close(CloseCode::SLOW, now, out);
             }
-            Flow::Closing { until, .. } if now >= until => self.flow = Flow::Dead,
+            Flow::Closing { until } if now >= until => self.die(),
             _ => {}
         }
     }
@@ -306,12 +300,15 @@ impl Outlet {
     /// Drops everything but the message that is begun; the rest goes on by `Writable`.
     fn end(&mut self, said: CloseCode, counted: CloseCode, now: i64, out: &mut Vec<Output>) {
         self.slots.clear();
-        self.answers.clear();
-        self.answer_bytes = 0;
-        self.flow =
-            Flow::Closing { last: Some(Frame::close(said)), until: now.saturating_add(LINGER_MS) };
+        self.backlog().end(Frame::close(said));
+        self.flow = Flow::Closing { until: now.saturating_add(LINGER_MS) };
         out.push(Output::Closing(counted));
         out.push(Output::Wake);
+    }
+
+    fn die(&mut self) {
+        self.flow = Flow::Dead;
+        self.backlog = None;
     }
 
     fn broken(&mut self, now: i64, out: &mut Vec<Output>) {
@@ -330,7 +327,8 @@ impl Outlet {
     fn speak_answers(&mut self, now: i64, sink: &mut dyn Sink, out: &mut Vec<Output>) {
         if self.is_free() {
             self.serve_answers(sink);
-            if !self.answers.is_empty() || !self.rest.is_empty() {
+            let backlog = self.backlog();
+            if backlog.answer_count() > 0 || !backlog.rest.is_empty() {
                 self.start_draining(now, out);
             }
         }
@@ -340,26 +338,27 @@ impl Outlet {
     /// more or nothing is left.
     fn drain(&mut self, now: i64, sink: &mut dyn Sink, out: &mut Vec<Output>) {
         loop {
-            if !self.rest.is_empty() {
-                let taken = sink.write(std::slice::from_ref(&self.rest));
-                self.rest.advance(taken.min(self.rest.len()));
+            if let Some(backlog) = self.backlog.as_mut().filter(|some| !some.rest.is_empty()) {
+                let taken = sink.write(std::slice::from_ref(&backlog.rest));
+                backlog.rest.advance(taken.min(backlog.rest.len()));
+                let is_out = backlog.rest.is_empty();
                 self.moved(taken, now);
-                if !self.rest.is_empty() {
+                if !is_out {
                     return;
                 }
             }
             match &mut self.flow {
                 Flow::Free | Flow::Dead => return,
-                Flow::Closing { last, .. } => match last.take() {
-                    Some(last) => self.rest = last.bytes().clone(),
-                    None => self.flow = Flow::Dead,
+                Flow::Closing { .. } => match self.backlog().last.take() {
+                    Some(last) => self.backlog().rest = last.bytes().clone(),
+                    None => self.die(),
                 },
                 Flow::Draining { .. } => {
                     let Some(served) = self.next_turn() else {
                         self.flow = Flow::Free;
                         return;
                     };
-                    self.turn = served + 1;
+                    self.backlog().turn = served + 1;
                     let progress = match served.checked_sub(1) {
                         None => self.serve_answers(sink),
                         Some(index) => self.serve_slot(index, now, sink, out),
@@ -383,40 +382,22 @@ impl Outlet {
 
     /// Whose turn it is, behind whom was served last: 0 for the answers, n for the nth slot.
     fn next_turn(&self) -> Option<usize> {
-        if self.greeting > 0 {
+        let backlog = self.backlog.as_ref();
+        if backlog.is_some_and(|backlog| backlog.is_greeting()) {
             return Some(0);
         }
-        let count = self.slots.len() + 1;
-        (0..count).map(|step| (self.turn + step) % count).find(|turn| match turn.checked_sub(1) {
-            None => !self.answers.is_empty(),
+        let (count, turn) = (self.slots.len() + 1, backlog.map_or(0, |backlog| backlog.turn));
+        (0..count).map(|step| (turn + step) % count).find(|turn| match turn.checked_sub(1) {
+            None => backlog.is_some_and(|backlog| backlog.answer_count() > 0),
             Some(index) => self.slots.get(index).is_some_and(Slot::has_work),
         })
     }
 
     fn serve_answers(&mut self, sink: &mut dyn Sink) -> Progress {
-        let mut parts: Vec<Bytes> = Vec::new();
-        let mut planned = 0;
-        for frame in &self.answers {
-            if planned > 0 && planned + frame.bytes().len() > CHUNK_BYTES_MAX {
-                break;
-            }
-            planned += frame.bytes().len();
-            parts.push(frame.bytes().clone());
-        }
+        let backlog = self.backlog();
+        let (parts, planned) = backlog.next_answers();
         let taken = if parts.is_empty() { 0 } else { sink.write(&parts) };
-        let mut left = taken;
-        while left > 0 {
-            let Some(frame) = self.answers.pop_front() else { break };
-            self.greeting = self.greeting.saturating_sub(1);
-            self.answer_bytes = self.answer_bytes.saturating_sub(frame.bytes().len());
-            let of_this = left.min(frame.bytes().len());
-            self.rest = frame.bytes().slice(of_this..);
-            left -= of_this;
-        }
-        if self.answers.is_empty() {
-            // What is idle holds no memory for what it said once.
-            self.answers = VecDeque::new();
-        }
+        backlog.answered(taken);
         Progress { taken, blocked: taken < planned }
     }
 
@@ -451,7 +432,7 @@ impl Outlet {
             }
             let of_this = left.min(piece.bytes.len());
             let (rest, over) = slot.begun(piece, of_this, self.user);
-            self.rest = rest;
+            self.backlog.get_or_insert_default().rest = rest;
             left -= of_this;
             if over {
                 self.slots.remove(index);
@@ -464,14 +445,15 @@ impl Outlet {
     /// Lets slots that want a page or a state have one read, within the bounds.
     fn order_reads(&mut self, out: &mut Vec<Output>) {
         let count = |is: fn(&Slot) -> bool| self.slots.iter().filter(|slot| is(slot)).count();
-        let mut fetched = self.reading + count(Slot::holds_page);
+        let reading = self.backlog.as_ref().map_or(0, |backlog| backlog.reading);
+        let mut fetched = reading + count(Slot::holds_page);
         let mut paged = count(Slot::is_paged);
         for slot in &mut self.slots {
             if fetched >= FETCHED_MAX || paged >= PAGED_MAX {
                 return;
             }
             if let Some(order) = slot.fetch() {
-                self.reading += 1;
+                self.backlog.get_or_insert_default().reading += 1;
                 fetched += 1;
                 paged += 1;
                 out.push(Output::Fetch(order));

@@ -26,9 +26,9 @@ pub trait SharedSink: Send + Sync {
     fn write(&self, parts: &[Bytes]) -> usize;
 }
 
-impl Sink for Arc<dyn SharedSink> {
+impl<S: SharedSink + ?Sized> Sink for &S {
     fn write(&mut self, parts: &[Bytes]) -> usize {
-        SharedSink::write(&**self, parts)
+        SharedSink::write(*self, parts)
     }
 }
 

@@ -1,6 +1,7 @@
 //! An outlet under its lock, with its sink and the waker of the task that drains it.
 //!
-//! Held by the connection's task, by the log tasks whose lists it is on, and by the hub. Its law:
+//! Held by the connection's task, by the log tasks whose lists it is on, and by the hub: one piece of
+//! memory for all of it, because a room's turn visits every one. Its law:
 //! nobody waits while holding the lock, and whoever holds it takes at most a tail's lock besides;
 //! the connection's task is woken only when it has something to do; an outlet whose step panicked
 //! is dead to everybody, so no room dies of one connection's bug.
@@ -15,21 +16,22 @@ use protocol::ids::LogId;
 use super::chunk::{Chunk, Frame};
 use super::{Input, Order, Outlet, Output, SharedSink, SocketId};
 
-/// A connection's outlet, shared. Cheap to clone.
-#[derive(Clone)]
-pub struct OutletHandle(Arc<Shared>);
+/// A connection's outlet with its sink, shared. Cheap to clone. Who only speaks through it need not
+/// know what takes the bytes.
+pub struct OutletHandle<S: ?Sized = dyn SharedSink>(Arc<Shared<S>>);
 
-struct Shared {
+struct Shared<S: ?Sized> {
     socket: SocketId,
     /// Acts of the connection that wait for their answer.
     unanswered: AtomicUsize,
     wired: Mutex<Wired>,
+    sink: S,
 }
 
 struct Wired {
     outlet: Outlet,
-    sink: Arc<dyn SharedSink>,
-    orders: Vec<Order>,
+    /// Reads that the task has not taken yet; nothing where there are none, as most of the time.
+    orders: Option<Box<Vec<Order>>>,
     closing: Option<CloseCode>,
     /// The task that drains.
     waker: Option<Waker>,
@@ -50,14 +52,34 @@ pub struct Wants {
     pub dead: bool,
 }
 
-impl OutletHandle {
+impl<S: ?Sized> Clone for OutletHandle<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: SharedSink + 'static> OutletHandle<S> {
     /// This outlet, which writes to `sink`.
     #[must_use]
-    pub fn new(socket: SocketId, outlet: Outlet, sink: Arc<dyn SharedSink>) -> Self {
-        let wired = Wired { outlet, sink, orders: Vec::new(), closing: None, waker: None };
-        Self(Arc::new(Shared { socket, unanswered: AtomicUsize::new(0), wired: Mutex::new(wired) }))
+    pub fn new(socket: SocketId, outlet: Outlet, sink: S) -> Self {
+        let wired = Mutex::new(Wired { outlet, orders: None, closing: None, waker: None });
+        Self(Arc::new(Shared { socket, unanswered: AtomicUsize::new(0), wired, sink }))
     }
 
+    /// What takes its bytes.
+    #[must_use]
+    pub fn sink(&self) -> &S {
+        &self.0.sink
+    }
+
+    /// The same for who only speaks through it.
+    #[must_use]
+    pub fn speaker(&self) -> OutletHandle {
+        OutletHandle(self.0.clone())
+    }
+}
+
+impl<S: SharedSink + ?Sized> OutletHandle<S> {
     /// The connection it belongs to.
     #[must_use]
     pub fn socket(&self) -> SocketId {
@@ -94,13 +116,12 @@ impl OutletHandle {
     /// Steps the machine and wakes its task if there is something to do.
     pub fn step(&self, input: Input<'_>, now: i64) {
         let Ok(mut wired) = self.0.wired.lock() else { return };
-        let wired = &mut *wired;
         let mut out = Vec::new();
-        wired.outlet.step(input, now, &mut wired.sink, &mut out);
+        wired.outlet.step(input, now, &mut &self.0.sink, &mut out);
         for output in out {
             match output {
                 Output::Wake => {}
-                Output::Fetch(order) => wired.orders.push(order),
+                Output::Fetch(order) => wired.orders.get_or_insert_default().push(order),
                 Output::Closing(code) => wired.closing = Some(code),
                 Output::Alarm(alarm) => {
                     tracing::error!(socket = self.0.socket.0, ?alarm, "a rule of delivery broke");
@@ -126,7 +147,7 @@ impl OutletHandle {
             let dead = wired.outlet.is_dead();
             Wants {
                 writing: !dead && !wired.outlet.is_free(),
-                reading: !wired.orders.is_empty(),
+                reading: wired.orders.is_some(),
                 tick_at: wired.outlet.wakes_at(),
                 closing: wired.closing.is_some(),
                 dead,
@@ -137,7 +158,7 @@ impl OutletHandle {
     /// The reads that were ordered since the last call.
     #[must_use]
     pub fn take_orders(&self) -> Vec<Order> {
-        self.look(|wired| std::mem::take(&mut wired.orders)).unwrap_or_default()
+        self.look(|wired| wired.orders.take()).flatten().map_or_else(Vec::new, |orders| *orders)
     }
 
     /// Asks the outlet something; nothing where it is dead of a bug.
@@ -190,10 +211,9 @@ mod tests {
 
     #[test]
     fn who_is_at_the_head_is_told_and_not_woken() {
-        let (socket, bell) =
-            (Arc::new(Socket(AtomicUsize::new(usize::MAX))), Arc::<Bell>::default());
+        let (socket, bell) = (Socket(AtomicUsize::new(usize::MAX)), Arc::<Bell>::default());
         let outlet = Outlet::new(UserId::from_bytes([5; 16]), 200);
-        let outlet = OutletHandle::new(SocketId(1), outlet, socket.clone());
+        let outlet = OutletHandle::new(SocketId(1), outlet, socket);
         let waker = Waker::from(Arc::clone(&bell));
         let tail = SharedTail::new(Tail::new(0));
         let first = Frame::event(&Event::SubOk(SubOk { sub: 1, epoch: 1, head: 0 })).unwrap();
@@ -216,7 +236,7 @@ mod tests {
             let chunk = Chunk::cut(&[posted(seq, text)]).unwrap().remove(0);
             tail.change(|tail| tail.push(chunk.clone())).unwrap();
             if text == "c" {
-                socket.0.store(5, Ordering::Relaxed);
+                outlet.sink().0.store(5, Ordering::Relaxed);
             }
             outlet.offer(&chunk, 0);
             let woken = bell.0.load(Ordering::Relaxed);

@@ -48,8 +48,7 @@ type FetchedFor = (Order, Result<Fetched, CloseCode>);
 
 pub(super) struct Connection {
     pub(super) engine: Arc<Engine>,
-    pub(super) outlet: OutletHandle,
-    pub(super) wire: Wire,
+    pub(super) outlet: OutletHandle<Wire>,
     session: Session,
     reading: Reading,
     place: Registration,
@@ -79,8 +78,7 @@ impl Connection {
         engine: Arc<Engine>,
         caller: Caller,
         (place, held): (Registration, Held),
-        outlet: OutletHandle,
-        (wire, reading): (Wire, Reading),
+        (outlet, reading): (OutletHandle<Wire>, Reading),
     ) -> Self {
         let terms = Terms {
             caller,
@@ -98,7 +96,6 @@ impl Connection {
         Self {
             engine,
             outlet,
-            wire,
             session,
             reading,
             place,
@@ -117,7 +114,7 @@ impl Connection {
         if let Some((ticket, reply)) = answered(&mut self.answers, context) {
             return Poll::Ready(Some(Woken::Replied(ticket, reply)));
         }
-        let Some(wants) = drain(&self.outlet, &self.wire, &*self.engine.clock, context) else {
+        let Some(wants) = drain(&self.outlet, &*self.engine.clock, context) else {
             return Poll::Ready(None);
         };
         if wants.reading {
@@ -131,7 +128,7 @@ impl Connection {
         }
         let may_answer = self.outlet.ask(|outlet| outlet.has_place(self.session.unanswered()));
         if !wants.closing && may_answer == Some(true) && self.session.is_ready() {
-            match self.reading.poll_next(context) {
+            match self.reading.poll_next(self.outlet.sink(), context) {
                 Poll::Ready(heard) => return Poll::Ready(heard.map(Woken::Heard)),
                 Poll::Pending => {}
             }
@@ -286,7 +283,7 @@ impl Connection {
         let handle = self.engine.rooms.log(log);
         let born = admission.head.seq;
         let (socket, user, outlet) =
-            (self.outlet.socket(), self.session.caller().user, self.outlet.clone());
+            (self.outlet.socket(), self.session.caller().user, self.outlet.speaker());
         let joining = handle.join(Subscriber { socket, sub, user, born, outlet });
         let Ok(Some(seat)) = timeout(STORE_PATIENCE, joining).await else {
             return self.close(CloseCode::TRY_LATER);
@@ -374,17 +371,16 @@ impl Drop for Connection {
 /// Lets the outlet write while the socket takes bytes, and tells what else it wants; nothing where
 /// the connection is over.
 pub(super) fn drain(
-    outlet: &OutletHandle,
-    wire: &Wire,
+    outlet: &OutletHandle<Wire>,
     clock: &dyn Clock,
     context: &mut Context<'_>,
 ) -> Option<Wants> {
     loop {
         let wants = outlet.wants(context.waker())?;
-        if wants.dead || wire.is_broken() {
+        if wants.dead || outlet.sink().is_broken() {
             return None;
         }
-        if !wants.writing || wire.poll_writable(context).is_pending() {
+        if !wants.writing || outlet.sink().poll_writable(context).is_pending() {
             return Some(wants);
         }
         outlet.step(Said::Writable, clock.ticks_ms());

@@ -28,14 +28,18 @@ pub(super) fn start(engine: &Arc<Engine>, caller: Caller, held: Held, upgraded: 
         return turn_away(wire, held, CloseCode::VERSION);
     }
     let outlet = Outlet::new(caller.user, engine.limits.rooms_per_socket);
-    let outlet = OutletHandle::new(engine.hub.name_socket(), outlet, wire.sink());
+    let outlet = OutletHandle::new(engine.hub.name_socket(), outlet, wire);
     let sockets_max = usize::try_from(engine.limits.sockets_per_user).unwrap_or(usize::MAX);
-    match engine.hub.enter((caller.user, caller.sign_in), outlet.clone(), sockets_max) {
-        Err(_) => turn_away(wire, held, CloseCode::TOO_MANY_SOCKETS),
+    match engine.hub.enter((caller.user, caller.sign_in), outlet.speaker(), sockets_max) {
+        Err(_) => {
+            tokio::spawn(async move {
+                outlet.sink().turn_away(CloseCode::TOO_MANY_SOCKETS).await;
+                drop(held);
+            });
+        }
         Ok(place) => {
-            let both = (wire.clone(), Reading::new(wire, unread));
-            let counted = (place, held);
-            let connection = Connection::new(Arc::clone(engine), caller, counted, outlet, both);
+            let (both, counted) = ((outlet, Reading::new(unread)), (place, held));
+            let connection = Connection::new(Arc::clone(engine), caller, counted, both);
             tokio::spawn(Life::AtRest(Box::new(connection)));
         }
     }
@@ -73,14 +77,14 @@ impl Resting for Connection {
 
 /// Does what the connection was woken for, while its outlet goes on writing.
 async fn alongside(connection: &mut Connection, woken: Woken) {
-    let (outlet, wire) = (connection.outlet.clone(), connection.wire.clone());
+    let outlet = connection.outlet.clone();
     let engine = Arc::clone(&connection.engine);
     let mut work = pin!(connection.take_up(woken));
     poll_fn(|context| {
         let done = work.as_mut().poll(context);
         if done.is_pending() {
             // What else it wants is looked at when the work is done.
-            let _ = drain(&outlet, &wire, &*engine.clock, context);
+            let _ = drain(&outlet, &*engine.clock, context);
         }
         done
     })
@@ -92,14 +96,13 @@ async fn alongside(connection: &mut Connection, woken: Woken) {
 async fn linger(connection: Box<Connection>) {
     // A task that ends without a code (the client went) closes too: that drops the slots.
     connection.close(CloseCode::GOING_AWAY);
-    let (outlet, wire) = (&connection.outlet, &connection.wire);
-    let last_bytes =
-        poll_fn(|context| match drain(outlet, wire, &*connection.engine.clock, context) {
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(()),
-        });
+    let outlet = &connection.outlet;
+    let last_bytes = poll_fn(|context| match drain(outlet, &*connection.engine.clock, context) {
+        Some(_) => Poll::Pending,
+        None => Poll::Ready(()),
+    });
     if timeout(LINGER, last_bytes).await.is_ok() {
-        wire.linger().await;
+        outlet.sink().linger().await;
     }
 }
 

@@ -8,7 +8,6 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -37,41 +36,33 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// A socket's stream, shared by the connection's task and its outlet. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Wire(Arc<Shared>);
-
-struct Shared {
+/// A socket's stream; its connection's outlet owns it.
+pub(super) struct Wire {
     stream: TcpStream,
     /// A write has failed: nothing more can be said.
     is_broken: AtomicBool,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(Shared { stream, is_broken: AtomicBool::new(false) }))
-    }
-
-    /// The stream as its outlet writes to it.
-    pub(super) fn sink(&self) -> Arc<dyn SharedSink> {
-        self.0.clone()
+    pub(super) const fn new(stream: TcpStream) -> Self {
+        Self { stream, is_broken: AtomicBool::new(false) }
     }
 
     pub(super) fn is_broken(&self) -> bool {
-        self.0.is_broken.load(Ordering::Relaxed)
+        self.is_broken.load(Ordering::Relaxed)
     }
 
     /// Ready when the stream may take bytes, or is broken.
     pub(super) fn poll_writable(&self, context: &mut Context<'_>) -> Poll<()> {
-        if ready!(self.0.stream.poll_write_ready(context)).is_err() {
-            self.0.is_broken.store(true, Ordering::Relaxed);
+        if ready!(self.stream.poll_write_ready(context)).is_err() {
+            self.is_broken.store(true, Ordering::Relaxed);
         }
         Poll::Ready(())
     }
 
     /// Says why and ends, without an outlet: nothing was said on this socket before.
-    pub(super) async fn turn_away(self, code: CloseCode) {
-        self.0.write(std::slice::from_ref(Frame::close(code).bytes()));
+    pub(super) async fn turn_away(&self, code: CloseCode) {
+        self.write(std::slice::from_ref(Frame::close(code).bytes()));
         self.linger().await;
     }
 
@@ -80,14 +71,14 @@ impl Wire {
     /// with it.
     pub(super) async fn linger(&self) {
         // A stream that is gone already has nothing to end.
-        let _ = SockRef::from(&self.0.stream).shutdown(Shutdown::Write);
+        let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
         let mut discarded = 0;
         let discarding = poll_fn(|context| {
             while discarded < DISCARD_BYTES_MAX {
-                if ready!(self.0.stream.poll_read_ready(context)).is_err() {
+                if ready!(self.stream.poll_read_ready(context)).is_err() {
                     break;
                 }
-                match BUFFER.with_borrow_mut(|buffer| self.0.stream.try_read(buffer)) {
+                match BUFFER.with_borrow_mut(|buffer| self.stream.try_read(buffer)) {
                     Ok(0) => break,
                     Ok(count) => discarded += count,
                     Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
@@ -101,12 +92,17 @@ impl Wire {
     }
 }
 
-impl SharedSink for Shared {
+impl SharedSink for Wire {
     fn write(&self, parts: &[Bytes]) -> usize {
         let stream = &self.stream;
         let written = match parts {
             [] => return 0,
-            [one] => stream.try_write(one),
+            // Past tokio's note of what is ready, which lies elsewhere and is cold in a room's turn.
+            // Only where the kernel takes nothing tokio is asked too, and notes that.
+            [one] => match SockRef::from(stream).send(one) {
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => stream.try_write(one),
+                written => written,
+            },
             many => {
                 let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
                 let pairs = pieces.iter_mut().zip(many);
@@ -125,20 +121,23 @@ impl SharedSink for Shared {
 
 /// The reading side of a socket.
 pub(super) struct Reading {
-    wire: Wire,
     reader: Reader,
     /// What was read and not yet understood, while the connection does what came before it.
     unread: Option<Box<Bytes>>,
 }
 
 impl Reading {
-    /// Reads this stream, beginning with what was read of it before.
-    pub(super) fn new(wire: Wire, unread: Bytes) -> Self {
-        Self { wire, reader: Reader::new(), unread: Some(Box::new(unread)) }
+    /// Begins with what was read before.
+    pub(super) fn new(unread: Bytes) -> Self {
+        Self { reader: Reader::new(), unread: Some(Box::new(unread)) }
     }
 
-    /// What comes next; nothing where the client is gone.
-    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Heard>> {
+    /// What comes next on this wire, the same each time; nothing where the client is gone.
+    pub(super) fn poll_next(
+        &mut self,
+        wire: &Wire,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Heard>> {
         loop {
             if let Some(unread) = &mut self.unread {
                 let (taken, heard) = self.reader.feed(unread);
@@ -150,10 +149,10 @@ impl Reading {
                     return Poll::Ready(heard);
                 }
             }
-            if ready!(self.wire.0.stream.poll_read_ready(context)).is_err() {
+            if ready!(wire.stream.poll_read_ready(context)).is_err() {
                 return Poll::Ready(None);
             }
-            match BUFFER.with_borrow_mut(|buffer| self.read(buffer)) {
+            match BUFFER.with_borrow_mut(|buffer| self.read(wire, buffer)) {
                 Ok(Some(heard)) => return Poll::Ready(Some(heard)),
                 Ok(None) => {}
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
@@ -162,8 +161,8 @@ impl Reading {
         }
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<Heard>> {
-        let count = self.wire.0.stream.try_read(buffer)?;
+    fn read(&mut self, wire: &Wire, buffer: &mut [u8]) -> io::Result<Option<Heard>> {
+        let count = wire.stream.try_read(buffer)?;
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

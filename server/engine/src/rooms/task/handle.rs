@@ -283,7 +283,7 @@ mod tests {
         let user = UserId::from_bytes([5; 16]);
         let subscriber = |number| {
             let (socket, outlet) = (SocketId(number), Outlet::new(user, 200));
-            let outlet = OutletHandle::new(socket, outlet, Arc::new(Open));
+            let outlet = OutletHandle::new(socket, outlet, Open).speaker();
             Subscriber { socket, sub: 1, user, born: 0, outlet }
         };
         let mut waits = Box::pin(log.join(subscriber(1)));
