@@ -25,7 +25,7 @@ use crate::db::people::SEEN_EVERY_MS;
 use crate::history::{Arrival, Verdict};
 use crate::hub::Leave;
 use crate::rooms::lane::Lane;
-use crate::rooms::rates::Bucket;
+use crate::rooms::rates::{Bucket, SharedRates};
 use crate::rooms::room::Reply;
 use crate::rooms::task::TurnedAway;
 
@@ -78,7 +78,10 @@ struct Patience {
 /// one before are carried out (a `Subscribe` is: read `admission`, join the log's list, then step the
 /// outlet); `Replied` comes whenever the test pleases, `Tick` when `wakes_at` has come.
 pub struct Session {
-    terms: Terms,
+    caller: Caller,
+    rates: SharedRates,
+    text_chars_max: u32,
+    build: &'static str,
     stage: Stage,
     opened_at: i64,
     heard_at: i64,
@@ -104,10 +107,14 @@ impl Session {
     /// A session whose socket was just opened.
     #[must_use]
     pub fn new(terms: Terms, now: i64) -> Self {
-        let chance = SeededChance::new(terms.seed);
-        let (frames, typing) = (Bucket::new(&terms.frames), Bucket::new(&terms.typing));
+        let Terms { caller, rates, text_chars_max, frames, typing, build, seed } = terms;
+        let (frames, typing) = (Bucket::new(&frames), Bucket::new(&typing));
+        let chance = SeededChance::new(seed);
         Self {
-            terms,
+            caller,
+            rates,
+            text_chars_max,
+            build,
             stage: Stage::Opened,
             opened_at: now,
             heard_at: now,
@@ -164,7 +171,7 @@ impl Session {
     /// Whom it speaks for.
     #[must_use]
     pub const fn caller(&self) -> Caller {
-        self.terms.caller
+        self.caller
     }
 
     /// Ops that wait for their answer.
@@ -238,10 +245,10 @@ impl Session {
             rooms: pages.next().map(page).unwrap_or_default(),
             more: pages.len() > 0,
             ping_ms: u32::try_from(PING_MS).unwrap_or(u32::MAX),
-            text_chars_max: self.terms.text_chars_max,
+            text_chars_max: self.text_chars_max,
             window: u16::try_from(WINDOW_OPS).unwrap_or(u16::MAX),
             server_time,
-            build: Text::cut(self.terms.build),
+            build: Text::cut(self.build),
         };
         let mut greeting = vec![Event::Welcome(welcome)];
         while let Some(entries) = pages.next() {

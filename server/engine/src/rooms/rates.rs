@@ -21,8 +21,9 @@ const KEPT_MIN: usize = 1_024;
 /// I.371): one number, no timer.
 #[derive(Debug, Clone, Copy)]
 pub struct Bucket {
-    interval_us: i64,
-    burst_us: i64,
+    interval_us: u32,
+    /// How many are free at once, beyond the first.
+    beyond_first: u32,
     full_at_us: i64,
 }
 
@@ -30,20 +31,29 @@ impl Bucket {
     /// A bucket of this rate, full.
     #[must_use]
     pub fn new(rate: &Rate) -> Self {
-        let interval_us = i64::try_from(rate.interval().as_micros()).unwrap_or(i64::MAX).max(1);
-        let beyond_first = i64::from(rate.burst.get()) - 1;
-        Self { interval_us, burst_us: interval_us.saturating_mul(beyond_first), full_at_us: 0 }
+        // The slowest rate is one an hour: 3.6e9 microseconds.
+        let interval_us = u32::try_from(rate.interval().as_micros()).unwrap_or(u32::MAX).max(1);
+        Self { interval_us, beyond_first: rate.burst.get() - 1, full_at_us: 0 }
+    }
+
+    fn burst_us(&self) -> i64 {
+        i64::from(self.interval_us).saturating_mul(i64::from(self.beyond_first))
+    }
+
+    /// When everything taken will have come back, with one more.
+    fn with_one_more(&self, full_at_us: i64) -> i64 {
+        full_at_us.saturating_add(i64::from(self.interval_us))
     }
 
     /// Takes one, or says in how many milliseconds there will be one.
     pub fn take(&mut self, now_ms: i64) -> Result<(), u32> {
         let now_us = now_ms.saturating_mul(1_000);
         let full_at_us = self.full_at_us.max(now_us);
-        let wait_us = full_at_us - now_us - self.burst_us;
+        let wait_us = full_at_us - now_us - self.burst_us();
         if wait_us > 0 {
             return Err(u32::try_from(wait_us.div_euclid(1_000) + 1).unwrap_or(u32::MAX));
         }
-        self.full_at_us = full_at_us.saturating_add(self.interval_us);
+        self.full_at_us = self.with_one_more(full_at_us);
         Ok(())
     }
 
@@ -51,8 +61,8 @@ impl Bucket {
     /// yet to come.
     pub fn spend(&mut self, now_ms: i64) -> Option<i64> {
         let now_us = now_ms.saturating_mul(1_000);
-        self.full_at_us = self.full_at_us.max(now_us).saturating_add(self.interval_us);
-        let free_at_us = self.full_at_us - self.burst_us;
+        self.full_at_us = self.with_one_more(self.full_at_us.max(now_us));
+        let free_at_us = self.full_at_us - self.burst_us();
         (free_at_us > now_us).then(|| free_at_us.div_euclid(1_000) + 1)
     }
 

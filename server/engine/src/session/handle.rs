@@ -77,15 +77,15 @@ impl Session {
             if active { self.typing.take(now).is_ok() } else { self.types_in == Some(room) };
         if is_told {
             self.types_in = active.then_some(room);
-            let name = self.terms.rates.renamed().unwrap_or_else(|| name.clone());
+            let name = self.rates.renamed().unwrap_or_else(|| name.clone());
             out.push(Output::Typing { room, name, active });
         }
     }
 
     fn act(&mut self, device: DeviceId, head: &OpHead, act: Act, now: i64, out: &mut Vec<Output>) {
-        let Strand { log, kind } = act.strand(self.terms.caller.user);
+        let Strand { log, kind } = act.strand(self.caller.user);
         let leave = self.leave;
-        let rates = self.terms.rates.clone();
+        let rates = self.rates.clone();
         let Some(open) = self.lane(log) else { return self.close(CloseCode::POLICY, out) };
         if head.lane_generation != open.lane.generation() {
             return;
@@ -104,7 +104,7 @@ impl Session {
         open.under_way += 1;
         self.unanswered += 1;
         let op = Op { op_id: head.op_id, act: with_plain_line_ends(act) };
-        let Caller { user: author, sign_in } = self.terms.caller;
+        let Caller { user: author, sign_in } = self.caller;
         let pending = Pending { author, sign_in, device, op, check_only: head.check_only };
         out.push(Output::Act(ticket, pending));
     }

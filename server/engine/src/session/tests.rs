@@ -248,7 +248,7 @@ fn who_waits_as_each_kind_of_his_own_acts_was_told_is_not_closed() {
         Act::Enter(Enter { key: Text::cut("tea") }),
         Act::Create(Create { name: Text::cut("ink") }),
     ];
-    let (rates, mut lane_generation, mut due_at) = (world.session.terms.rates.clone(), 0, [0; 3]);
+    let (rates, mut lane_generation, mut due_at) = (world.session.rates.clone(), 0, [0; 3]);
     for number in 0..12 {
         // The kind that may go first; the user's other tab was there before.
         let kind = (0..3).min_by_key(|kind| due_at[*kind]).unwrap();
