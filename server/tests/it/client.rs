@@ -188,6 +188,14 @@ impl Client {
         .await
     }
 
+    /// Subscribes to all of these before it reads the first answer, under the numbers from 1 on.
+    pub(crate) async fn send_all_subs(&mut self, rooms: &[RoomId]) {
+        for room in rooms {
+            self.sub += 1;
+            self.send(&Command::Sub(Sub { sub: self.sub, room: *room, cursor: None })).await;
+        }
+    }
+
     /// Subscribes and gives the texts of the snapshot, oldest first.
     pub(crate) async fn snapshot(&mut self, room: RoomId) -> Vec<String> {
         match self.subscribe(room).await {

@@ -9,6 +9,8 @@ use protocol::event::{Event, Reset, ResetReason};
 use server::clock::{Chance, SeededChance};
 
 use futures_util::future::join_all;
+use std::time::Duration;
+use tokio::time::timeout;
 
 use crate::client::{Client, ada_and_bob};
 use crate::stores::Place;
@@ -208,4 +210,33 @@ async fn a_crowd_that_comes_at_once_has_the_store_read_once_or_twice() {
     let (pages, states) = (pages - begun.0, states - begun.1);
     assert!((1..=2).contains(&states), "{states} reads of the room");
     assert!((2..=4).contains(&pages), "{pages} reads of its two pages");
+}
+
+/// Pages that open all their rooms at once, as ours does: each has reads of its own under way while it
+/// asks for the next room, and all of them together want more readers than the store has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_that_open_all_their_rooms_at_once_are_all_served_at_once() {
+    const ROOMS: usize = 8;
+    let place = Place::new().await;
+    let world = World::over(&place).await;
+    let names = ["ada", "bob", "cleo", "dan", "eve", "finn"];
+    let pages = join_all(names.map(async |name| {
+        let mut client = Client::arrive(&world, name).await;
+        let mut rooms = Vec::new();
+        for number in 0..ROOMS {
+            rooms.push(client.enter(&format!("{name}-{number}")).await);
+        }
+        (Client::arrive(&world, name).await, rooms)
+    }));
+    let opened = pages.await.into_iter().map(async |(mut client, rooms)| {
+        client.send_all_subs(&rooms).await;
+        for sub in 1..=u32::try_from(ROOMS).unwrap() {
+            let is_state = |event: &Event| match event {
+                Event::Reset(reset) => (reset.sub == sub).then_some(()),
+                _ => None,
+            };
+            client.until(is_state).await;
+        }
+    });
+    timeout(Duration::from_secs(2), join_all(opened)).await.expect("nobody waits for another");
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::{MaybeDone, maybe_done};
 use protocol::close::CloseCode;
 use protocol::codec::{Header, decode_command};
 use protocol::command::History as HistoryAsked;
@@ -41,9 +42,10 @@ use crate::session::{Caller, Input, Output, Session, Terms, Ticket, reading};
 /// How long a client waits for the store before it is sent away to come back.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// A list that is empty most of the time, and then costs nothing.
-type Rare<T> = Option<Box<Vec<T>>>;
+pub(super) type Rare<T> = Option<Box<Vec<T>>>;
 
-/// What a read for a slot came to.
+/// A read for a slot, and what it came to.
+pub(super) type Fetch = MaybeDone<Later<'static, FetchedFor>>;
 type FetchedFor = (Order, Result<Fetched, CloseCode>);
 
 pub(super) struct Connection {
@@ -61,7 +63,7 @@ pub(super) struct Connection {
     /// Ops whose answer is awaited; at most the window.
     answers: Rare<(Ticket, oneshot::Receiver<Reply>)>,
     /// Reads for the outlet's slots; it orders at most two at a time.
-    fetches: Rare<Later<'static, FetchedFor>>,
+    pub(super) fetches: Rare<Fetch>,
 }
 
 /// What woke a connection.
@@ -120,7 +122,7 @@ impl Connection {
         if wants.reading {
             for order in self.outlet.take_orders() {
                 let fetch = fetch(Arc::clone(&self.engine), self.session.caller(), order);
-                self.fetches.get_or_insert_default().push(Box::pin(fetch));
+                self.fetches.get_or_insert_default().push(maybe_done(Box::pin(fetch)));
             }
         }
         if let Some((order, fetched)) = ready(&mut self.fetches, context) {
@@ -408,18 +410,22 @@ fn answered(
     Some((ticket, reply))
 }
 
+/// Lets these reads go on; what they come to waits until it is asked for.
+pub(super) fn go_on(fetches: &mut Rare<Fetch>, context: &mut Context<'_>) {
+    for fetch in fetches.iter_mut().flat_map(|list| list.iter_mut()) {
+        // Whether it is done is seen by `ready`.
+        let _ = Pin::new(fetch).poll(context);
+    }
+}
+
 /// The first of these that is done.
-fn ready<T>(under_way: &mut Rare<Later<'static, T>>, context: &mut Context<'_>) -> Option<T> {
-    let is_done =
-        |(index, later): (usize, &mut Later<'static, T>)| match later.as_mut().poll(context) {
-            Poll::Ready(done) => Some((index, done)),
-            Poll::Pending => None,
-        };
-    let list = under_way.as_mut()?;
-    let (index, done) = list.iter_mut().enumerate().find_map(is_done)?;
-    drop(list.swap_remove(index));
-    under_way.take_if(|list| list.is_empty());
-    Some(done)
+fn ready(fetches: &mut Rare<Fetch>, context: &mut Context<'_>) -> Option<FetchedFor> {
+    go_on(fetches, context);
+    let list = fetches.as_mut()?;
+    let is_done = |fetch: &Fetch| matches!(fetch, MaybeDone::Done(_));
+    let mut done = list.swap_remove(list.iter().position(is_done)?);
+    fetches.take_if(|list| list.is_empty());
+    Pin::new(&mut done).take_output()
 }
 
 /// What a read gives, if it gives it in time.
