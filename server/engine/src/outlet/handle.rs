@@ -30,8 +30,8 @@ struct Shared<S: ?Sized> {
 
 struct Wired {
     outlet: Outlet,
-    /// Reads that the task has not taken yet; nothing where there are none, as most of the time.
-    orders: Option<Box<Vec<Order>>>,
+    /// Reads that the task has not taken yet.
+    orders: Vec<Order>,
     closing: Option<CloseCode>,
     /// The task that drains.
     waker: Option<Waker>,
@@ -62,7 +62,7 @@ impl<S: SharedSink + 'static> OutletHandle<S> {
     /// This outlet, which writes to `sink`.
     #[must_use]
     pub fn new(socket: SocketId, outlet: Outlet, sink: S) -> Self {
-        let wired = Mutex::new(Wired { outlet, orders: None, closing: None, waker: None });
+        let wired = Mutex::new(Wired { outlet, orders: Vec::new(), closing: None, waker: None });
         Self(Arc::new(Shared { socket, unanswered: AtomicUsize::new(0), wired, sink }))
     }
 
@@ -121,7 +121,7 @@ impl<S: SharedSink + ?Sized> OutletHandle<S> {
         for output in out {
             match output {
                 Output::Wake => {}
-                Output::Fetch(order) => wired.orders.get_or_insert_default().push(order),
+                Output::Fetch(order) => wired.orders.push(order),
                 Output::Closing(code) => wired.closing = Some(code),
                 Output::Alarm(alarm) => {
                     tracing::error!(socket = self.0.socket.0, ?alarm, "a rule of delivery broke");
@@ -147,7 +147,7 @@ impl<S: SharedSink + ?Sized> OutletHandle<S> {
             let dead = wired.outlet.is_dead();
             Wants {
                 writing: !dead && !wired.outlet.is_free(),
-                reading: wired.orders.is_some(),
+                reading: !wired.orders.is_empty(),
                 tick_at: wired.outlet.wakes_at(),
                 closing: wired.closing.is_some(),
                 dead,
@@ -158,7 +158,7 @@ impl<S: SharedSink + ?Sized> OutletHandle<S> {
     /// The reads that were ordered since the last call.
     #[must_use]
     pub fn take_orders(&self) -> Vec<Order> {
-        self.look(|wired| wired.orders.take()).flatten().map_or_else(Vec::new, |orders| *orders)
+        self.look(|wired| std::mem::take(&mut wired.orders)).unwrap_or_default()
     }
 
     /// Asks the outlet something; nothing where it is dead of a bug.
