@@ -36,9 +36,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(settings: Settings) -> Result<ExitCode, Error> {
+fn serve(mut settings: Settings) -> Result<ExitCode, Error> {
     telemetry::start(&settings.log, settings.log_format)?;
-    open_files::settle(&settings.limits);
+    open_files::settle(&mut settings.limits);
     let runtime = tokio::runtime::Runtime::new().map_err(Error::file("the runtime"))?;
     runtime.block_on(run(settings))
 }

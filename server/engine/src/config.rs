@@ -164,7 +164,7 @@ limits! {
         /// Connections of this server that speak HTTP; further ones wait. Each is an open file
         connections = 4_096 in 1.., "limits-connections", "WASMCHANNEL_LIMITS_CONNECTIONS";
         /// Sockets of this server; each is an open file, of which it takes as many as the system
-        /// grants it
+        /// grants it, and lowers this where they are too few
         sockets = 10_000 in 1.., "limits-sockets", "WASMCHANNEL_LIMITS_SOCKETS";
         /// Rooms that one socket may be told of
         rooms_per_socket = 200 in 1..,

@@ -4,6 +4,7 @@
 //! either, and ends by the signal what it started.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -95,6 +96,32 @@ fn it_takes_all_the_open_files_that_it_is_granted_and_says_where_they_are_too_fe
     let (soft, said) =
         under("-Sn 300; ulimit -Hn 1000", "--limits-sockets 500 --limits-connections 300");
     assert!(soft == "1000" && !said.contains(few), "{soft}: {said}");
+}
+
+#[test]
+fn a_crowd_at_the_door_takes_no_file_that_the_server_needs_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    make_site(folder.path()).unwrap();
+    let binary = env!("CARGO_BIN_EXE_wasmchannel");
+    let line = format!("ulimit -n 280; exec {binary} --addr 127.0.0.1:0 --site site");
+    let mut command = Command::new("sh");
+    command.args(["-c", &line]).current_dir(folder.path()).env_clear();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    let address = said.strip_prefix("WasmChannel is at http://").unwrap();
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().count();
+    let own = files();
+
+    let _crowd: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let begun = Instant::now();
+    while files() < own + 20 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "nobody comes in");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let taken = files() - own;
+    assert!(taken <= 80, "200 files are its own, {taken} of 280 were given away");
+    assert_eq!(end(&mut child, "-TERM"), Some(0));
 }
 
 #[test]
