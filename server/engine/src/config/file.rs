@@ -40,6 +40,13 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<CommandLine, Er
         if flag == CONFIG || !has(&known, &flag) {
             return Err(wrong(&format!("{} is no setting", flag.replace('-', "_"))));
         }
+        let Some(value) = value else {
+            // A list of none is what a flag of lists says where it is not there.
+            if takes_list(&known, &flag) {
+                continue;
+            }
+            return Err(wrong(&format!("{} cannot be an empty list", key(&flag))));
+        };
         if has(command, &flag) && !is_given(command, asked, &flag) {
             words.push(format!("--{flag}={value}").into());
             said.push((flag, value));
@@ -75,6 +82,13 @@ fn has(command: &Command, flag: &str) -> bool {
     command.get_arguments().any(|argument| argument.get_long() == Some(flag))
 }
 
+/// Whether its values are parted by commas.
+fn takes_list(command: &Command, flag: &str) -> bool {
+    let mut arguments = command.get_arguments();
+    let argument = arguments.find(|argument| argument.get_long() == Some(flag));
+    argument.is_some_and(|argument| argument.get_value_delimiter().is_some())
+}
+
 /// Whether a flag or a variable says it already.
 fn is_given(command: &Command, asked: &ArgMatches, flag: &str) -> bool {
     let mut arguments = command.get_arguments();
@@ -83,8 +97,8 @@ fn is_given(command: &Command, asked: &ArgMatches, flag: &str) -> bool {
     matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
 }
 
-/// Flags and their values as the file says them.
-fn settings(path: &Path) -> Result<Vec<(String, String)>, String> {
+/// Flags and their values as the file says them; an empty list is none.
+fn settings(path: &Path) -> Result<Vec<(String, Option<String>)>, String> {
     let text = std::fs::read_to_string(path).map_err(|fault| fault.to_string())?;
     let table: Table = text.parse().map_err(|fault: toml::de::Error| fault.to_string())?;
     let mut settings = Vec::new();
@@ -108,18 +122,19 @@ fn flag(name: &str) -> Result<String, String> {
     Ok(name.replace('_', "-"))
 }
 
-/// A value as a flag would have it.
-fn said(name: &str, value: &Value) -> Result<String, String> {
-    match value {
+/// A value as a flag would have it; none of an empty list, which a flag cannot say.
+fn said(name: &str, value: &Value) -> Result<Option<String>, String> {
+    let values = match value {
+        Value::Array(values) => values.as_slice(),
+        value => std::slice::from_ref(value),
+    };
+    let one = |value: &Value| match value {
         Value::String(text) => Ok(text.clone()),
         Value::Integer(number) => Ok(number.to_string()),
-        Value::Array(values) => {
-            let values: Result<Vec<String>, String> =
-                values.iter().map(|value| said(name, value)).collect();
-            Ok(values?.join(","))
-        }
         _ => Err(format!("{name} is neither a text, a number nor a list of them")),
-    }
+    };
+    let values: Vec<String> = values.iter().map(one).collect::<Result<_, _>>()?;
+    Ok((!values.is_empty()).then(|| values.join(",")))
 }
 
 #[cfg(test)]
@@ -171,6 +186,14 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_none_says_what_no_flag_says() {
+        let empty = settings("trusted_proxies = []", &[]);
+        assert!(empty.trusted_proxies.is_empty());
+        let given = settings("trusted_proxies = []", &["--trusted-proxies", "::1"]);
+        assert_eq!(given.trusted_proxies.len(), 1, "a flag wins");
+    }
+
+    #[test]
     fn a_command_with_few_settings_reads_the_same_file() {
         let line = with(FILE, &["setup-link"]).unwrap();
         let Some(Task::SetupLink(place)) = line.command else { panic!("{line:?}") };
@@ -186,6 +209,8 @@ mod tests {
             ("config = 'other.toml'", "config is no setting"),
             ("[limits]\nsockets = 0", "house.toml: limits.sockets cannot be 0: 0 is not in 1..="),
             ("addr = 'x'", "house.toml: addr cannot be x"),
+            ("addr = []", "house.toml: addr cannot be an empty list"),
+            ("trusted_proxies = [['::1']]", "trusted_proxies is neither"),
             ("[limits]\nsockets = true", "sockets is neither"),
             ("[place]\naddr = 'x'", "place is neither"),
             ("addr = ", "house.toml"),
