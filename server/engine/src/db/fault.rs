@@ -11,10 +11,15 @@ use sea_orm::{DbErr, RuntimeErr};
 mod sqlite {
     pub(super) const BUSY: i32 = 5;
     pub(super) const LOCKED: i32 = 6;
+    pub(super) const NO_MEMORY: i32 = 7;
+    pub(super) const READ_ONLY: i32 = 8;
     pub(super) const IO_ERROR: i32 = 10;
     pub(super) const CORRUPT: i32 = 11;
     pub(super) const FULL: i32 = 13;
+    pub(super) const CANNOT_OPEN: i32 = 14;
+    pub(super) const PROTOCOL: i32 = 15;
     pub(super) const CONSTRAINT: i32 = 19;
+    pub(super) const NO_DATABASE: i32 = 26;
     /// The index of the write-ahead log could not grow: there is no room.
     pub(super) const IO_ERROR_SHARED_SIZE: i32 = 10 | 19 << 8;
     pub(super) const CONSTRAINT_PRIMARY_KEY: i32 = 19 | 6 << 8;
@@ -110,11 +115,14 @@ impl From<DbErr> for CommitFault {
     }
 }
 
+/// A file that cannot be written or opened now is away, and no statement is at fault: who is in reads
+/// on, and each writer's connection is a new one, so that it is written again once that has passed.
 fn of_sqlite(code: i32, text: String) -> Fault {
     match (code, sqlite::primary(code)) {
         (sqlite::IO_ERROR_SHARED_SIZE, _) | (_, sqlite::FULL) => Fault::DiskFull,
-        (_, sqlite::IO_ERROR | sqlite::CORRUPT) => Fault::Disk(text),
-        (_, sqlite::BUSY | sqlite::LOCKED) => Fault::Unavailable(text),
+        (_, sqlite::IO_ERROR | sqlite::CORRUPT | sqlite::NO_DATABASE) => Fault::Disk(text),
+        (_, sqlite::BUSY | sqlite::LOCKED | sqlite::NO_MEMORY) => Fault::Unavailable(text),
+        (_, sqlite::READ_ONLY | sqlite::CANNOT_OPEN | sqlite::PROTOCOL) => Fault::Unavailable(text),
         (sqlite::CONSTRAINT_PRIMARY_KEY | sqlite::CONSTRAINT_UNIQUE, _) => Fault::Collision(text),
         _ => Fault::Statement(text),
     }
@@ -178,7 +186,16 @@ mod tests {
         let of = |code| of_sqlite(code, String::new());
         assert_eq!([of(13), of(4_874)], [Fault::DiskFull, Fault::DiskFull]);
         assert_eq!([of(1_555), of(2_067)], [1, 2].map(|_| Fault::Collision(String::new())));
-        assert_eq!(of(1_034), Fault::Disk(String::new()), "an fsync that failed");
-        assert_eq!(of(275), Fault::Statement(String::new()), "a check");
+        for broken in [1_034, 11, 26] {
+            assert_eq!(of(broken), Fault::Disk(String::new()), "{broken}");
+        }
+        // No memory; read-only, and as the file was moved or its log cannot be recovered; no file to
+        // be had, and a folder in its place; locks that are never had.
+        for away in [5, 517, 6, 7, 8, 1_032, 264, 14, 526, 15] {
+            assert_eq!(of(away), Fault::Unavailable(String::new()), "{away}");
+        }
+        for refused in [275, 1, 18, 20] {
+            assert_eq!(of(refused), Fault::Statement(String::new()), "{refused}");
+        }
     }
 }
