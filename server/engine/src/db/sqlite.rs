@@ -33,8 +33,9 @@ pub(super) const READERS: u32 = 4;
 const VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 /// Longest wait for a lock; the flock on the folder makes it rare.
 const BUSY_FOR_MAX: Duration = Duration::from_secs(2);
-/// Longest wait for a connection.
-const ACQUIRE_FOR_MAX: Duration = Duration::from_secs(3);
+/// Longest wait for a connection; shorter than for an answer, since a connection that another has is
+/// not one that is lost.
+const ACQUIRE_FOR_MAX: Duration = Duration::from_millis(2_500);
 
 /// An open file.
 #[derive(Debug)]

@@ -109,6 +109,21 @@ async fn a_lock_under_which_somebody_else_writes_is_no_absence() {
     assert!(matches!(refused, Some(Fault::Unavailable(_))), "{refused:?}");
 }
 
+#[tokio::test]
+async fn who_waits_in_vain_for_the_writers_place_spoils_no_connection() {
+    let (_folder, db) = open().await;
+    let mut held = file(&db).writer_pool.acquire().await.unwrap();
+    sqlx::query("create temp table mark (x)").execute(&mut *held).await.unwrap();
+    let refused = db.write().await.err();
+    assert!(matches!(refused, Some(Fault::Unavailable(_))), "{refused:?}");
+    drop(held);
+
+    drop(db.write().await.unwrap());
+    let mut same = file(&db).writer_pool.acquire().await.unwrap();
+    let mark = sqlx::query("select x from mark").execute(&mut *same).await;
+    assert!(mark.is_ok(), "a healthy connection was closed");
+}
+
 /// Tries to write past the pool, without waiting.
 async fn begin_past(db: &Db) -> Result<sqlx::sqlite::SqliteConnection, sqlx::Error> {
     let options = file(db).writer_pool.connect_options();

@@ -103,7 +103,12 @@ impl Transaction {
         backend: DbBackend,
         spoilt: Spoilt,
     ) -> Result<Self, Fault> {
-        let begun = in_time(STATEMENT_FOR_MAX, "a beginning", begin).await;
+        let begun = match tokio::time::timeout(STATEMENT_FOR_MAX, begin).await {
+            // The pool had no connection to give: nothing is known against the one that another has.
+            Ok(Err(error @ DbErr::ConnectionAcquire(_))) => return Err(error.into()),
+            Ok(begun) => begun.map_err(Fault::from),
+            Err(_) => Err(Fault::Late("a beginning")),
+        };
         let inner = begun.inspect_err(|fault| spoilt.by(fault, backend))?;
         Ok(Self {
             inner,
