@@ -1,8 +1,9 @@
 //! A disk that fails: it is full for a while, or answers a flush or a write with an error.
 //!
 //! A full disk refuses and lets read, and is written again by itself once there is room. After a
-//! failed flush nobody knows what is on the disk: the process ends with 70, and what a supervisor
-//! starts after it finds all that was accepted. `WASMCHANNEL_FAULTS` says how many errors are tried.
+//! commit's failed flush nobody knows what is on the disk: the process ends with 70, and what a
+//! supervisor starts after it finds all that was accepted. `WASMCHANNEL_FAULTS` says how many errors
+//! are tried. What fails where SQLite folds its log into the database is done again by itself.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -86,7 +87,7 @@ async fn a_disk_that_fails_ends_the_process_and_nothing_that_was_accepted_is_los
     let mut slowest = Duration::ZERO;
     for life in 1..=faults {
         house.kill();
-        house.put_under(failing(&mut chance));
+        house.put_under(failing(&mut chance, &house.place.data));
         house.start();
         house.ready(Duration::from_secs(20)).await;
         company.come_back(life * 2);
@@ -108,6 +109,41 @@ async fn a_disk_that_fails_ends_the_process_and_nothing_that_was_accepted_is_los
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_while_the_log_is_folded_in_is_not_yet_done_and_loses_nothing() {
+    let seed = seed();
+    let mut chance = SeededChance::new(seed);
+    let mut house = House::open_in(Place::file()).await;
+    let company = Company::gather(house.address, &mut chance).await;
+    let record = house.place.folder.path().join("record");
+    let failed = || std::fs::read_to_string(&record).map_or(0, |it| it.matches("INJECTED").count());
+    let mut counts = Vec::new();
+    for (life, calls) in (1..).zip(["fsync,fdatasync", "pwrite64"]) {
+        let data = house.place.data.join("wasmchannel.db");
+        house.kill();
+        house.put_under(strace(&record, &data, &format!("inject={calls}:error=EIO")));
+        house.start();
+        house.ready(Duration::from_secs(20)).await;
+        let at_start = failed();
+        company.come_back(life * 2);
+        company
+            .until("a folding that fails", Duration::from_secs(30), |_| failed() > at_start)
+            .await;
+        let before = accepted(&company.seen);
+        let goes_on = |seen: &Seen| accepted(seen) > before + 50;
+        company.until("messages behind it", Duration::from_secs(10), goes_on).await;
+        counts.push(failed());
+
+        house.kill();
+        house.put_under(Vec::new());
+        house.start();
+        house.ready(Duration::from_secs(5)).await;
+        company.come_back(life * 2 + 1);
+    }
+    let totals = company.part(&mut house).await;
+    println!("foldings 2, seed {seed}: {totals}, failed flushes and writes {counts:?}");
+}
+
 /// Fills the disk on which this file is but for a little.
 fn fill(filler: &Path) {
     let mut file = File::create(filler).unwrap();
@@ -119,14 +155,22 @@ fn fill(filler: &Path) {
     file.set_len(length.saturating_sub(LEFT)).unwrap();
 }
 
-/// Words under which a flush or a write fails once, well behind the start.
-fn failing(chance: &mut SeededChance) -> Vec<OsString> {
+/// Words under which flushes or a write of the log fail, well behind the start. Of two flushes one
+/// after the other at least one is a commit's: where the log is folded into the database it is flushed
+/// too, and what fails there is only not yet done.
+fn failing(chance: &mut SeededChance, data: &Path) -> Vec<OsString> {
     let inject = if chance.below(3) < 2 {
-        format!("inject=fsync,fdatasync:error=EIO:when={}", 40 + chance.below(100))
+        let first = 40 + chance.below(100);
+        format!("inject=fsync,fdatasync:error=EIO:when={first}..{}", first + 1)
     } else {
         format!("inject=pwrite64:error=EIO:when={}", 300 + chance.below(1_000))
     };
-    let words =
-        ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync,pwrite64"];
-    words.into_iter().map(OsString::from).chain(["-e".into(), inject.into()]).collect()
+    strace(Path::new("/dev/null"), &data.join("wasmchannel.db-wal"), &inject)
+}
+
+/// Words under which calls on this file are harmed and recorded.
+fn strace(record: &Path, file: &Path, inject: &str) -> Vec<OsString> {
+    let words = ["strace", "-D", "-f", "-qq", "-e", "trace=fsync,fdatasync,pwrite64", "-e", inject];
+    let words = words.into_iter().map(OsString::from);
+    words.chain(["-o".into(), record.into(), "-P".into(), file.into()]).collect()
 }
