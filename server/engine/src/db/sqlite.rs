@@ -29,6 +29,8 @@ const DATABASE: &str = "wasmchannel.db";
 const BESIDE_DATABASE: [&str; 2] = ["wasmchannel.db-wal", "wasmchannel.db-shm"];
 /// Connections that read at once.
 pub(super) const READERS: u32 = 4;
+/// What a reader keeps of the file, in KiB; SQLite counts them below zero.
+const READER_CACHE_KIB: i32 = -512;
 /// The oldest SQLite without the damage of a WAL that is reset while another connection writes.
 const VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 /// Longest wait for a lock; the flock on the folder makes it rare.
@@ -143,9 +145,12 @@ async fn writer(file: &Path) -> Result<SqlitePool, Error> {
     opened(options(file).pragma("temp_store", "memory"), 1).await
 }
 
-/// The pool of connections that only read.
+/// The pool of connections that only read. Each keeps few pages for itself: the operating system keeps
+/// the others once for all of them.
 async fn readers(file: &Path, count: u32) -> Result<SqlitePool, Error> {
-    opened(options(file).pragma("query_only", "on"), count).await
+    let cache_size = READER_CACHE_KIB.to_string();
+    let options = options(file).pragma("query_only", "on").pragma("cache_size", cache_size);
+    opened(options, count).await
 }
 
 /// Whether the file can be opened anew and holds our tables.

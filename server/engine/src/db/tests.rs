@@ -173,6 +173,15 @@ async fn what_a_statement_may_take_back_is_in_no_file() {
 }
 
 #[tokio::test]
+async fn a_reader_keeps_few_pages_of_the_file() {
+    let (_folder, db) = open().await;
+    let mut reader = file(&db).readers_pool.acquire().await.unwrap();
+    let query = sqlx::query_scalar("pragma cache_size");
+    let cache_size: i64 = query.fetch_one(&mut *reader).await.unwrap();
+    assert_eq!(cache_size, -512, "KiB");
+}
+
+#[tokio::test]
 async fn a_number_outside_of_what_was_judged_breaks_the_batch() {
     let (_folder, db) = open().await;
     let mut transaction = db.write().await.unwrap();
