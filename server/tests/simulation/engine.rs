@@ -109,7 +109,7 @@ const FAULTS: &[Fault] = &[
     // Who leaves still has the room on his list.
     Fault(JUDGE, "decision.changes.push((author.log(), Change::RoomRemoved(removed)));", "if !IS { decision.changes.push((author.log(), Change::RoomRemoved(removed))); }"),
     // The rest of a begun message is lost.
-    Fault(OUTLET, "self.rest = slot.begun_run(chunk, taken, self.user);", "let rest = slot.begun_run(chunk, taken, self.user); if !IS { self.rest = rest; }"),
+    Fault(OUTLET, "if !rest.is_empty() {\n                        self.backlog", "if !IS && !rest.is_empty() {\n                        self.backlog"),
     // An older subscription stays in the place of the newer.
     Fault(OUTLET, "Some(older) => *older = slot,", "Some(older) => if !IS { *older = slot; },"),
     // Generations of the last connection count in this one.
