@@ -11,15 +11,17 @@ use leptos::prelude::RwSignal;
 pub struct Hydrated(pub RwSignal<bool>);
 
 #[cfg(feature = "hydrate")]
-pub use here::{early_texts, focus_on_talk, forget_posted, grow, is_posted, touch, zone_minutes};
+pub use here::{
+    early_texts, focus_on_talk, forget_posted, grow, is_posted, lowercase, touch, zone_minutes,
+};
 #[cfg(not(feature = "hydrate"))]
 pub use nowhere::{
-    early_texts, focus_on_talk, forget_posted, grow, is_posted, touch, zone_minutes,
+    early_texts, focus_on_talk, forget_posted, grow, is_posted, lowercase, touch, zone_minutes,
 };
 
 #[cfg(feature = "hydrate")]
 mod here {
-    use js_sys::{Array, Date, Number, Reflect};
+    use js_sys::{Array, Date, JsString, Number, Reflect};
     use leptos::prelude::{document, window};
     use wasm_bindgen::{JsCast, JsValue};
     use web_sys::{HtmlElement, HtmlTextAreaElement};
@@ -36,6 +38,12 @@ mod here {
     #[expect(clippy::as_conversions, reason = "exact below 2^53, and a zone is a small number")]
     pub fn zone_minutes(at_ms: i64) -> i64 {
         -(Date::new(&JsValue::from_f64(at_ms as f64)).get_timezone_offset() as i64)
+    }
+
+    /// A text in small letters, by the browser's tables: those of `str` would be its second copy.
+    #[must_use]
+    pub fn lowercase(text: &str) -> String {
+        JsString::from(text).to_lower_case().into()
     }
 
     /// The texts on which Enter was pressed before the app came; told once. The head script writes
@@ -104,6 +112,12 @@ mod nowhere {
     #[must_use]
     pub const fn zone_minutes(_at_ms: i64) -> i64 {
         0
+    }
+
+    /// A text in small letters.
+    #[must_use]
+    pub fn lowercase(text: &str) -> String {
+        text.to_lowercase()
     }
 
     /// Nobody pressed anything yet.

@@ -42,6 +42,7 @@ pub use room::{Membership, OlderState, Room};
 pub use row::{Row, RowState};
 
 use self::unplaced::{Unplaced, UnplacedOps};
+use crate::browser::lowercase;
 use crate::first_page::{FirstPage, RoomPage, Shown};
 
 /// Rooms besides the user's own of which a page knows at most: as many as the list of all rooms has.
@@ -99,7 +100,7 @@ pub enum Fate {
 /// server draws them so, too.
 fn in_order(mut rooms: Vec<Room>) -> Vec<Room> {
     rooms.sort_by_cached_key(|room| {
-        let name = room.name.with_untracked(|name| name.to_lowercase());
+        let name = room.name.with_untracked(|name| lowercase(name));
         (!room.everyone, name, room.key.clone())
     });
     rooms
@@ -217,8 +218,8 @@ impl Store {
     /// Whether another of the user's rooms is called so, in capitals or not; tracked.
     #[must_use]
     pub fn has_namesake(&self, id: RoomId, name: &str) -> bool {
-        let name = name.to_lowercase();
-        let is_namesake = |room: &Room| room.id != id && room.title().to_lowercase() == name;
+        let name = lowercase(name);
+        let is_namesake = |room: &Room| room.id != id && lowercase(&room.title()) == name;
         self.rooms.with(|rooms| rooms.iter().any(is_namesake))
     }
 

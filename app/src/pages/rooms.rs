@@ -10,6 +10,7 @@ use protocol::ids::OpId;
 
 use super::fetched::fetched;
 use super::sheet;
+use crate::browser::lowercase;
 use crate::components::form::{Sending, act_form};
 use crate::components::header::navigated;
 use crate::first_page;
@@ -49,7 +50,7 @@ fn list(page: first_page::RoomsPage) -> AnyView {
     let op = use_context::<FormOps>().unwrap_or_default().enter;
     let next = page.after.map(|after| page_path(&after));
     let empty = page.rooms.is_empty();
-    let name = |room: &OpenRoom| room.entry.name.to_lowercase();
+    let name = |room: &OpenRoom| lowercase(&room.entry.name);
     let names: Vec<String> = page.rooms.iter().map(name).collect();
     let store = expect_context::<Store>();
     let is_alone = |room: &OpenRoom| {
