@@ -24,12 +24,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use leptos::prelude::{ArcRwSignal, Get, GetUntracked, Set, Update, With, WithUntracked, untrack};
 use protocol::act::{Op, Post};
-use protocol::change::Envelope;
+use protocol::change::{Envelope, RoomAdded};
 use protocol::client::exchange::Told;
 use protocol::event::{GoneReason, ResetReason};
 use protocol::frame::{Act, Change};
 use protocol::ids::{LogId, OpId, RoomId, UserId};
-use protocol::model::{Me, Rank, Role, RoomEntry};
+use protocol::model::{Me, Rank, Role, RoomEntry, RoomKey, RoomName};
 use protocol::refusal::Refusal;
 
 pub use afresh::Afresh;
@@ -104,6 +104,12 @@ fn in_order(mut rooms: Vec<Room>) -> Vec<Room> {
         (!room.everyone, name, room.key.clone())
     });
     rooms
+}
+
+/// A room of which no more is known than what it is called.
+fn entry(id: RoomId, key: RoomKey, name: RoomName) -> RoomEntry {
+    let (topic, role, everyone) = Default::default();
+    RoomEntry { id, key, name, topic, everyone, role, head: 0 }
 }
 
 /// Sets a signal only where that changes it.
@@ -185,16 +191,6 @@ impl Store {
             others.push(room.clone());
         });
         self.place_ops(room);
-    }
-
-    /// Shows what was told of this room's own messages before it was known.
-    fn place_ops(&self, room: &Room) {
-        for Unplaced { op_id, text, at, failed, .. } in self.unplaced.take(room.id) {
-            room.queue(op_id, &text, self.me.get_untracked().as_ref(), at, self.zone());
-            if let Some(refusal) = failed {
-                room.fail(op_id, refusal, self.zone());
-            }
-        }
     }
 
     /// The rooms of the list: the user's own, and behind them those that he is no member of any more
@@ -372,7 +368,7 @@ impl Store {
         };
         self.drafts.sent(room, op_id, &text);
         let (me, zone) = (self.me.get_untracked(), self.zone());
-        match self.find(room.log()) {
+        match self.find(room.log()).or_else(|| self.addressed(room)) {
             Some(room) => room.queue(op_id, &text, me.as_ref(), at, zone),
             None => self.unplaced.add(Unplaced { op_id, room, text, at, failed: None }),
         }
@@ -451,15 +447,9 @@ impl Store {
             return;
         }
         match change {
-            Some(Change::RoomAdded(added)) => self.added(&RoomEntry {
-                id: added.room,
-                key: added.key,
-                name: added.name,
-                topic: Default::default(),
-                everyone: false,
-                role: Default::default(),
-                head: 0,
-            }),
+            Some(Change::RoomAdded(RoomAdded { room, key, name })) => {
+                self.added(&entry(room, key, name));
+            }
             Some(Change::RoomRemoved(removed)) => self.gone(removed.room),
             Some(Change::Renamed(renamed)) => self.change_me(|me| me.name = renamed.name),
             Some(Change::Ranked(ranked)) => self.change_me(|me| me.rank = ranked.rank),

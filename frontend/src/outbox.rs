@@ -1,6 +1,7 @@
 //! The shelf of the machine's outbox: a task over the browser's database.
 //!
-//! A message lies there with the name of the tab that answers for it. Its law: one page sends a tab's
+//! A message lies there with the name of the tab that answers for it and, as the store writes it, its
+//! room's address, since the page that finds it may not know the room. Its law: one page sends a tab's
 //! messages: the tab itself while it lives, then the first page that gets its lock, which puts them
 //! under its own name and gives the lock back, since the tab may come back; where the browser has no
 //! locks, its lease, which a dead page no longer renews. Nobody else touches them, so no tab waits for
@@ -21,6 +22,9 @@ use crate::database::{Database, OUTBOX};
 use crate::storage::{Shelf, TAB_BYTES};
 use crate::{clock, lock};
 
+/// The byte before an address and its length. Without it there stands what `Kept` begins with, none of
+/// whose layouts is this one.
+const ADDRESSED: u8 = 0;
 /// Milliseconds for which a lease is taken, and after which it is renewed.
 const LEASE_MS: i64 = 15_000;
 const RENEWED_MS: i32 = 5_000;
@@ -33,8 +37,8 @@ const LOOKED_MS: u64 = 10_000;
 
 /// What is to be done.
 pub(crate) enum Job {
-    /// Keep this message.
-    Shelve(Kept),
+    /// Keep this message of a room with this address.
+    Shelve(Kept, String),
     /// Forget this one.
     Unshelve(OpId),
     /// Look for what tabs that are gone have left.
@@ -48,7 +52,15 @@ pub(crate) enum Report {
     /// A message is kept, or not.
     Shelved(OpId, bool),
     /// These are this page's to send now; whether the database keeps more.
-    Found(Vec<Kept>, bool),
+    Found(Vec<Found>, bool),
+}
+
+/// A message as it lay there.
+pub(crate) struct Found {
+    tab: String,
+    /// Its room's address; empty where an older build put it there.
+    pub(crate) address: String,
+    pub(crate) kept: Kept,
 }
 
 struct Task {
@@ -83,8 +95,8 @@ pub(crate) async fn keep(
     tell(task.look().await);
     while let Some(job) = jobs.next().await {
         match job {
-            Job::Shelve(kept) => {
-                let (op_id, done, tell) = (kept.op.op_id, task.put(&kept), tell.clone());
+            Job::Shelve(kept, address) => {
+                let (op_id, done, tell) = (kept.op.op_id, task.put(&kept, &address), tell.clone());
                 spawn_local(async move {
                     let done = match done {
                         Some(done) => done.await.unwrap_or(false),
@@ -108,8 +120,11 @@ pub(crate) async fn keep(
 }
 
 impl Task {
-    fn put(&self, kept: &Kept) -> Option<futures_channel::oneshot::Receiver<bool>> {
+    fn put(&self, kept: &Kept, address: &str) -> Option<futures_channel::oneshot::Receiver<bool>> {
         let mut bytes = self.shelf.tab().into_bytes();
+        bytes.push(ADDRESSED);
+        bytes.extend(u16::try_from(address.len()).ok()?.to_le_bytes());
+        bytes.extend(address.bytes());
         bytes.extend(kept.to_bytes()?);
         self.database.as_ref()?.put(OUTBOX, &kept.op.op_id.to_string(), &bytes)
     }
@@ -124,7 +139,7 @@ impl Task {
         let all = read_all(&all.unwrap_or_default());
         let own = self.shelf.tab();
         let mut tabs = self.shelf.other_tabs();
-        tabs.extend(all.iter().map(|(tab, _)| tab.clone()).filter(|tab| *tab != own));
+        tabs.extend(all.iter().map(|it| it.tab.clone()).filter(|tab| *tab != own));
         let mut found = Vec::new();
         if !std::mem::replace(&mut self.took_back, true) {
             self.shelf.take_back(&op_ids(&all));
@@ -141,7 +156,7 @@ impl Task {
 
     /// Makes what a tab has left this one's, if that tab is gone. Its name is free again then: were it
     /// held, the tab could come back, and what it writes would be nobody's once it is loaded anew.
-    async fn take_over(&self, tab: &str) -> Option<Vec<Kept>> {
+    async fn take_over(&self, tab: &str) -> Option<Vec<Found>> {
         let release = self.hold(tab).await?;
         let all = match &self.database {
             Some(database) => {
@@ -212,27 +227,34 @@ fn lock_name(tab: &str) -> String {
     format!("tab:{tab}")
 }
 
-/// A tab's name and its message.
-fn read(bytes: &[u8]) -> Option<(String, Kept)> {
-    let (tab, kept) = bytes.split_at_checked(TAB_BYTES)?;
-    Some((str::from_utf8(tab).ok()?.to_owned(), Kept::from_bytes(kept)?))
+fn read(bytes: &[u8]) -> Option<Found> {
+    let (tab, rest) = bytes.split_at_checked(TAB_BYTES)?;
+    let (address, kept) = match rest {
+        [ADDRESSED, low, high, rest @ ..] => {
+            rest.split_at_checked(u16::from_le_bytes([*low, *high]).into())?
+        }
+        rest => (&[][..], rest),
+    };
+    let text = |bytes: &[u8]| str::from_utf8(bytes).ok().map(str::to_owned);
+    Some(Found { tab: text(tab)?, address: text(address)?, kept: Kept::from_bytes(kept)? })
 }
 
-fn read_all(all: &[Vec<u8>]) -> Vec<(String, Kept)> {
+fn read_all(all: &[Vec<u8>]) -> Vec<Found> {
     all.iter().filter_map(|bytes| read(bytes)).collect()
 }
 
 /// The key and the bytes of a tab's message as another tab's; nothing for anything else.
 fn moved(bytes: &[u8], from: &str, to: &str) -> Option<(String, Vec<u8>)> {
-    let (tab, kept) = read(bytes)?;
+    let found = read(bytes)?;
     let moved = [to.as_bytes(), bytes.get(TAB_BYTES..)?].concat();
-    (tab == from).then(|| (kept.op.op_id.to_string(), moved))
+    (found.tab == from).then(|| (found.kept.op.op_id.to_string(), moved))
 }
 
-fn of_tab(all: Vec<(String, Kept)>, tab: &str) -> Vec<Kept> {
-    all.into_iter().filter(|(owner, _)| owner == tab).map(|(_, kept)| kept).collect()
+fn of_tab(mut all: Vec<Found>, tab: &str) -> Vec<Found> {
+    all.retain(|it| it.tab == tab);
+    all
 }
 
-fn op_ids(all: &[(String, Kept)]) -> BTreeSet<OpId> {
-    all.iter().map(|(_, kept)| kept.op.op_id).collect()
+fn op_ids(all: &[Found]) -> BTreeSet<OpId> {
+    all.iter().map(|it| it.kept.op.op_id).collect()
 }

@@ -127,9 +127,12 @@ impl Driver {
             Happened::Page(Change::Focused) => Input::Ask(Ask::Hurry),
             Happened::Page(Change::Kept) => return self.store.look_up_read(),
             Happened::Reported(Report::Shelved(op_id, done)) => Input::Shelved { op_id, done },
-            Happened::Reported(Report::Found(kept, keeps)) => {
+            Happened::Reported(Report::Found(found, keeps)) => {
                 self.store.drafts.have_looked();
-                Input::Restore { kept, keeps }
+                for it in &found {
+                    self.store.note_address(&it.kept.op.act, &it.address);
+                }
+                Input::Restore { kept: found.into_iter().map(|it| it.kept).collect(), keeps }
             }
             Happened::Recalled(pages, keeps) => Input::Recall { pages, keeps },
             Happened::Unwritten(room) => Input::Unwritten(room),
@@ -162,7 +165,10 @@ impl Driver {
                     tell(&happened, Happened::Checked(guest::check(guest_only).await));
                 });
             }
-            Output::Shelve(kept) => self.do_job(Job::Shelve(kept)),
+            Output::Shelve(kept) => {
+                let address = self.store.address(&kept.op.act);
+                self.do_job(Job::Shelve(kept, address));
+            }
             Output::Unshelve(op_id) => self.do_job(Job::Unshelve(op_id)),
             Output::Cache { user, room, opened_at, cursor } => {
                 let page = self.store.page(room, cursor.seq);

@@ -23,7 +23,7 @@ pub(super) const SHELF_MS_MAX: i64 = 3_000;
 /// Milliseconds that another user's message lies here: it could but be asked for, and the server
 /// forgets ops, too.
 const FOREIGN_MS_MAX: i64 = 4 * OUTBOX_DAYS_MAX * 24 * 60 * 60 * 1_000;
-/// The first byte of what is written: of a message that waits,
+/// The first byte of what is written, never 0: of a message that waits,
 const WAITS: u8 = 1;
 /// or of one that failed. Another one is of another build, and is left alone.
 const FAILED: u8 = 2;

@@ -75,6 +75,31 @@ fn a_message_of_a_room_that_is_not_known_is_shown_once_it_is() {
 }
 
 #[test]
+fn a_room_that_an_earlier_page_left_is_listed_by_what_lay_beside_its_message() {
+    let left = store(vec![]);
+    left.tell(Told::Rooms(vec![entry(LOBBY, "lobby"), entry(HARBOUR, "harbour")]));
+    let act = Act::Post(Post { room: HARBOUR, text: Text::cut("mine") });
+    let address = left.address(&act);
+    let store = store(vec![]);
+    let listed = || {
+        let told = |room: &Room| (room.key.to_string(), room.membership.get_untracked());
+        store.listed().iter().map(told).collect::<Vec<_>>()
+    };
+    let lobby = ("lobby".to_owned(), Membership::Member);
+    store.note_address(&act, &address);
+    store.tell(Told::Queued { op: Op { op_id: op(1), act }, at: 1 });
+    assert_eq!(listed().len(), 1, "it may still be sent");
+    store.tell(Told::Failed { op_id: op(1), refusal: Refusal::NotMember });
+    assert_eq!(listed(), [lobby.clone(), ("harbour".to_owned(), Membership::Outside)]);
+    assert!(store.has_failed(None));
+    store.tell(Told::Rooms(vec![entry(LOBBY, "lobby"), entry(HARBOUR, "harbour")]));
+    assert_eq!(listed(), [lobby.clone(), ("harbour".to_owned(), Membership::Member)]);
+    store.tell(Told::Rooms(vec![entry(LOBBY, "lobby")]));
+    store.tell(Told::Discarded(op(1)));
+    assert_eq!(listed(), [lobby]);
+}
+
+#[test]
 fn a_room_that_was_left_is_listed_while_it_holds_what_failed() {
     let store = store(vec![]);
     store.tell(Told::Rooms(vec![entry(LOBBY, "lobby"), entry(HARBOUR, "harbour")]));
