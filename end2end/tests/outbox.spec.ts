@@ -92,6 +92,35 @@ test('a message that failed stays in its room over a reload, until its writer tr
   expect(await kept(ada)).toBe(0);
 });
 
+test('what others write above a screen of failed messages is new until it is seen', async ({ visitor, house, street }) => {
+  const visiting = await visitor({ viewport: { width: 360, height: 740 } }, street);
+  const ada = await visiting.open();
+  await ada.join('harbour');
+  await ada.saySurely('before');
+  const ben = await (await visitor()).open();
+  await ben.join('harbour');
+  street.cut();
+  for (let time = 0; time < 9; time++) await ada.say(`not said ${time}`);
+  const elsewhere = new RoomPage(await visiting.context.newPage(), house.url);
+  await elsewhere.go('/r/harbour');
+  await elsewhere.leave();
+  street.mend();
+  await expect(ada.failed).toHaveCount(9, { timeout: 35_000 });
+  await ada.page.getByRole('button', { name: 'Join' }).click();
+  await expect(ada.composer).toBeVisible();
+  const said = ada.page.getByText('not seen yet');
+  await ben.saySurely('not seen yet');
+  await expect(ada.newest).toHaveAccessibleName('1 new');
+  await expect(said).not.toBeInViewport();
+  await expect(ada.page).toHaveTitle(/^\(1\)/);
+  await ada.newest.click();
+  await expect(said).toBeInViewport();
+  await expect(ada.newest).toBeHidden();
+  await expect(ada.page).toHaveTitle(/^harbour/);
+  await ada.say('an own one');
+  await expect(ada.page.getByText('an own one')).toBeInViewport();
+});
+
 test('every change of what is kept is committed at once, for the page may end before it is answered', async ({ visitor }) => {
   const ada = await (await visitor()).tab();
   await ada.page.addInitScript(() => {

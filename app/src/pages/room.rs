@@ -58,7 +58,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
     let pane = Pane::begin(&room, link);
     let (away, unheld, element) = (pane.away, pane.unheld, pane.element);
     let (scrolled, pressed) = (pane.clone(), pane.clone());
-    let to_the_end = Callback::new(move |()| pane.to_the_end());
+    let to_the_newest = Callback::new(move |()| pane.to_the_newest());
     let (named, topic, menu) = (room.clone(), room.topic.clone(), room.clone());
     let (keyed, store) = (room.clone(), expect_context::<Store>());
     view! {
@@ -81,7 +81,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
                 </Header>
                 {live(move || match room.membership.get() {
                     Membership::Member => {
-                        view! { <Inside room=room.clone() away on_sent=to_the_end/> }.into_part()
+                        view! { <Inside room=room.clone() away on_sent=to_the_newest/> }.into_part()
                     }
                     Membership::Outside => view! { <Join room=room.clone()/> }.into_part(),
                 })}

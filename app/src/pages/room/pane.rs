@@ -8,6 +8,7 @@ use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
 use leptos::task::{spawn_local, tick};
+use leptos::wasm_bindgen::JsCast;
 use leptos::web_sys;
 
 use crate::components::messages::ask_older;
@@ -17,8 +18,13 @@ use crate::store::{Far, Gaze, Look, OlderState, Room, Store};
 
 /// So near to the oldest message, in CSS pixels, older ones are asked for.
 const NEAR_THE_BEGINNING: i32 = 800;
-/// So near to the newest message, in CSS pixels, the pane follows it.
+/// So near to its end, in CSS pixels, the pane follows what comes.
 const NEAR_THE_END: i32 = 100;
+/// So far below its top, in CSS pixels, the end of a message is clear of the head.
+const CLEAR_OF_THE_HEAD: i32 = 100;
+
+/// What is done before the next painting, in one box for all.
+type InFrame = Box<dyn FnOnce(&Pane, web_sys::HtmlElement)>;
 
 /// What the closures around a pane share.
 #[derive(Clone)]
@@ -30,6 +36,9 @@ pub(super) struct Pane {
     pub(super) element: NodeRef<html::Main>,
     /// Whether its reader is away from the newest message.
     pub(super) away: RwSignal<bool>,
+    /// Whether he is near the end, where what could not be sent stands behind that message.
+    is_near_the_end: StoredValue<bool>,
+    gaze: StoredValue<Gaze>,
     /// Whether the browser must not hold it by a line that is read.
     pub(super) unheld: RwSignal<bool>,
 }
@@ -43,6 +52,8 @@ impl Pane {
             store: expect_context(),
             element: NodeRef::new(),
             away: RwSignal::from(room.away.clone()),
+            is_near_the_end: StoredValue::new(true),
+            gaze: StoredValue::new(Gaze::default()),
             unheld: unheld_while_older_come(room),
         };
         pane.clone().follow();
@@ -57,7 +68,7 @@ impl Pane {
         // The pane is reversed: its end is 0 and what is above has negative numbers.
         let above = pane.scroll_height() - pane.client_height() + pane.scroll_top();
         let newest_off = self.room.keeps_newest_off();
-        self.away.set(newest_off || pane.scroll_top() < -NEAR_THE_END);
+        self.look_around(&pane);
         if above < NEAR_THE_BEGINNING {
             ask_older(&self.room, &self.link);
         }
@@ -76,19 +87,56 @@ impl Pane {
         let writes = event_target::<web_sys::HtmlElement>(event).tag_name() == "TEXTAREA";
         match (event.key().as_str(), self.element.get_untracked()) {
             _ if is_changed || writes => return,
-            ("End", _) => self.to_the_end(),
+            ("End", Some(pane)) => {
+                self.room.last.set(None);
+                pane.set_scroll_top(0);
+            }
             ("Home", Some(pane)) => pane.set_scroll_top(-pane.scroll_height()),
             _ => return,
         }
         event.prevent_default();
     }
 
-    /// Goes to the newest message.
-    pub(super) fn to_the_end(&self) {
+    /// Goes to the newest message: to the end, or half a screen above what could not be sent, if that
+    /// fills the screen.
+    pub(super) fn to_the_newest(&self) {
         self.room.last.set(None);
-        if let Some(pane) = self.element.get_untracked() {
+        self.in_frame(|here, pane| {
             pane.set_scroll_top(0);
+            here.look_around(&pane);
+            if let Some(unsent) = first_unsent(&pane).filter(|_| here.away.get_untracked()) {
+                pane.set_scroll_top(unsent.offset_top() - pane.client_height() / 2);
+                here.look_around(&pane);
+            }
+        });
+    }
+
+    /// Takes note of where its reader is, and whether the newest message is in sight there: what could
+    /// not be sent stands behind it, and may be longer than the screen.
+    fn look_around(&self, pane: &web_sys::HtmlElement) {
+        let (below, newest_off) = (-pane.scroll_top(), self.room.keeps_newest_off());
+        let is_near_the_end = !newest_off && below <= NEAR_THE_END;
+        let is_away = newest_off
+            || first_unsent(pane).map_or(!is_near_the_end, |unsent| {
+                let top = unsent.offset_top() + below;
+                top < CLEAR_OF_THE_HEAD || top > pane.client_height()
+            });
+        self.is_near_the_end.set_value(is_near_the_end);
+        if self.away.get_untracked() != is_away {
+            self.away.set(is_away);
         }
+    }
+
+    /// Does this before the next painting, when the list has changed.
+    fn in_frame(&self, act: impl FnOnce(&Self, web_sys::HtmlElement) + 'static) {
+        let here = self.clone();
+        let act: InFrame = Box::new(act);
+        request_animation_frame(move || {
+            // Nothing once its page is gone.
+            if let Some(pane) = here.element.try_get_untracked().flatten() {
+                act(&here, pane);
+            }
+        });
     }
 
     /// Keeps the pane at its end while messages come, unless its reader went further away from it,
@@ -96,50 +144,62 @@ impl Pane {
     fn follow(self) {
         effect(move || {
             self.room.rows.track();
-            if !self.away.get_untracked() {
-                let here = self.clone();
-                // Behind the change of the list, which may have moved the pane by a line.
-                request_animation_frame(move || {
-                    let Some(pane) = here.element.get_untracked() else { return };
+            // Behind the change of the list, which may have moved the pane by a line.
+            self.in_frame(|here, pane| {
+                if here.is_near_the_end.get_value() {
                     if pane.scroll_top() != 0 {
                         pane.set_scroll_top(0);
                     }
                     if pane.scroll_height() <= pane.client_height() {
                         ask_older(&here.room, &here.link);
                     }
+                }
+            });
+        });
+    }
+
+    /// Who sees the newest message of a page that he sees has read all of it; who comes there finds a
+    /// line before what is new, and is led to it unless he scrolled there by himself.
+    fn read(self) {
+        // Behind `follow`, so that the line is gone to last.
+        effect(move || {
+            self.room.rows.track();
+            self.room.older.track();
+            self.away.track();
+            let is_hidden = self.store.hidden.get();
+            if self.room.has_failed() && !is_hidden {
+                // It may cover what came with it.
+                self.in_frame(|here, pane| {
+                    here.look_around(&pane);
+                    here.look();
                 });
+            } else {
+                self.look();
             }
         });
     }
 
-    /// Who is at the end of a page that he sees has read all of it; who comes there finds a line
-    /// before what is new, and is led to it unless he scrolled there by himself.
-    fn read(self) {
-        // Behind `follow`, so that the line is gone to last.
-        let mut gaze = Gaze::default();
-        effect(move || {
-            self.room.rows.track();
-            let is_known = self.room.older.get() != OlderState::Unread;
-            match gaze.look(is_known && !self.away.get(), self.store.hidden.get()) {
-                Look::Away => {}
-                Look::Comes { anew, led } if self.store.come(&self.room, anew) && led => {
-                    self.go_to_the_line();
-                }
-                Look::Comes { .. } | Look::Stays => self.store.read(&self.room),
+    fn look(&self) {
+        let is_known = self.room.older.get_untracked() != OlderState::Unread;
+        let in_sight = is_known && !self.away.get_untracked();
+        let hidden = self.store.hidden.get_untracked();
+        match self.gaze.try_update_value(|gaze| gaze.look(in_sight, hidden)) {
+            None | Some(Look::Away) => {}
+            Some(Look::Comes { anew, led }) if self.store.come(&self.room, anew) && led => {
+                self.go_to_the_line();
             }
-        });
+            Some(Look::Comes { .. } | Look::Stays) => self.store.read(&self.room),
+        }
     }
 
     /// Shows the line before what is new, where that is above what is seen. Who then sees the newest
     /// message, too, has read it.
     fn go_to_the_line(&self) {
-        let here = self.clone();
-        request_animation_frame(move || {
-            let Some(pane) = here.element.get_untracked() else { return };
+        self.in_frame(|here, pane| {
             if let Ok(Some(line)) = pane.query_selector(".new-line") {
                 line.scroll_into_view();
             }
-            here.away.set(pane.scroll_top() < -NEAR_THE_END);
+            here.look_around(&pane);
             if !here.away.get_untracked() {
                 here.store.read(&here.room);
             }
@@ -156,9 +216,7 @@ impl Pane {
             if self.unheld.get() {
                 return;
             }
-            let here = self.clone();
-            request_animation_frame(move || {
-                let Some(pane) = here.element.get_untracked() else { return };
+            self.in_frame(|here, pane| {
                 let below = -pane.scroll_top();
                 let above = pane.scroll_height() - pane.client_height() - below;
                 let is_near_the_end = !here.away.get_untracked() || below < above;
@@ -170,6 +228,11 @@ impl Pane {
             });
         });
     }
+}
+
+/// The first message of those that could not be sent, which stand last.
+fn first_unsent(pane: &web_sys::HtmlElement) -> Option<web_sys::HtmlElement> {
+    pane.query_selector(".message-failed").ok().flatten()?.dyn_into().ok()
 }
 
 /// Keeps so many pixels above what is seen, once the list has changed and before it is painted. The
