@@ -1,5 +1,7 @@
 // What happens where one is not looking: in other rooms, and below the line that is being read.
 
+import type { Locator } from '@playwright/test';
+
 import { FOR_SCRIPTS } from '../house';
 import { sayMany } from '../pages/room';
 import { expect, test } from '../world';
@@ -105,6 +107,14 @@ test.describe('with a long room', () => {
     await ben.seesLast('line 59');
     await ben.readAbove(500);
     await expect(ben.newest).toHaveText('Back to the newest messages');
+    const top = async (part: Locator) => (await part.boundingBox())?.y ?? 0;
+    // He is back where he was.
+    const read = await top(ben.texts.nth(40));
+    await ben.page.getByRole('link', { name: 'All rooms' }).click();
+    await expect(ben.title).toHaveText('All rooms');
+    await ben.rooms.first().click();
+    await expect(ben.newest).toBeVisible();
+    expect(await top(ben.texts.nth(40))).toBe(read);
     await ada.saySurely('first');
     await ada.saySurely('second');
     await expect(ben.newest).toHaveText('2 new');

@@ -1,6 +1,7 @@
 //! How far a room was read, what of it is new, and how much of it is on the screen.
 //!
-//! What was read lies in the browser and is shared by its tabs. Its laws: a line stands before the
+//! What was read lies in the browser and is shared by its tabs; where a reader was who left, in memory.
+//! Its laws: a line stands before the
 //! first message that was new when the reader came, where that is known, and does not move while he
 //! stays; at most 250 rows are on the screen, and what goes off it is at the end he is farther from:
 //! the oldest are let go and read again, the newest wait here.
@@ -16,6 +17,8 @@ use super::{OlderState, Room, Row, Store, set};
 
 /// Messages of a room that are on the screen at most, but for the moment in which more come.
 const ROWS_MAX: usize = 250;
+/// Messages of a room that are held at most while its reader is gone, so that he finds his place.
+const ROWS_LEFT_MAX: usize = 2 * ROWS_MAX;
 /// Rows that come back to the screen at once.
 const ROWS_STEP: usize = 50;
 
@@ -54,6 +57,12 @@ pub enum Look {
 }
 
 impl Gaze {
+    /// The gaze of who opens a room, or is back where he left it and looks at what is older.
+    #[must_use]
+    pub fn of_who_is_back(is_back: bool) -> Self {
+        Self { opened: is_back, ..Self::default() }
+    }
+
     /// Whether they are in sight at this moment, and whether anybody sees the page at all.
     pub fn look(&mut self, in_sight: bool, hidden: bool) -> Look {
         self.was_hidden |= hidden;
@@ -127,9 +136,15 @@ impl Store {
         is_new
     }
 
-    /// The reader leaves this room.
+    /// The reader leaves this room. Where he was away from the newest message, but not too far, all stays
+    /// as it is until he is back or something comes.
     pub fn part(&self, room: &Room) {
         room.away.set(false);
+        let count = room.rows.with_untracked(Vec::len);
+        if room.place.load(Ordering::Relaxed) != 0 && count <= ROWS_LEFT_MAX {
+            return;
+        }
+        room.keep_place(0);
         set(&room.last, None);
         if room.line.get_untracked().is_some() {
             room.line.set(None);
@@ -160,6 +175,28 @@ impl Room {
             let beyond = more && oldest.is_some_and(|oldest| oldest > read_to + 1);
             (u64::try_from(count).unwrap_or(u64::MAX), count > 0 && beyond)
         })
+    }
+
+    /// Keeps where its reader is, for when he leaves; 0 where that is the newest message.
+    pub fn keep_place(&self, place: i32) {
+        self.place.store(place, Ordering::Relaxed);
+    }
+
+    /// The reader opens it: where he left it, if that was away from the newest message and nothing
+    /// came since.
+    #[must_use]
+    pub fn come_back(&self) -> Option<i32> {
+        let place = Some(self.place.load(Ordering::Relaxed)).filter(|place| *place != 0)?;
+        self.away.set(true);
+        Some(place)
+    }
+
+    /// Something came: who left it is brought to that, and not to where he was.
+    pub(super) fn lose_place(&self) {
+        if !self.away.get_untracked() && self.place.swap(0, Ordering::Relaxed) != 0 {
+            set(&self.last, None);
+            set(&self.line, None);
+        }
     }
 
     /// The number of the newest message.

@@ -5,7 +5,7 @@
 //! message comes (own, live, replayed, in a snapshot, as an older one), it has one row.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use leptos::prelude::{ArcRwSignal, GetUntracked, Set, Update, With, WithUntracked};
 use protocol::act::Strand;
@@ -62,6 +62,9 @@ pub struct Room {
     row_count: Arc<AtomicU64>,
     /// The highest number whose row was let go: what comes up to there is read as older messages.
     pub(super) let_go: Arc<AtomicU64>,
+    /// Where its reader is, in CSS pixels of the pane's scroll, while he is away from the newest
+    /// message, or was when he left; else 0.
+    pub(super) place: Arc<AtomicI32>,
 }
 
 /// Two handles of one room are equal.
@@ -123,6 +126,7 @@ impl Room {
             cursor: ArcRwSignal::default(),
             row_count: Arc::default(),
             let_go: Arc::default(),
+            place: Arc::default(),
         }
     }
 
@@ -252,6 +256,7 @@ impl Room {
             self.read_to.set(Some(seq));
         }
         self.let_go.store(0, Ordering::Relaxed);
+        self.lose_place();
         self.rows.update(|rows| {
             let former = std::mem::take(rows);
             rows.extend(snapshot.messages.iter().map(|message| {
@@ -315,6 +320,7 @@ impl Room {
         set(&self.membership, Membership::Outside);
         set(&self.older, OlderState::Unread);
         set(&self.cursor, None);
+        self.lose_place();
         // Who is outside is not told who comes and goes.
         set(&self.member_count, None);
         self.rows.update(|rows| rows.retain(|row| row.seq().is_none()));
@@ -389,6 +395,7 @@ impl Room {
         let known = self.own_row(message.op_id).filter(|_| own && !message.op_id.is_nil());
         let row = known.unwrap_or_else(|| self.new_row(message, me));
         row.become_stored(message);
+        self.lose_place();
         self.place(row, zone);
         self.let_go(zone);
     }

@@ -1,6 +1,6 @@
 //! The pane of a room: what of its messages is in sight, and what follows from that.
 //!
-//! It opens at its end or at what is new, follows what comes, asks for what is older, and lets go of
+//! It opens at its end, at what is new or where its reader left it, follows what comes, asks for what is older, and lets go of
 //! rows that are far away. The browser scrolls it and holds it by the line that is read
 //! (`style/layout.css`). Its law: nothing here moves a line that is being read.
 
@@ -46,16 +46,20 @@ pub(super) struct Pane {
 impl Pane {
     /// The pane of this room, at work from its first drawing on.
     pub(super) fn begin(room: &Room, link: Link) -> Self {
+        let place = room.come_back();
         let pane = Self {
             room: room.clone(),
             link,
             store: expect_context(),
             element: NodeRef::new(),
             away: RwSignal::from(room.away.clone()),
-            is_near_the_end: StoredValue::new(true),
-            gaze: StoredValue::new(Gaze::default()),
+            is_near_the_end: StoredValue::new(place.is_none()),
+            gaze: StoredValue::new(Gaze::of_who_is_back(place.is_some())),
             unheld: unheld_while_older_come(room),
         };
+        if let Some(place) = place {
+            pane.in_frame(move |_, pane| pane.set_scroll_top(place));
+        }
         pane.clone().follow();
         pane.clone().read();
         pane.clone().cap();
@@ -122,6 +126,7 @@ impl Pane {
                 top < CLEAR_OF_THE_HEAD || top > pane.client_height()
             });
         self.is_near_the_end.set_value(is_near_the_end);
+        self.room.keep_place(if is_away && !is_near_the_end { -below } else { 0 });
         if self.away.get_untracked() != is_away {
             self.away.set(is_away);
         }

@@ -200,3 +200,32 @@ fn who_scrolls_to_what_is_new_is_led_nowhere() {
     }
     assert_eq!(gaze.look(true, false), Look::Comes { anew: true, led: false });
 }
+
+#[test]
+fn who_left_while_he_read_above_is_back_where_he_was_unless_something_came() {
+    let store = store((1..=3).map(|seq| message(seq, None)).collect());
+    let lobby = store.lobby();
+    lobby.read_to.set(Some(1));
+    assert!(store.come(&lobby, true));
+    let leave = |place: i32| {
+        lobby.away.set(place != 0);
+        lobby.keep_place(place);
+        store.part(&lobby);
+        (lobby.come_back(), lobby.away.get_untracked(), news(&store).len())
+    };
+    assert_eq!(leave(-700), (Some(-700), true, 1), "and the line is where it was");
+    store.log(&message(4, None));
+    assert_eq!(leave(-700), (Some(-700), true, 1), "what came before he left he knows of");
+    lobby.away.set(false);
+    store.log(&message(5, None));
+    assert_eq!((lobby.come_back(), news(&store).len()), (None, 0));
+    assert_eq!(leave(0), (None, false, 0));
+    assert_eq!(leave(-9), (Some(-9), true, 0));
+    store.part(&lobby);
+    store.reset(vec![message(6, None)], 6);
+    assert_eq!(lobby.come_back(), None);
+    let said = |seq: u64| Message { seq, op_id: OpId::NIL, ..message(1, None) };
+    lobby.away.set(true);
+    (7..=600).for_each(|seq| store.log(&said(seq)));
+    assert_eq!(leave(-9), (None, false, 0), "so many rows are not held for it");
+}
