@@ -106,8 +106,9 @@ test.describe('with a long room', () => {
     await sayMany(ada, Array.from({ length: 60 }, (_, index) => `line ${index}`));
     await ben.seesLast('line 59');
     await ben.readAbove(500);
-    await expect(ben.newest).toHaveText('Back to the newest messages');
+    await expect(ben.newest).toHaveAccessibleName('Back to the newest messages');
     const top = async (part: Locator) => (await part.boundingBox())?.y ?? 0;
+    expect(await top(ben.newest), 'it covers no message').toBeGreaterThan(await top(ben.page.locator('.foot')));
     // He is back where he was.
     const read = await top(ben.texts.nth(40));
     await ben.page.getByRole('link', { name: 'All rooms' }).click();

@@ -19,6 +19,7 @@ pub enum Sign {
     Leave,
     More,
     Send,
+    Down,
     Tick,
     Clock,
     Alert,
@@ -37,6 +38,7 @@ impl Sign {
             Self::Leave => "#leave",
             Self::More => "#more",
             Self::Send => "#send",
+            Self::Down => "#down",
             Self::Tick => "#tick",
             Self::Clock => "#clock",
             Self::Alert => "#alert",
@@ -81,8 +83,9 @@ mod tests {
 
     #[test]
     fn every_sign_is_in_the_sprite_and_the_sprite_is_small() {
-        use Sign::{Alert, Back, Brand, Clock, Leave, List, More, Plus, Send, Sliders, Tick};
-        for sign in [Brand, Back, Plus, List, Sliders, Leave, More, Send, Tick, Clock, Alert] {
+        use Sign::{Alert, Back, Brand, Clock, Down, Leave, List, More, Plus, Send, Sliders, Tick};
+        for sign in [Brand, Back, Plus, List, Sliders, Leave, More, Send, Down, Tick, Clock, Alert]
+        {
             let id = format!("id=\"{}\"", sign.reference().trim_start_matches('#'));
             assert!(SPRITE.contains(&id), "{sign:?}");
         }

@@ -17,7 +17,7 @@ use crate::text::{Count, Text, counted, fill, isolated, language, t};
 
 /// Characters of all names in the typing line: so many stand on a phone beside the words, and where
 /// the line itself were cut, a name of the other direction would lose its beginning.
-const NAMES_CHARS: usize = 27;
+const NAMES_CHARS: usize = 18;
 
 /// The element that the shell's script shows when the app cannot be loaded.
 pub const NOT_LOADED_ID: &str = "app-did-not-load";

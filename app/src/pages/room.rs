@@ -127,10 +127,10 @@ fn Inside(
         focus_on_talk();
         on_sent.run(());
     };
-    let newest = move || match news.unread() {
-        _ if !away.get() => String::new(),
-        (0, _) => t(Text::ShowNewest).to_owned(),
-        (count, _) => counted(Count::New, count),
+    let count = Signal::derive(move || news.unread().0);
+    let words = move |none: &str| match count.get() {
+        0 => none.to_owned(),
+        count => counted(Count::New, count),
     };
     view! {
         <Messages room=room.clone()/>
@@ -141,9 +141,12 @@ fn Inside(
                 type="button"
                 class="float"
                 class:float-off=live(move || !away.get())
+                class:float-news=live(move || count.get() > 0)
+                aria-label=live(move || words(t(Text::ShowNewest)))
                 on:click=to_newest
             >
-                {live(newest)}
+                <Icon sign=Sign::Down small=true/>
+                <span class="float-words">{live(move || words(""))}</span>
             </button>
             <Status room=room.clone()/>
             <Composer room op on_sent/>
