@@ -248,7 +248,7 @@ impl<R, S> Log<R, S> {
                     out.push(Output::Reply(reply, Reply::Unknown));
                 }
                 self.lookout.unsure(now);
-                self.read(out);
+                self.read(now, out);
             }
         }
     }
@@ -286,18 +286,18 @@ impl<R, S> Log<R, S> {
         own.sort_by_key(|event| event.seq);
         self.known = self.known.max(own.last().map_or(0, |event| event.seq));
         self.speak(own, now, out);
-        repeated.iter().for_each(|accepted| self.stands(accepted, out));
+        repeated.iter().for_each(|accepted| self.stands(accepted, now, out));
     }
 
     /// An op was stored before: perhaps by a commit of which nobody has heard since.
-    fn stands(&mut self, accepted: &Accepted, out: &mut Vec<Output<R>>) {
+    fn stands(&mut self, accepted: &Accepted, now: i64, out: &mut Vec<Output<R>>) {
         if accepted.log == self.id && accepted.seq > self.known {
             self.known = accepted.seq;
             out.push(Output::Sweep);
         } else if accepted.log != self.id && accepted.seq > 0 {
             // The other half of what it did stands here.
             out.push(Output::Hint(accepted.log, accepted.seq));
-            self.read(out);
+            self.read(now, out);
         }
     }
 
@@ -356,13 +356,17 @@ impl<R, S> Log<R, S> {
         if due == Some(true) {
             out.push(Output::Sweep);
         }
-        if due.is_some() || (self.known > self.head && !self.lookout.is_silent()) {
-            self.read(out);
+        let is_behind = self.known > self.head && !self.lookout.is_silent();
+        if due.is_some() || (is_behind && self.reading.is_none()) {
+            self.read(now, out);
         }
     }
 
-    fn read(&mut self, out: &mut Vec<Output<R>>) {
-        if self.reading.is_none() {
+    /// Reads what is there now. A read that is under way may have been before it: then again soon.
+    fn read(&mut self, now: i64, out: &mut Vec<Output<R>>) {
+        if self.reading.is_some() {
+            self.lookout.ask_again(now);
+        } else {
             self.reading = Some(self.known);
             out.push(Output::Read { after: self.head });
         }

@@ -65,7 +65,8 @@ impl Lookout {
         self.ask_again(now);
     }
 
-    fn ask_again(&mut self, now: i64) {
+    /// There is a read to make which cannot be made now.
+    pub(super) fn ask_again(&mut self, now: i64) {
         self.again_at.get_or_insert(now.saturating_add(LOOK_AGAIN_MS));
     }
 

@@ -175,6 +175,30 @@ fn an_answer_that_names_what_nobody_heard_of_makes_the_log_read_it() {
 }
 
 #[test]
+fn what_is_to_be_read_while_a_read_is_under_way_is_read_behind_it() {
+    let elsewhere = RoomId::from_bytes([2; 16]).log();
+    let mut answer = answer(Vec::new());
+    let Verdict::Accepted(accepted) = &mut answer.verdict else { panic!("{answer:?}") };
+    (accepted.log, accepted.seq) = (elsewhere, 7);
+    let mut log = log(4);
+    assert_eq!(reads(&step(&mut log, Input::Hint(5), 0)), Some(4));
+    step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
+    let committed = Outcome::Committed(vec![answer]);
+    assert_eq!(reads(&step(&mut log, Input::Outcome(committed), 500)), None, "one at a time");
+    assert_eq!(reads(&step(&mut log, Input::Events(Some(vec![])), 600)), None);
+    assert_eq!(reads(&step(&mut log, Input::Tick, 1_499)), None);
+    assert_eq!(reads(&step(&mut log, Input::Tick, 1_500)), Some(4), "it began before");
+
+    assert_eq!(reads(&step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 1_600)), None);
+    step(&mut log, Input::Outcome(Outcome::Unknown), 1_600);
+    assert_eq!(reads(&step(&mut log, Input::Tick, 2_600)), None, "it is under way still");
+    step(&mut log, Input::Events(Some(vec![])), 2_700);
+    assert_eq!(reads(&step(&mut log, Input::Tick, 3_600)), Some(4), "not only at 4,600");
+    step(&mut log, Input::Events(Some(vec![])), 3_700);
+    assert_eq!(log.wakes_at(), Some(4_600));
+}
+
+#[test]
 fn a_sweep_that_was_not_answered_is_made_again() {
     let mut log = log(0);
     step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
