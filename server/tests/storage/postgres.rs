@@ -110,6 +110,24 @@ async fn nothing_is_written_while_somebody_else_may_have_the_database() {
 
 #[tokio::test]
 #[ignore = "needs tools/postgres"]
+async fn what_was_under_way_when_a_process_ended_is_decided_before_the_next_begins() {
+    let place = place().await;
+    place.open().await.unwrap().close().await;
+    let mut past = PgConnection::connect(place.url.as_ref().unwrap()).await.unwrap();
+    let writing = "begin; update logs set head = head";
+    sqlx::raw_sql(writing).execute(&mut past).await.unwrap();
+    let begun = Instant::now();
+    let opening = async { (place.open().await, begun.elapsed()) };
+    let ((opened, took), ()) = tokio::join!(opening, async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        sqlx::raw_sql("commit").execute(&mut past).await.unwrap();
+    });
+    assert!(took >= Duration::from_secs(1), "it began after {took:?}");
+    opened.unwrap().close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs tools/postgres"]
 async fn a_server_answers_though_all_its_readers_are_busy() {
     let house = over_postgres(&mut SeededChance::new(1)).await;
     let mut busy = Vec::new();

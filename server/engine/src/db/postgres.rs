@@ -54,6 +54,11 @@ const READING: &str =
     "set session characteristics as transaction isolation level repeatable read, read only";
 /// A step of the schema takes as long as it takes.
 const MIGRATING: &str = "set statement_timeout = 0";
+/// Waits for every transaction that has written to a log: what a process before this one had under way
+/// when it ended is stored before the logs are read, or never. The server ends what nobody commits
+/// after ten seconds (`MANNERS`).
+const SETTLING: &str =
+    "begin; set local lock_timeout = '15s'; lock table logs in share mode; commit";
 
 /// What loses commits at a power cut, by the setting that must not be so.
 const HARMFUL: [(&str, &str); 3] =
@@ -105,6 +110,10 @@ impl Postgres {
         let schema = SqlxPostgresConnector::from_sqlx_postgres_pool(steps.clone());
         let migrated = Migrator::up(&schema, None).await;
         migrated.map_err(|error| OpenFault::Database(error.to_string()))?;
+        if let Err(error) = sqlx::raw_sql(SETTLING).execute(&steps).await {
+            // Somebody may hold the table for reasons of his own.
+            tracing::warn!(%error, "what was under way before this start may still be stored");
+        }
         steps.close().await;
         let writers = Pool::new(Arc::clone(&options), WRITERS, WRITING);
         let readers = Pool::new(Arc::clone(&options), READERS, READING);
