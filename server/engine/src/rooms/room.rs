@@ -291,8 +291,8 @@ impl<R, S> Log<R, S> {
 
     /// An op was stored before: perhaps by a commit of which nobody has heard since.
     fn stands(&mut self, accepted: &Accepted, now: i64, out: &mut Vec<Output<R>>) {
-        if accepted.log == self.id && accepted.seq > self.known {
-            self.known = accepted.seq;
+        if accepted.log == self.id && accepted.seq > self.head {
+            self.known = self.known.max(accepted.seq);
             out.push(Output::Sweep);
         } else if accepted.log != self.id && accepted.seq > 0 {
             // The other half of what it did stands here.

@@ -47,6 +47,8 @@ pub(super) struct Task {
     commit: Option<Later<'static, Outcome>>,
     read: Option<Later<'static, Option<Vec<Envelope>>>>,
     sweep: Option<Later<'static, Option<Vec<Head>>>>,
+    /// Another sweep was wanted while this one is under way, which may have been before it.
+    sweeps_again: bool,
     /// Since when nobody listens and nothing is under way.
     idle_since: Option<i64>,
     /// The next time at which there is something to do, and the way to it.
@@ -69,8 +71,17 @@ impl Task {
         Life::AtWork(Box::pin(async move {
             let head = first_head(&rooms, &handle).await?;
             let log = Log::new(handle.0.id, head, handle.tail());
-            let (commit, read, sweep, idle_since, alarm) = (None, None, None, None, None);
-            Some(Box::new(Self { rooms, handle, log, commit, read, sweep, idle_since, alarm }))
+            Some(Box::new(Self {
+                rooms,
+                handle,
+                log,
+                commit: None,
+                read: None,
+                sweep: None,
+                sweeps_again: false,
+                idle_since: None,
+                alarm: None,
+            }))
         }))
     }
 
@@ -80,9 +91,16 @@ impl Task {
             Woken::Inbox => {}
             Woken::Committed(outcome) => self.step(Input::Outcome(outcome)).await,
             Woken::Read(events) => self.step(Input::Events(events)).await,
-            Woken::Swept(None) => self.step(Input::Unswept).await,
-            Woken::Swept(Some(heads)) => {
-                heads.iter().for_each(|head| self.rooms.hint(head.log, head.cursor.seq));
+            Woken::Swept(heads) => {
+                if std::mem::take(&mut self.sweeps_again) {
+                    self.sweep = Some(self.rooms.heads());
+                }
+                match heads {
+                    None => self.step(Input::Unswept).await,
+                    Some(heads) => {
+                        heads.iter().for_each(|head| self.rooms.hint(head.log, head.cursor.seq));
+                    }
+                }
             }
             Woken::Time => self.step(Input::Tick).await,
             Woken::Idle if self.rooms.forget(self.handle.0.id) => return false,
@@ -172,6 +190,8 @@ impl Task {
             // Who asked may be gone: the answer stands in the store.
             Output::Reply(way_back, reply) => drop(way_back.send(reply)),
             Output::Hint(log, seq) => self.rooms.hint(log, seq),
+            // One that is under way ends first: whoever wants many would else get none.
+            Output::Sweep if self.sweep.is_some() => self.sweeps_again = true,
             Output::Sweep => self.sweep = Some(self.rooms.heads()),
             Output::Whisper(frame) => self.whisper(&frame).await,
             Output::Renamed(user, name) => self.rooms.rates(user).rename(name),

@@ -76,8 +76,9 @@ impl Lookout {
         if self.again_at.is_some_and(|at| at <= now) {
             (self.again_at, self.is_silent) = (None, false);
         }
-        self.doubt.take_if(|doubt| !doubt.moved_on(now));
-        Some(std::mem::take(&mut self.is_wide))
+        // With the last look for a commit its other half is looked for, too: nobody would afterwards.
+        let is_last = self.doubt.take_if(|doubt| !doubt.moved_on(now)).is_some();
+        Some(std::mem::take(&mut self.is_wide) || is_last)
     }
 }
 
@@ -106,7 +107,7 @@ mod tests {
             looks.push((at, lookout.due(at).unwrap()));
         }
         let seconds = [1, 3, 7, 15, 31, 63];
-        assert_eq!(looks, seconds.map(|at| (at * 1_000, false)));
+        assert_eq!(looks, seconds.map(|at| (at * 1_000, at == 63)), "the last is a wide one");
         assert!(!lookout.is_unsure());
     }
 

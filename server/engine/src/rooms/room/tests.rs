@@ -175,6 +175,19 @@ fn an_answer_that_names_what_nobody_heard_of_makes_the_log_read_it() {
 }
 
 #[test]
+fn an_answer_that_names_what_nobody_heard_of_is_seen_beside_a_newer_op() {
+    let mut log = log(4);
+    let mut repeated = answer(Vec::new());
+    let Verdict::Accepted(accepted) = &mut repeated.verdict else { panic!("{repeated:?}") };
+    accepted.seq = 5;
+    let lane = Lane::default();
+    step(&mut log, Input::Batch(vec![entry(1, &lane), entry(2, &lane)]), 0);
+    let answers = vec![repeated, answer(vec![posted(6, "b")])];
+    let out = step(&mut log, Input::Outcome(Outcome::Committed(answers)), 0);
+    assert_eq!((reads(&out), sweeps(&out)), (Some(4), true));
+}
+
+#[test]
 fn what_is_to_be_read_while_a_read_is_under_way_is_read_behind_it() {
     let elsewhere = RoomId::from_bytes([2; 16]).log();
     let mut answer = answer(Vec::new());
@@ -229,4 +242,24 @@ fn who_left_is_off_the_list_but_not_who_came_back_since() {
     assert_eq!(log.subscribers().iter().map(|told| told.sub).collect::<Vec<_>>(), [2]);
     step(&mut log, Input::Leave(SocketId(1), 1), 0);
     assert_eq!(log.subscribers().len(), 1, "an old guard takes nobody else off");
+}
+
+#[test]
+fn what_the_last_look_finds_is_looked_for_in_other_logs_too() {
+    for answers_for in [63_000, 3_000] {
+        let mut log = log(0);
+        step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
+        step(&mut log, Input::Outcome(Outcome::Unknown), 0);
+        let (mut at, mut looked) = (0, Vec::new());
+        while at < 63_000 {
+            let answer = (at < answers_for).then(Vec::new);
+            step(&mut log, Input::Events(answer), at);
+            at = log.wakes_at().unwrap();
+            looked = step(&mut log, Input::Tick, at);
+            assert!(reads(&looked).is_some(), "at {at}");
+        }
+        let found = step(&mut log, Input::Events(Some(vec![posted(1, "a")])), at);
+        assert_eq!(spoken(&found), [1]);
+        assert!(sweeps(&looked) || sweeps(&found), "the store answered until {answers_for}");
+    }
 }
