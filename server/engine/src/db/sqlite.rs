@@ -7,8 +7,12 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::WeakShared;
 use migrations::{Migrator, MigratorTrait};
 use sea_orm::{
     DatabaseConnection, DbBackend, SqliteTransactionMode, SqlxSqliteConnector, TransactionOptions,
@@ -18,6 +22,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Connection, Error, SqlitePool};
+use tokio::time::timeout;
 
 use super::space::Space;
 use super::transaction::Spoilt;
@@ -39,6 +44,12 @@ const BUSY_FOR_MAX: Duration = Duration::from_secs(2);
 /// not one that is lost.
 const ACQUIRE_FOR_MAX: Duration = Duration::from_millis(2_500);
 
+/// Longest look at whether the file answers.
+const LOOK_FOR_MAX: Duration = Duration::from_secs(5);
+
+/// Whether the file answers, once that is known.
+type Look = Pin<Box<dyn Future<Output = bool> + Send>>;
+
 /// An open file.
 #[derive(Debug)]
 pub(super) struct Sqlite {
@@ -48,6 +59,8 @@ pub(super) struct Sqlite {
     readers: DatabaseConnection,
     pub(super) readers_pool: SqlitePool,
     file: PathBuf,
+    /// A look at the file that is under way, if it is.
+    look: Mutex<Option<WeakShared<Look>>>,
     /// Held for as long as the store is open: the operating system frees it with the process.
     lock: File,
 }
@@ -82,7 +95,8 @@ impl Sqlite {
         let readers_pool = readers(&file, READERS).await.map_err(told)?;
         let readers = SqlxSqliteConnector::from_sqlx_sqlite_pool(readers_pool.clone());
         let spoilt = Spoilt::default();
-        Ok(Self { writer, writer_pool, spoilt, readers, readers_pool, file, lock })
+        let look = Mutex::default();
+        Ok(Self { writer, writer_pool, spoilt, readers, readers_pool, file, look, lock })
     }
 
     pub(super) async fn read(&self) -> Result<Transaction, Fault> {
@@ -91,8 +105,8 @@ impl Sqlite {
     }
 
     pub(super) async fn write(&self) -> Result<Transaction, Fault> {
-        if self.spoilt.take() {
-            self.renew_writer().await;
+        if self.spoilt.take() && !self.renew_writer().await {
+            self.spoilt.again();
         }
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -102,9 +116,12 @@ impl Sqlite {
         Transaction::begin(begun, DbBackend::Sqlite, self.spoilt.clone()).await
     }
 
-    /// Closes the writer's connection, so that the next transaction begins on a new one.
-    async fn renew_writer(&self) {
-        let renewed = match self.writer_pool.acquire().await {
+    /// Closes the writer's connection, so that the next transaction begins on a new one; `false` where
+    /// somebody has it still.
+    async fn renew_writer(&self) -> bool {
+        let held = self.writer_pool.acquire().await;
+        let is_held = held.is_ok();
+        let renewed = match held {
             Ok(connection) => connection.close().await,
             Err(error) => Err(error),
         };
@@ -112,12 +129,29 @@ impl Sqlite {
             // It is asked again whether it is inside a transaction before anybody gets it.
             tracing::warn!(%error, "the writer's connection could not be closed");
         }
+        is_held
     }
 
     /// Asked of the file anew, since an open connection reads on from its memory, and from a file
-    /// that nobody else finds any more.
+    /// that nobody else finds any more. Who asks while somebody does gets his answer: a crowd opens
+    /// the file once.
     pub(super) async fn answers(&self) -> bool {
-        answers(&self.file).await.is_ok()
+        let look = {
+            // Every change of it is one assignment.
+            let mut look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
+            let under_way = look.as_ref().and_then(WeakShared::upgrade);
+            under_way.filter(|under_way| under_way.peek().is_none()).unwrap_or_else(|| {
+                let file = self.file.clone();
+                let begun: Look = Box::pin(async move {
+                    let answered = timeout(LOOK_FOR_MAX, answers(&file)).await;
+                    answered.is_ok_and(|answered| answered.is_ok())
+                });
+                let begun = begun.shared();
+                *look = begun.downgrade();
+                begun
+            })
+        };
+        look.await
     }
 
     /// Ends when the disk failed under who wrote, whoever that was.

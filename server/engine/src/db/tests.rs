@@ -3,12 +3,13 @@
 //! Each story has its own folder.
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use protocol::bounded::Blob;
 use protocol::change::Envelope;
 use protocol::ids::{DeviceId, EventId, OpId, RoomId, UserId};
 use protocol::limits::{CHANGE_BYTES_MAX, TEXT_BYTES_MAX};
 use protocol::model::{DisplayName, Message, MessageText, RoomKey, RoomName, Topic};
-use sea_orm::Statement;
+use sea_orm::{DbBackend, Statement};
 use sqlx::{Connection, Row};
 
 use super::events::EventRecord;
@@ -107,6 +108,42 @@ async fn a_lock_under_which_somebody_else_writes_is_no_absence() {
     assert!(db.answers().await && !stored(&db, 1).await);
     let refused = db.write().await.err();
     assert!(matches!(refused, Some(Fault::Unavailable(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_to_be_replaced_is_though_somebody_had_it_meanwhile() {
+    let (_folder, db) = open().await;
+    let mut broken = db.write().await.unwrap();
+    let bad = Statement::from_string(DbBackend::Sqlite, "select nothing from nowhere");
+    assert!(broken.rows(bad).await.is_err());
+    drop(broken);
+    let mut held = file(&db).writer_pool.acquire().await.unwrap();
+    sqlx::query("create temp table mark (x)").execute(&mut *held).await.unwrap();
+    assert!(db.write().await.is_err(), "somebody has it");
+    drop(held);
+    drop(db.write().await.unwrap());
+    let mut other = file(&db).writer_pool.acquire().await.unwrap();
+    assert!(sqlx::query("select x from mark").execute(&mut *other).await.is_err());
+}
+
+#[tokio::test]
+async fn a_crowd_that_asks_whether_the_store_answers_opens_the_file_once() {
+    let (_folder, db) = open().await;
+    let files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = files();
+    let asked = join_all((0..300).map(|_| db.answers()));
+    let most = async {
+        let mut most = 0;
+        for _ in 0..200 {
+            most = most.max(files());
+            tokio::task::yield_now().await;
+        }
+        most
+    };
+    let (answers, most) = tokio::join!(asked, most);
+    assert!(answers.iter().all(|answers| *answers));
+    assert!(most < before + 200, "{before}, then {most}");
+    assert!(db.answers().await, "the next one asks anew");
 }
 
 #[tokio::test]

@@ -37,6 +37,11 @@ impl Spoilt {
         self.connection.swap(false, Ordering::AcqRel)
     }
 
+    /// What was to be done about it is still to be done.
+    pub(super) fn again(&self) {
+        self.connection.store(true, Ordering::Release);
+    }
+
     /// Ends when the disk has failed.
     pub(super) async fn disk_failed(&self) {
         // The sender lives as long as this.
