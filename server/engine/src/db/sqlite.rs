@@ -105,8 +105,8 @@ impl Sqlite {
     }
 
     pub(super) async fn write(&self) -> Result<Transaction, Fault> {
-        if self.spoilt.take() && !self.renew_writer().await {
-            self.spoilt.again();
+        if self.spoilt.is_said() {
+            self.renew_writer().await?;
         }
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -116,20 +116,18 @@ impl Sqlite {
         Transaction::begin(begun, DbBackend::Sqlite, self.spoilt.clone()).await
     }
 
-    /// Closes the writer's connection, so that the next transaction begins on a new one; `false` where
-    /// somebody has it still.
-    async fn renew_writer(&self) -> bool {
-        let held = self.writer_pool.acquire().await;
-        let is_held = held.is_ok();
-        let renewed = match held {
-            Ok(connection) => connection.close().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = renewed {
-            // It is asked again whether it is inside a transaction before anybody gets it.
+    /// Closes the writer's connection, so that the next transaction begins on a new one; where somebody
+    /// has it still, there is no next one yet.
+    async fn renew_writer(&self) -> Result<(), Fault> {
+        let held = self.writer_pool.acquire().await.map_err(|error| {
+            Fault::Unavailable(format!("the writer's connection is to be replaced: {error}"))
+        })?;
+        // From here on nobody else gets it, however this ends.
+        self.spoilt.take();
+        if let Err(error) = held.close().await {
             tracing::warn!(%error, "the writer's connection could not be closed");
         }
-        is_held
+        Ok(())
     }
 
     /// Asked of the file anew, since an open connection reads on from its memory, and from a file

@@ -37,9 +37,9 @@ impl Spoilt {
         self.connection.swap(false, Ordering::AcqRel)
     }
 
-    /// What was to be done about it is still to be done.
-    pub(super) fn again(&self) {
-        self.connection.store(true, Ordering::Release);
+    /// Whether that was said; it stays said.
+    pub(super) fn is_said(&self) -> bool {
+        self.connection.load(Ordering::Acquire)
     }
 
     /// Ends when the disk has failed.

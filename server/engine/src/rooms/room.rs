@@ -355,6 +355,10 @@ impl<R, S> Log<R, S> {
         let due = self.lookout.due(now);
         if due == Some(true) {
             out.push(Output::Sweep);
+            if self.reading.is_some() {
+                // What is read behind the one under way is as much a reason to look elsewhere.
+                self.lookout.unswept(now);
+            }
         }
         let is_behind = self.known > self.head && !self.lookout.is_silent();
         if due.is_some() || (is_behind && self.reading.is_none()) {

@@ -188,6 +188,23 @@ fn an_answer_that_names_what_nobody_heard_of_is_seen_beside_a_newer_op() {
 }
 
 #[test]
+fn a_last_look_that_falls_into_a_read_is_made_behind_it_as_wide() {
+    let mut log = log(0);
+    step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
+    step(&mut log, Input::Outcome(Outcome::Unknown), 0);
+    let mut at = 0;
+    while at < 31_000 {
+        step(&mut log, Input::Events(Some(vec![])), at);
+        at = log.wakes_at().unwrap();
+        step(&mut log, Input::Tick, at);
+    }
+    step(&mut log, Input::Tick, 63_000);
+    step(&mut log, Input::Events(Some(vec![])), 63_500);
+    let out = step(&mut log, Input::Tick, 64_000);
+    assert_eq!((reads(&out), sweeps(&out)), (Some(0), true));
+}
+
+#[test]
 fn what_is_to_be_read_while_a_read_is_under_way_is_read_behind_it() {
     let elsewhere = RoomId::from_bytes([2; 16]).log();
     let mut answer = answer(Vec::new());
