@@ -43,6 +43,9 @@ mod here {
     /// A text in small letters, by the browser's tables: those of `str` would be its second copy.
     #[must_use]
     pub fn lowercase(text: &str) -> String {
+        if text.is_ascii() {
+            return text.to_ascii_lowercase();
+        }
         JsString::from(text).to_lower_case().into()
     }
 

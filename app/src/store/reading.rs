@@ -193,10 +193,16 @@ impl Room {
 
     /// Something came: who left it is brought to that, and not to where he was.
     pub(super) fn lose_place(&self) {
-        if !self.away.get_untracked() && self.place.swap(0, Ordering::Relaxed) != 0 {
-            set(&self.last, None);
-            set(&self.line, None);
+        if !self.away.get_untracked() && self.place.load(Ordering::Relaxed) != 0 {
+            self.forget_place();
         }
+    }
+
+    /// What he looked at is not there any more.
+    pub(super) fn forget_place(&self) {
+        self.keep_place(0);
+        set(&self.last, None);
+        set(&self.line, None);
     }
 
     /// The number of the newest message.

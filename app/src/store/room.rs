@@ -320,7 +320,7 @@ impl Room {
         set(&self.membership, Membership::Outside);
         set(&self.older, OlderState::Unread);
         set(&self.cursor, None);
-        self.lose_place();
+        self.forget_place();
         // Who is outside is not told who comes and goes.
         set(&self.member_count, None);
         self.rows.update(|rows| rows.retain(|row| row.seq().is_none()));

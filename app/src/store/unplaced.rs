@@ -43,8 +43,10 @@ impl Store {
     #[must_use]
     pub fn address(&self, act: &Act) -> String {
         let Act::Post(Post { room, .. }) = act else { return String::new() };
+        // Nobody leaves the room of everybody, and it is always known in the end.
+        let found = self.find(room.log()).filter(|room| !room.everyone);
         let line = |room: Room| format!("{}\n{}", room.key, room.name.get_untracked());
-        self.find(room.log()).map(line).unwrap_or_default()
+        found.map(line).unwrap_or_default()
     }
 
     /// This lay beside an act that an earlier page kept, and that is about to be told.

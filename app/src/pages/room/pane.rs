@@ -58,7 +58,11 @@ impl Pane {
             unheld: unheld_while_older_come(room),
         };
         if let Some(place) = place {
-            pane.in_frame(move |_, pane| pane.set_scroll_top(place));
+            pane.in_frame(move |here, pane| {
+                pane.set_scroll_top(place);
+                // In a window that is larger now there may be nothing to scroll.
+                here.look_around(&pane);
+            });
         }
         pane.clone().follow();
         pane.clone().read();
@@ -109,7 +113,7 @@ impl Pane {
             pane.set_scroll_top(0);
             here.look_around(&pane);
             if let Some(unsent) = first_unsent(&pane).filter(|_| here.away.get_untracked()) {
-                pane.set_scroll_top(unsent.offset_top() - pane.client_height() / 2);
+                pane.set_scroll_top(unsent.offset_top() - seen_height(&pane) / 2);
                 here.look_around(&pane);
             }
         });
@@ -123,7 +127,7 @@ impl Pane {
         let is_away = newest_off
             || first_unsent(pane).map_or(!is_near_the_end, |unsent| {
                 let top = unsent.offset_top() + below;
-                top < CLEAR_OF_THE_HEAD || top > pane.client_height()
+                top < CLEAR_OF_THE_HEAD || top > seen_height(pane)
             });
         self.is_near_the_end.set_value(is_near_the_end);
         self.room.keep_place(if is_away && !is_near_the_end { -below } else { 0 });
@@ -172,8 +176,8 @@ impl Pane {
             self.room.older.track();
             self.away.track();
             let is_hidden = self.store.hidden.get();
-            if self.room.has_failed() && !is_hidden {
-                // It may cover what came with it.
+            if (self.room.has_failed() || self.away.get_untracked()) && !is_hidden {
+                // It may cover what came with it, or have been all that covered the newest message.
                 self.in_frame(|here, pane| {
                     here.look_around(&pane);
                     here.look();
@@ -238,6 +242,13 @@ impl Pane {
 /// The first message of those that could not be sent, which stand last.
 fn first_unsent(pane: &web_sys::HtmlElement) -> Option<web_sys::HtmlElement> {
     pane.query_selector(".message-failed").ok().flatten()?.dyn_into().ok()
+}
+
+/// How much of the pane's height is not covered by its foot.
+fn seen_height(pane: &web_sys::HtmlElement) -> i32 {
+    let foot = pane.query_selector(".foot").ok().flatten();
+    let covered = foot.map_or(0, |foot| foot.client_height());
+    pane.client_height() - covered
 }
 
 /// Keeps so many pixels above what is seen, once the list has changed and before it is painted. The
