@@ -58,7 +58,7 @@ pub(crate) enum Report {
 /// A message as it lay there.
 pub(crate) struct Found {
     tab: String,
-    /// Its room's address; empty where an older build put it there.
+    /// Its room's address; empty for the room of everybody, and where an older build put it there.
     pub(crate) address: String,
     pub(crate) kept: Kept,
 }

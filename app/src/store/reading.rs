@@ -1,10 +1,9 @@
 //! How far a room was read, what of it is new, and how much of it is on the screen.
 //!
 //! What was read lies in the browser and is shared by its tabs; where a reader was who left, in memory.
-//! Its laws: a line stands before the
-//! first message that was new when the reader came, where that is known, and does not move while he
-//! stays; at most 250 rows are on the screen, and what goes off it is at the end he is farther from:
-//! the oldest are let go and read again, the newest wait here.
+//! Its laws: a line stands before the first message that was new when the reader came, where that is
+//! known, and does not move while he stays; at most 250 rows are on the screen, and what goes off it is
+//! at the end he is farther from: the oldest are let go and read again, the newest wait here.
 
 use std::sync::atomic::Ordering;
 

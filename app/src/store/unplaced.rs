@@ -39,7 +39,7 @@ pub(super) struct UnplacedOps {
 
 impl Store {
     /// What is kept beside this act: its room's key and, in a second line, name. Empty where the act is
-    /// no message.
+    /// no message, or of the room of everybody.
     #[must_use]
     pub fn address(&self, act: &Act) -> String {
         let Act::Post(Post { room, .. }) = act else { return String::new() };

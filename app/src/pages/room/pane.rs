@@ -1,8 +1,8 @@
 //! The pane of a room: what of its messages is in sight, and what follows from that.
 //!
-//! It opens at its end, at what is new or where its reader left it, follows what comes, asks for what is older, and lets go of
-//! rows that are far away. The browser scrolls it and holds it by the line that is read
-//! (`style/layout.css`). Its law: nothing here moves a line that is being read.
+//! It opens at its end, at what is new or where its reader left it, follows what comes, asks for what
+//! is older, and lets go of rows that are far away. The browser scrolls it and holds it by the line
+//! that is read (`style/layout.css`). Its law: nothing here moves a line that is being read.
 
 use leptos::ev::KeyboardEvent;
 use leptos::html;

@@ -43,7 +43,6 @@ const BUSY_FOR_MAX: Duration = Duration::from_secs(2);
 /// Longest wait for a connection; shorter than for an answer, since a connection that another has is
 /// not one that is lost.
 const ACQUIRE_FOR_MAX: Duration = Duration::from_millis(2_500);
-
 /// Longest look at whether the file answers.
 const LOOK_FOR_MAX: Duration = Duration::from_secs(5);
 
