@@ -16,7 +16,7 @@ use server::{frame_command, open_files, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Ends a process that cannot go on (EX_SOFTWARE of sysexits.h).
-const CANNOT_GO_ON: u8 = 70;
+const CANNOT_GO_ON: i32 = 70;
 
 fn main() -> ExitCode {
     let read = file::read(std::env::args_os());
@@ -58,15 +58,21 @@ async fn run(settings: Settings) -> Result<ExitCode, Error> {
     let by = tokio::select! {
         _ = terminated.recv() => "SIGTERM",
         _ = interrupted.recv() => "SIGINT",
-        why = house.broken() => {
-            tracing::error!(why, "this process cannot go on: start again");
-            return Ok(ExitCode::from(CANNOT_GO_ON));
-        }
+        why = house.broken() => cannot_go_on(why),
     };
     tracing::info!(by, "stopping");
-    house.close().await;
+    if let Some(why) = house.close().await {
+        cannot_go_on(why);
+    }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the process as it stands. Whatever was dropped in order would close the store's file, and
+/// SQLite's last connection would fold its log on a disk that failed.
+fn cannot_go_on(why: &str) -> ! {
+    tracing::error!(why, "this process cannot go on: start again");
+    std::process::exit(CANNOT_GO_ON)
 }
 
 fn setup_link(place: &Place) -> Result<ExitCode, Error> {

@@ -100,15 +100,16 @@ impl House {
         }
     }
 
-    /// Ends it in order; everything accepted is stored and everybody connected was told.
-    pub async fn close(self) {
+    /// Ends it in order; everything accepted is stored and everybody connected was told. Where the disk
+    /// failed at that it tells so, and the process must end as it stands.
+    pub async fn close(self) -> Option<&'static str> {
         self.stop.send_replace(true);
         // It ends at the next moment at which it waits; so does a panic in it.
         let _ = self.watching.await;
         self.hub.drain(DRAIN_PATIENCE, &self.upgrades).await;
         // The task ends by itself within its own patience; a panic in it ends it too.
         let _ = self.serving.await;
-        self.db.close().await;
+        self.db.close().await
     }
 }
 

@@ -151,11 +151,15 @@ impl Db {
         }
     }
 
-    /// Closes all connections and gives the store free.
-    pub async fn close(&self) {
+    /// Closes all connections and gives the store free. Where the disk under it has failed it tells so
+    /// and leaves the file open, until the process ends.
+    pub async fn close(&self) -> Option<&'static str> {
         match &self.0 {
             Kind::Sqlite(sqlite) => sqlite.close().await,
-            Kind::Postgres(postgres) => postgres.close().await,
+            Kind::Postgres(postgres) => {
+                postgres.close().await;
+                None
+            }
         }
     }
 }

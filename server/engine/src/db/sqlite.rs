@@ -4,6 +4,7 @@
 //! folder, and one connection writes.
 
 mod connection;
+mod folding;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -23,9 +24,10 @@ use sqlx::{Connection, Error, SqlitePool};
 use tokio::time::timeout;
 
 use self::connection::{BUSY_FOR_MAX, opened, options, readers, writer};
+use self::folding::Folding;
 use super::space::Space;
 use super::transaction::Spoilt;
-use super::{Fault, LOCK, OpenFault, Transaction, files};
+use super::{DISK_FAILED, Fault, LOCK, OpenFault, Transaction, files};
 
 /// The database's file in the data folder.
 const DATABASE: &str = "wasmchannel.db";
@@ -45,6 +47,7 @@ pub(super) struct Sqlite {
     writer: DatabaseConnection,
     pub(super) writer_pool: SqlitePool,
     spoilt: Spoilt,
+    folding: Folding,
     readers: DatabaseConnection,
     pub(super) readers_pool: SqlitePool,
     file: PathBuf,
@@ -84,8 +87,9 @@ impl Sqlite {
         let readers_pool = readers(&file, READERS).await.map_err(told)?;
         let readers = SqlxSqliteConnector::from_sqlx_sqlite_pool(readers_pool.clone());
         let spoilt = Spoilt::default();
+        let folding = Folding::new(writer.clone(), spoilt.clone());
         let look = Mutex::default();
-        Ok(Self { writer, writer_pool, spoilt, readers, readers_pool, file, look, lock })
+        Ok(Self { writer, writer_pool, spoilt, folding, readers, readers_pool, file, look, lock })
     }
 
     pub(super) async fn read(&self) -> Result<Transaction, Fault> {
@@ -94,6 +98,10 @@ impl Sqlite {
     }
 
     pub(super) async fn write(&self) -> Result<Transaction, Fault> {
+        // A flush that comes behind one that failed may say that all is well.
+        if self.spoilt.is_disk_failed() {
+            return Err(Fault::Disk(DISK_FAILED.to_owned()));
+        }
         if self.spoilt.is_said() {
             self.renew_writer().await?;
         }
@@ -102,7 +110,9 @@ impl Sqlite {
             ..TransactionOptions::default()
         };
         let begun = self.writer.begin_with_options(options);
-        Transaction::begin(begun, DbBackend::Sqlite, self.spoilt.clone()).await
+        let begun = Transaction::begin(begun, DbBackend::Sqlite, self.spoilt.clone()).await?;
+        self.folding.one_more();
+        Ok(begun)
     }
 
     /// Closes the writer's connection, so that the next transaction begins on a new one; where somebody
@@ -150,13 +160,20 @@ impl Sqlite {
         Space::at(&self.file)
     }
 
-    /// The last connection folds the write-ahead log into the database.
-    pub(super) async fn close(&self) {
+    /// Folds the write-ahead log into the database and closes the file. Where its disk has failed it
+    /// stays open, and tells so: SQLite's last connection folds what is left by itself, and takes the
+    /// log away where the disk says then that all is well.
+    pub(super) async fn close(&self) -> Option<&'static str> {
         self.readers_pool.close().await;
+        self.folding.end().await;
+        if self.spoilt.is_disk_failed() {
+            return Some(DISK_FAILED);
+        }
         self.writer_pool.close().await;
         if let Err(error) = self.lock.unlock() {
             tracing::warn!(%error, "the folder's lock ends with the process");
         }
+        None
     }
 }
 

@@ -42,6 +42,11 @@ impl Spoilt {
         self.connection.load(Ordering::Acquire)
     }
 
+    /// Whether the disk has failed; it stays so.
+    pub(super) fn is_disk_failed(&self) -> bool {
+        *self.disk.borrow()
+    }
+
     /// Ends when the disk has failed.
     pub(super) async fn disk_failed(&self) {
         // The sender lives as long as this.

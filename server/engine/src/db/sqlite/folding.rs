@@ -1,0 +1,225 @@
+//! The write-ahead log, folded into the database by our own statement.
+//!
+//! Begun by `sqlite` behind some of the transactions that write, and at the end. Its law: what fails
+//! here is heard as what fails at a commit is, and a disk that failed is the end of the process.
+//! SQLite would take that error as *not yet* (`docs/decisions/0003`), so that it folds by itself
+//! nowhere (`connection`). Nobody is asked to wait: it is a task of its own, which has the writer's
+//! connection between two transactions, and says what it found though nobody listens any more.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+
+use crate::db::Fault;
+use crate::db::transaction::Spoilt;
+
+/// Transactions from one look at the log to the next; each is a trip to the connection's thread.
+const LOOK_EVERY: u32 = 16;
+/// Pages of the log behind which it is folded.
+const PAGES_MIN: i64 = 1_000;
+
+/// How the log is asked for its length, and folded: as far as no reader is in the way, or to its end
+/// and cut to nothing, for which readers are waited for as for a lock.
+const LOOK: &str = "pragma wal_checkpoint(noop)";
+const FOLD: &str = "pragma wal_checkpoint(passive)";
+const CUT: &str = "pragma wal_checkpoint(truncate)";
+
+/// Who sees to the log of the connection that writes.
+#[derive(Debug)]
+pub(super) struct Folding {
+    writer: DatabaseConnection,
+    spoilt: Spoilt,
+    begun: AtomicU32,
+}
+
+/// What SQLite answers to any of the three.
+#[derive(Debug)]
+struct Log {
+    /// Somebody was in the way.
+    is_held: bool,
+    pages: i64,
+    /// How many of them the database has.
+    folded: i64,
+}
+
+impl Folding {
+    pub(super) fn new(writer: DatabaseConnection, spoilt: Spoilt) -> Self {
+        Self { writer, spoilt, begun: AtomicU32::new(0) }
+    }
+
+    /// Counts a transaction that has begun. Behind each sixteenth the log is looked at: who waits for
+    /// the connection waits in a row.
+    pub(super) fn one_more(&self) {
+        let before = self.begun.fetch_add(1, Ordering::Relaxed);
+        if before % LOOK_EVERY == LOOK_EVERY - 1 {
+            let (writer, spoilt) = (self.writer.clone(), self.spoilt.clone());
+            tokio::spawn(async move { fold(&writer, &spoilt).await });
+        }
+    }
+
+    /// Folds all of it, when nobody writes any more.
+    pub(super) async fn end(&self) {
+        if self.spoilt.is_disk_failed() {
+            return;
+        }
+        match heard(asked(&self.writer, CUT).await, &self.spoilt) {
+            Some(log) if log.is_held => {
+                tracing::info!(
+                    "another process reads the file: its log is folded by the next start"
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Folds a log that is long.
+async fn fold(writer: &DatabaseConnection, spoilt: &Spoilt) {
+    if spoilt.is_disk_failed() {
+        return;
+    }
+    let found = heard(asked(writer, LOOK).await, spoilt);
+    if found.is_some_and(|log| log.pages >= PAGES_MIN && log.folded < log.pages) {
+        // Where a reader's older view stops it half way, the next look is not far.
+        heard(asked(writer, FOLD).await, spoilt);
+    }
+}
+
+/// The answer, unless there is none, which is told to whom it concerns.
+fn heard(answer: Result<Log, DbErr>, spoilt: &Spoilt) -> Option<Log> {
+    let error = match answer {
+        Ok(log) => return Some(log),
+        // Who has the connection has it for long, or the store is closed. Nothing is known against it.
+        Err(DbErr::ConnectionAcquire(_)) => return None,
+        Err(error) => error,
+    };
+    let fault = Fault::from(error);
+    tracing::error!(%fault, "the write-ahead log could not be folded into the database");
+    spoilt.by(&fault, DbBackend::Sqlite);
+    None
+}
+
+async fn asked(writer: &DatabaseConnection, pragma: &str) -> Result<Log, DbErr> {
+    let row = writer.query_one_raw(Statement::from_string(DbBackend::Sqlite, pragma)).await?;
+    let row = row.ok_or_else(|| DbErr::RecordNotFound(pragma.to_owned()))?;
+    let number = |column| row.try_get::<i64>("", column);
+    Ok(Log {
+        is_held: number("busy")? != 0,
+        pages: number("log")?,
+        folded: number("checkpointed")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::db::sqlite::Sqlite;
+
+    async fn open() -> (tempfile::TempDir, Sqlite) {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(folder.path()).await.unwrap();
+        commit(&sqlite, "create table filler (words)").await;
+        (folder, sqlite)
+    }
+
+    async fn commit(sqlite: &Sqlite, text: &str) {
+        let mut transaction = sqlite.write().await.unwrap();
+        transaction.execute(Statement::from_string(DbBackend::Sqlite, text)).await.unwrap();
+        transaction.unbroken().await.unwrap().commit().await.unwrap();
+    }
+
+    /// Some hundred pages.
+    async fn write_much(sqlite: &Sqlite) {
+        commit(sqlite, "insert into filler values (randomblob(500000))").await;
+    }
+
+    async fn log(sqlite: &Sqlite) -> Log {
+        asked(&sqlite.writer, LOOK).await.unwrap()
+    }
+
+    /// The log once its pages are folded as far as they are here.
+    async fn folded(sqlite: &Sqlite, is_enough: impl Fn(&Log) -> bool) -> Log {
+        for _ in 0..500 {
+            let log = log(sqlite).await;
+            if is_enough(&log) {
+                return log;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{:?}", log(sqlite).await)
+    }
+
+    #[tokio::test]
+    async fn a_long_log_is_folded_behind_a_transaction_and_only_by_us() {
+        let (folder, sqlite) = open().await;
+        for _ in 2..LOOK_EVERY {
+            write_much(&sqlite).await;
+        }
+        let before = log(&sqlite).await;
+        assert!(before.pages >= PAGES_MIN && before.folded == 0, "{before:?}");
+        write_much(&sqlite).await;
+        let after = folded(&sqlite, |log| log.folded == log.pages).await;
+        assert!(after.folded > before.pages, "{after:?}");
+        write_much(&sqlite).await;
+        assert!(log(&sqlite).await.pages < PAGES_MIN, "it begins anew");
+
+        assert!(sqlite.close().await.is_none());
+        let left = folder.path().join("wasmchannel.db-wal").exists();
+        assert!(!left, "nothing is left to be folded by who opens it next");
+    }
+
+    #[tokio::test]
+    async fn a_short_log_is_left_alone() {
+        let (_folder, sqlite) = open().await;
+        for _ in 0..3 * LOOK_EVERY {
+            commit(&sqlite, "insert into filler values (1)").await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let log = log(&sqlite).await;
+        assert!(log.pages > 0 && log.folded == 0, "{log:?}");
+    }
+
+    #[tokio::test]
+    async fn a_reader_in_the_way_is_no_fault_and_folded_past_once_he_is_gone() {
+        let (_folder, sqlite) = open().await;
+        write_much(&sqlite).await;
+        let mut reader = sqlite.read().await.unwrap();
+        let count = Statement::from_string(DbBackend::Sqlite, "select count(*) from filler");
+        reader.rows(count).await.unwrap();
+        let seen = log(&sqlite).await.pages;
+        for _ in 0..LOOK_EVERY {
+            write_much(&sqlite).await;
+        }
+        let half = folded(&sqlite, |log| log.folded > 0).await;
+        assert_eq!(half.folded, seen, "as far as the reader sees: {half:?}");
+        assert!(sqlite.lost().now_or_never().is_none() && !sqlite.spoilt.is_said());
+        drop(reader);
+        for _ in 2..LOOK_EVERY {
+            write_much(&sqlite).await;
+        }
+        folded(&sqlite, |log| log.folded == log.pages).await;
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_failed_is_neither_written_nor_folded_nor_closed() {
+        let (folder, sqlite) = open().await;
+        write_much(&sqlite).await;
+        let fault = DbErr::Query(sea_orm::RuntimeErr::Internal(String::new()));
+        assert!(heard(Err(fault), &sqlite.spoilt).is_none());
+        assert!(
+            sqlite.lost().now_or_never().is_none() && sqlite.spoilt.is_said(),
+            "a new connection"
+        );
+        commit(&sqlite, "insert into filler values (1)").await;
+
+        sqlite.spoilt.by(&Fault::Disk(String::new()), DbBackend::Sqlite);
+        assert!(matches!(sqlite.write().await, Err(Fault::Disk(_))), "what it holds is not known");
+        assert!(sqlite.close().await.is_some());
+        let left = folder.path().join("wasmchannel.db-wal").metadata().unwrap();
+        assert!(left.len() > 0, "who opens it next reads it from its start");
+    }
+}
