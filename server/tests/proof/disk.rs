@@ -27,6 +27,8 @@ const LEFT: u64 = 300 * 1024;
 const RECOVERED_MAX: Duration = Duration::from_secs(10);
 /// The most that a small disk holds.
 const DISK_MAX: u64 = 64 * 1024 * 1024;
+/// How long a flush takes that fails once its commit was given up, which is after 5 s.
+const FAILS_AFTER: Duration = Duration::from_millis(6_500);
 /// What the process ends with when its disk failed.
 const DISK_FAILED: i32 = 70;
 
@@ -146,6 +148,36 @@ async fn a_log_that_cannot_be_folded_in_ends_the_process_and_nothing_is_lost() {
     assert!(house.said().contains("stopping"), "once it was told to");
     let totals = company.part(&mut house).await;
     println!("foldings {}, seed {seed}: {totals}, ended with 70 each time", calls.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_fails_once_it_was_given_up_ends_the_process_too() {
+    let seed = seed();
+    let mut chance = SeededChance::new(seed);
+    let mut house = House::open_in(Place::file()).await;
+    let company = Company::gather(house.address, &mut chance).await;
+    house.kill();
+    let late = format!("error=EIO:delay_enter={}:when=40", FAILS_AFTER.as_micros());
+    let log = house.place.data.join("wasmchannel.db-wal");
+    house.put_under(strace(&log, &format!("inject=fsync,fdatasync:{late}")));
+    house.start();
+    house.ready(Duration::from_secs(20)).await;
+    company.come_back(1);
+    let given_up = || house.said().matches("whether a batch is stored is not known").count();
+    company.until("a commit is given up", Duration::from_secs(20), |_| given_up() > 0).await;
+    assert!(!house.has_ended(), "nothing has failed yet: {}", house.last_words());
+    let status = house.ended(Duration::from_secs(5)).await;
+    assert_eq!(status.code(), Some(DISK_FAILED), "{}", house.last_words());
+
+    house.put_under(Vec::new());
+    house.start();
+    house.ready(Duration::from_secs(5)).await;
+    company.come_back(2);
+    let before = accepted(&company.seen);
+    let goes_on = |seen: &Seen| accepted(seen) > before + 50;
+    company.until("messages again", Duration::from_secs(10), goes_on).await;
+    let totals = company.part(&mut house).await;
+    println!("late 1, seed {seed}: {totals}, ended with 70 behind its time");
 }
 
 /// Fills the disk on which this file is but for a little.

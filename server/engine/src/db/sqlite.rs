@@ -98,21 +98,26 @@ impl Sqlite {
     }
 
     pub(super) async fn write(&self) -> Result<Transaction, Fault> {
-        // A flush that comes behind one that failed may say that all is well.
-        if self.spoilt.is_disk_failed() {
-            return Err(Fault::Disk(DISK_FAILED.to_owned()));
+        loop {
+            // A flush that comes behind one that failed may say that all is well.
+            if self.spoilt.is_disk_failed() {
+                return Err(Fault::Disk(DISK_FAILED.to_owned()));
+            }
+            if self.spoilt.is_said() {
+                self.renew_writer().await?;
+            }
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            let begun = self.writer.begin_with_options(options);
+            let begun = Transaction::begin(begun, DbBackend::Sqlite, self.spoilt.clone()).await?;
+            // Who had the connection may have spoilt it while it was waited for.
+            if !self.spoilt.is_said() {
+                self.folding.one_more();
+                return Ok(begun);
+            }
         }
-        if self.spoilt.is_said() {
-            self.renew_writer().await?;
-        }
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let begun = self.writer.begin_with_options(options);
-        let begun = Transaction::begin(begun, DbBackend::Sqlite, self.spoilt.clone()).await?;
-        self.folding.one_more();
-        Ok(begun)
     }
 
     /// Closes the writer's connection, so that the next transaction begins on a new one; where somebody
@@ -162,12 +167,12 @@ impl Sqlite {
 
     /// Folds the write-ahead log into the database and closes the file. Where its disk has failed it
     /// stays open, and tells so: SQLite's last connection folds what is left by itself, and takes the
-    /// log away where the disk says then that all is well.
+    /// log away where the disk says then that all is well. So it does where somebody's commit does not
+    /// end.
     pub(super) async fn close(&self) -> Option<&'static str> {
         self.readers_pool.close().await;
-        self.folding.end().await;
-        if self.spoilt.is_disk_failed() {
-            return Some(DISK_FAILED);
+        if let Some(why) = self.folding.end().await {
+            return Some(why);
         }
         self.writer_pool.close().await;
         if let Err(error) = self.lock.unlock() {
@@ -183,4 +188,34 @@ async fn answers(file: &Path) -> Result<(), Error> {
     let mut connection = SqliteConnection::connect_with(&options.read_only(true)).await?;
     sqlx::query("select head from logs limit 1").fetch_optional(&mut connection).await?;
     connection.close().await
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::Statement;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_commit_that_nobody_waits_for_is_heard_and_its_connection_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(folder.path()).await.unwrap();
+        let mut writer = sqlite.writer_pool.acquire().await.unwrap();
+        sqlx::query("create temp table mark (x)").execute(&mut *writer).await.unwrap();
+        writer.lock_handle().await.unwrap().set_commit_hook(|| {
+            std::thread::sleep(Duration::from_millis(600));
+            false
+        });
+        drop(writer);
+        let statement = |text| Statement::from_string(DbBackend::Sqlite, text);
+        let mut transaction = sqlite.write().await.unwrap();
+        transaction.execute(statement("create table filler (words)")).await.unwrap();
+        let commit = transaction.unbroken().await.unwrap().commit();
+        assert!(timeout(Duration::from_millis(100), commit).await.is_err(), "it is given up");
+        assert!(!sqlite.spoilt.is_said(), "it is under way");
+
+        let mut next = sqlite.write().await.unwrap();
+        assert!(next.rows(statement("select x from mark")).await.is_err(), "a new connection");
+        assert!(!sqlite.spoilt.is_disk_failed());
+    }
 }

@@ -15,6 +15,7 @@ use sea_orm::{
 };
 
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
 use super::fault::{CommitFault, Fault};
 use super::statement::Question;
@@ -22,7 +23,7 @@ use super::statement::Question;
 /// Longest wait for the answer to a statement.
 const STATEMENT_FOR_MAX: Duration = Duration::from_secs(3);
 /// Longest wait for the answer to a commit; then its outcome is unknown.
-const COMMIT_FOR_MAX: Duration = Duration::from_secs(5);
+pub(super) const COMMIT_FOR_MAX: Duration = Duration::from_secs(5);
 
 /// Tells the owner of a connection that it must not be used again, or that the disk below it failed.
 #[derive(Debug, Clone, Default)]
@@ -113,7 +114,7 @@ impl Transaction {
         backend: DbBackend,
         spoilt: Spoilt,
     ) -> Result<Self, Fault> {
-        let begun = match tokio::time::timeout(STATEMENT_FOR_MAX, begin).await {
+        let begun = match timeout(STATEMENT_FOR_MAX, begin).await {
             // The pool had no connection to give: nothing is known against the one that another has.
             Ok(Err(error @ DbErr::ConnectionAcquire(_))) => return Err(error.into()),
             Ok(begun) => begun.map_err(Fault::from),
@@ -251,16 +252,44 @@ impl Transaction {
 }
 
 impl Unbroken {
-    /// Makes it durable.
+    /// Makes it durable. Over SQLite whoever gives up waiting gives up nothing else: the commit runs to
+    /// its end with its connection, and what it ends in is heard.
     pub async fn commit(self) -> Result<(), CommitFault> {
         self.tenure.as_ref().map_or(Ok(()), held).map_err(CommitFault::Failed)?;
-        let backend = self.inner.get_database_backend();
-        let done = match tokio::time::timeout(COMMIT_FOR_MAX, self.inner.commit()).await {
+        let Self { inner, spoilt, .. } = self;
+        if inner.get_database_backend() == DbBackend::Sqlite {
+            let ending = tokio::spawn(ended(inner, spoilt.clone()));
+            return match timeout(COMMIT_FOR_MAX, ending).await {
+                Ok(Ok(done)) => done,
+                Ok(Err(_)) => {
+                    let fault = Fault::Unavailable("a bug ended a commit".to_owned());
+                    spoilt.by(&fault, DbBackend::Sqlite);
+                    Err(CommitFault::Unknown(fault))
+                }
+                Err(_) => Err(CommitFault::Unknown(Fault::Late("a commit"))),
+            };
+        }
+        let done = match timeout(COMMIT_FOR_MAX, inner.commit()).await {
             Ok(result) => result.map_err(CommitFault::from),
             Err(_) => Err(CommitFault::Unknown(Fault::Late("a commit"))),
         };
-        done.inspect_err(|fault| self.spoilt.by(fault.cause(), backend))
+        done.inspect_err(|fault| spoilt.by(fault.cause(), DbBackend::Postgres))
     }
+}
+
+/// Commits, however long that takes.
+async fn ended(inner: DatabaseTransaction, spoilt: Spoilt) -> Result<(), CommitFault> {
+    let begun = Instant::now();
+    let done = inner.commit().await.map_err(CommitFault::from);
+    let fault = done.as_ref().err();
+    if let Some(fault) = fault {
+        spoilt.by(fault.cause(), DbBackend::Sqlite);
+    }
+    if begun.elapsed() >= COMMIT_FOR_MAX {
+        let fault = fault.map(tracing::field::display);
+        tracing::error!(fault, took = ?begun.elapsed(), "a commit ended that was given up");
+    }
+    done
 }
 
 fn numbered((number, statement): (u8, Option<Statement>)) -> Option<(u8, Statement)> {
@@ -289,7 +318,7 @@ async fn in_time<T>(
     what: &'static str,
     answer: impl Future<Output = Result<T, DbErr>>,
 ) -> Result<T, Fault> {
-    match tokio::time::timeout(patience, answer).await {
+    match timeout(patience, answer).await {
         Ok(result) => result.map_err(Fault::from),
         Err(_) => Err(Fault::Late(what)),
     }

@@ -8,10 +8,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use tokio::time::Instant;
 
-use crate::db::Fault;
-use crate::db::transaction::Spoilt;
+use crate::db::transaction::{COMMIT_FOR_MAX, Spoilt};
+use crate::db::{DISK_FAILED, Fault};
 
 /// Transactions from one look at the log to the next; each is a trip to the connection's thread.
 const LOOK_EVERY: u32 = 16;
@@ -57,19 +58,28 @@ impl Folding {
         }
     }
 
-    /// Folds all of it, when nobody writes any more.
-    pub(super) async fn end(&self) {
-        if self.spoilt.is_disk_failed() {
-            return;
-        }
-        match heard(asked(&self.writer, CUT).await, &self.spoilt) {
-            Some(log) if log.is_held => {
-                tracing::info!(
-                    "another process reads the file: its log is folded by the next start"
-                );
+    /// Folds all of it, when nobody writes any more. Tells why the file must stay open, where it must:
+    /// its disk failed, or somebody's commit does not end.
+    pub(super) async fn end(&self) -> Option<&'static str> {
+        let deadline = Instant::now() + COMMIT_FOR_MAX;
+        while !self.spoilt.is_disk_failed() {
+            match asked(&self.writer, CUT).await {
+                Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) => {
+                    if Instant::now() >= deadline {
+                        return Some("what is written does not end");
+                    }
+                }
+                answer => {
+                    if heard(answer, &self.spoilt).is_some_and(|log| log.is_held) {
+                        tracing::info!(
+                            "another process reads the file: the next start folds its log"
+                        );
+                    }
+                    break;
+                }
             }
-            _ => {}
         }
+        self.spoilt.is_disk_failed().then_some(DISK_FAILED)
     }
 }
 
