@@ -126,8 +126,10 @@ impl Sqlite {
         let held = self.writer_pool.acquire().await.map_err(|error| {
             Fault::Unavailable(format!("the writer's connection is to be replaced: {error}"))
         })?;
-        // From here on nobody else gets it, however this ends.
-        self.spoilt.take();
+        // From here on nobody else gets it, however this ends; who waited for it meanwhile has the next.
+        if !self.spoilt.take() {
+            return Ok(());
+        }
         if let Err(error) = held.close().await {
             tracing::warn!(%error, "the writer's connection could not be closed");
         }
@@ -195,6 +197,31 @@ mod tests {
     use sea_orm::Statement;
 
     use super::*;
+    use crate::db::CommitFault;
+
+    #[tokio::test]
+    async fn who_finds_it_replaced_already_closes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(folder.path()).await.unwrap();
+        sqlite.spoilt.by(&Fault::Late("a statement"), DbBackend::Sqlite);
+        sqlite.renew_writer().await.unwrap();
+        let mut writer = sqlite.writer_pool.acquire().await.unwrap();
+        sqlx::query("create temp table mark (x)").execute(&mut *writer).await.unwrap();
+        drop(writer);
+        sqlite.renew_writer().await.unwrap();
+        let mut next = sqlite.write().await.unwrap();
+        let mark = Statement::from_string(DbBackend::Sqlite, "select x from mark");
+        next.rows(mark).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_before_the_disk_failed_is_not_committed_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(folder.path()).await.unwrap();
+        let begun = sqlite.write().await.unwrap().unbroken().await.unwrap();
+        sqlite.spoilt.by(&Fault::Disk(String::new()), DbBackend::Sqlite);
+        assert!(matches!(begun.commit().await, Err(CommitFault::Failed(Fault::Disk(_)))));
+    }
 
     #[tokio::test]
     async fn a_commit_that_nobody_waits_for_is_heard_and_its_connection_replaced() {

@@ -17,6 +17,7 @@ use sea_orm::{
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use super::DISK_FAILED;
 use super::fault::{CommitFault, Fault};
 use super::statement::Question;
 
@@ -257,6 +258,10 @@ impl Unbroken {
     pub async fn commit(self) -> Result<(), CommitFault> {
         self.tenure.as_ref().map_or(Ok(()), held).map_err(CommitFault::Failed)?;
         let Self { inner, spoilt, .. } = self;
+        // Another's flush may have failed since it was begun: the next may say that all is well.
+        if spoilt.is_disk_failed() {
+            return Err(CommitFault::Failed(Fault::Disk(DISK_FAILED.to_owned())));
+        }
         if inner.get_database_backend() == DbBackend::Sqlite {
             let ending = tokio::spawn(ended(inner, spoilt.clone()));
             return match timeout(COMMIT_FOR_MAX, ending).await {
