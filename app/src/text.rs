@@ -157,6 +157,7 @@ texts! {
     ShowNewest: "Back to the newest messages", "العودة إلى أحدث الرسائل";
     RoomBegins: "The room begins here", "هنا بداية الغرفة";
     NewLine: "New", "جديد";
+    NewLineAndAbove: "{} here, and more above", "{} هنا، وقبلها أخرى";
     EmptyRoom: "Nothing has been said here yet", "لا رسائل هنا بعد";
     EmptyRoomHelp: "Write the first message below.", "يمكنك كتابة أول رسالة في الأسفل.";
     MessageTo: "Message {}", "رسالة إلى {}";

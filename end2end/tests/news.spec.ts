@@ -101,6 +101,45 @@ test.describe('with a long room', () => {
     await expect(ben.rooms.nth(1)).not.toContainText('new');
   });
 
+  test('a room that is loaded with more new than its page holds opens where that begins, and reads nothing', async ({
+    visitor,
+  }) => {
+    test.setTimeout(120_000);
+    const [ada, ben] = await Promise.all([(await visitor()).open(), (await visitor()).open()]);
+    await ada.join('harbour');
+    await ben.join('harbour');
+    await ada.saySurely('old');
+    await ben.seesLast('old');
+    const line = ben.page.locator('.new-line');
+    const begins = ben.page.locator('li', { has: line }).locator('.message-text');
+    const whileAway = async (texts: string[]) => {
+      await ben.page.goto('about:blank');
+      await sayMany(ada, texts);
+      await expect(ada.pending).toHaveCount(0, { timeout: 60_000 });
+      await ben.go('/r/harbour');
+    };
+    await whileAway(Array.from({ length: 120 }, (_, index) => `new ${index}`));
+    await expect(begins).toHaveText('new 0');
+    await expect(line).toHaveText('New');
+    await expect(async () => {
+      const top = (await line.boundingBox())?.y ?? 0;
+      expect(Math.abs(top - 800 / 3)).toBeLessThan(30);
+    }).toPass({ timeout: 5_000 });
+    await expect(ben.rooms.nth(1)).toContainText('120 new');
+
+    // Too far above for anybody to wait for it: the way there is his.
+    await whileAway(Array.from({ length: 150 }, (_, index) => `newer ${index}`));
+    await expect(line).toHaveText('50 new here, and more above');
+    await expect(begins).toHaveText('newer 100');
+    await expect(line).toBeInViewport();
+    await ben.page.evaluate(() => new Promise((done) => setTimeout(done, 700)));
+    await expect(line).toBeInViewport();
+    await expect(begins).toHaveText('newer 100');
+    await expect(ben.rooms.nth(1)).toContainText(/\d+\+/);
+    await ben.newest.click();
+    await expect(ben.rooms.nth(1)).not.toContainText('new');
+  });
+
   test('who reads above sees how many came, and is brought to them', async ({ visitor }) => {
     const [ada, ben] = await Promise.all([(await visitor()).open(), (await visitor()).open()]);
     await sayMany(ada, Array.from({ length: 60 }, (_, index) => `line ${index}`));

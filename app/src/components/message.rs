@@ -19,7 +19,7 @@ use crate::link::Link;
 use crate::live::live;
 use crate::part::IntoPart;
 use crate::store::{Opens, Row, RowState};
-use crate::text::{Text, t};
+use crate::text::{Count, Text, counted, fill, t};
 
 /// A message as one row of the list.
 #[component]
@@ -37,8 +37,8 @@ pub fn MessageRow(
         <li>
             {live(move || match opens.get() {
                 Opens::Day => Some(view! { <DayLine at/> }.into_part()),
-                Opens::New => Some(view! { <NewLine/> }.into_part()),
-                Opens::NewDay => Some(view! { <DayLine at/> <NewLine/> }.into_part()),
+                Opens::New(count) => Some(view! { <NewLine count/> }.into_part()),
+                Opens::NewDay(count) => Some(view! { <DayLine at/> <NewLine count/> }.into_part()),
                 Opens::Nothing | Opens::Group => None,
             })}
             <div class=live(move || state.with(|state| class(own, state, opens.get())))>
@@ -95,8 +95,15 @@ fn DayLine(at: Signal<i64>) -> impl IntoView {
 
 /// The line before what was new when the reader came.
 #[component]
-fn NewLine() -> impl IntoView {
-    view! { <p class="new-line">{t(Text::NewLine)}</p> }
+fn NewLine(
+    /// How many there are, where more are above, else 0.
+    count: u64,
+) -> impl IntoView {
+    let words = match count {
+        0 => t(Text::NewLine).to_owned(),
+        count => fill(Text::NewLineAndAbove, [&*counted(Count::New, count)]),
+    };
+    view! { <p class="new-line">{words}</p> }
 }
 
 /// Tick, clock or alert, with the word for those who do not see it.

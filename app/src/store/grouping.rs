@@ -31,10 +31,10 @@ pub enum Opens {
     Group,
     /// A day, and with it a group.
     Day,
-    /// What was new when the reader came, and with it a group.
-    New,
+    /// What was new when the reader came, and with it a group; how many, where more are above, else 0.
+    New(u64),
     /// Both.
-    NewDay,
+    NewDay(u64),
 }
 
 /// What begins with a row by this author at this moment behind such a row.
@@ -55,7 +55,7 @@ pub fn opens(before: Option<(UserId, i64)>, author: UserId, at: i64, zone: Zone)
 
 /// Sets what begins with each row, and with this one, by its number, what is new; only those that
 /// change tell anybody.
-pub(super) fn regroup(rows: &[Row], zone: Zone, first_new: Option<u64>) {
+pub(super) fn regroup(rows: &[Row], zone: Zone, first_new: Option<(u64, u64)>) {
     let (mut before, mut length) = (None, 0);
     let mut name_before = None;
     for row in rows {
@@ -67,10 +67,10 @@ pub(super) fn regroup(rows: &[Row], zone: Zone, first_new: Option<u64>) {
             Opens::Nothing if name_before.as_ref() != Some(&name) => Opens::Group,
             opens => opens,
         };
-        let opens = match opens {
-            Opens::Day if first_new == Some(row.number) => Opens::NewDay,
-            _ if first_new == Some(row.number) => Opens::New,
-            opens => opens,
+        let opens = match (opens, first_new) {
+            (Opens::Day, Some((number, count))) if number == row.number => Opens::NewDay(count),
+            (_, Some((number, count))) if number == row.number => Opens::New(count),
+            (opens, _) => opens,
         };
         length = if opens == Opens::Nothing { length + 1 } else { 1 };
         if row.opens.get_untracked() != opens {

@@ -1,9 +1,10 @@
 //! How far a room was read, what of it is new, and how much of it is on the screen.
 //!
 //! What was read lies in the browser and is shared by its tabs; where a reader was who left, in memory.
-//! Its laws: a line stands before the first message that was new when the reader came, where that is
-//! known, and does not move while he stays; at most 250 rows are on the screen, and what goes off it is
-//! at the end he is farther from: the oldest are let go and read again, the newest wait here.
+//! Its laws: a line stands before the first message that was new when the reader came and does not move
+//! while he stays; where the first may be among older ones that are not here, it stands before the
+//! oldest that is, and says so; at most 250 rows are on the screen, and what goes off it is at the end
+//! he is farther from: the oldest are let go and read again, the newest wait here.
 
 use std::sync::atomic::Ordering;
 
@@ -20,6 +21,9 @@ const ROWS_MAX: usize = 250;
 const ROWS_LEFT_MAX: usize = 2 * ROWS_MAX;
 /// Rows that come back to the screen at once.
 const ROWS_STEP: usize = 50;
+/// So far above what is here, in numbers of the log, what is new is read back to where it begins: with
+/// the rows of a page as many as the screen keeps.
+const READ_BACK_MAX: u64 = 200;
 
 /// Which end of a room's rows its reader is farther from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +133,7 @@ impl Store {
     pub fn come(&self, room: &Room, anew: bool) -> bool {
         let is_new = untrack(|| room.unread().0 > 0);
         if is_new && (anew || room.line.get_untracked().is_none()) {
-            room.line.set(room.read_to.get_untracked());
+            room.line.set(room.line_now());
             room.regroup(self.zone());
         }
         is_new
@@ -167,13 +171,32 @@ impl Room {
     pub fn unread(&self) -> (u64, bool) {
         let Some(read_to) = self.read_to.get() else { return (0, false) };
         self.rows.with(|rows| {
-            let new = rows.iter().rev().filter(|row| !row.own);
-            let count = new.take_while(|row| row.seq().is_some_and(|seq| seq > read_to)).count();
-            let oldest = rows.iter().find_map(Row::seq);
-            let more = self.older.get_untracked() != OlderState::Start;
-            let beyond = more && oldest.is_some_and(|oldest| oldest > read_to + 1);
-            (u64::try_from(count).unwrap_or(u64::MAX), count > 0 && beyond)
+            let count = new_rows(rows, read_to).count();
+            (count_of(count), count > 0 && self.above(rows, read_to) > 0)
         })
+    }
+
+    /// Over how many numbers of the log there may be messages behind this one that are older than those
+    /// that are here.
+    fn above(&self, rows: &[Row], seq: u64) -> u64 {
+        let is_known = self.older.get_untracked() == OlderState::Start;
+        let oldest = rows.iter().find_map(Row::seq).filter(|_| !is_known);
+        oldest.map_or(0, |oldest| oldest.saturating_sub(seq + 1))
+    }
+
+    /// Behind which number the line stands for who comes now: behind what was read, or before what is
+    /// here where that is too far above.
+    fn line_now(&self) -> Option<u64> {
+        let read_to = self.read_to.get_untracked()?;
+        let above = self.rows.with_untracked(|rows| self.above(rows, read_to));
+        Some(if above > READ_BACK_MAX { read_to + above } else { read_to })
+    }
+
+    /// Whether the line may stand higher when older messages come.
+    #[must_use]
+    pub fn line_rises(&self) -> bool {
+        let above = |line| self.rows.with_untracked(|rows| self.above(rows, line));
+        self.line.get_untracked().is_some_and(|line| above(line) > 0)
     }
 
     /// Keeps where its reader is, for when he leaves; 0 where that is the newest message.
@@ -210,14 +233,14 @@ impl Room {
         self.rows.with_untracked(|rows| rows.iter().rev().find_map(Row::seq))
     }
 
-    /// The first row that was new when the reader came; nothing where older ones that are not here
-    /// may have been.
-    pub(super) fn first_new(&self, rows: &[Row]) -> Option<u64> {
+    /// The first row here that was new when the reader came; and how many are, where others that he
+    /// has not read may be above it, else 0.
+    pub(super) fn first_new(&self, rows: &[Row]) -> Option<(u64, u64)> {
         let line = self.line.get_untracked()?;
-        let begins_read = rows.iter().find_map(Row::seq).is_some_and(|first| first <= line);
-        let is_known = begins_read || self.older.get_untracked() == OlderState::Start;
-        let is_new = |row: &&Row| !row.own && row.seq().is_some_and(|seq| seq > line);
-        rows.iter().find(is_new).filter(|_| is_known).map(|row| row.number)
+        let first = new_rows(rows, line).last()?;
+        let is_first = self.read_to.get_untracked() >= Some(line) && self.above(rows, line) == 0;
+        let count = if is_first { 0 } else { count_of(new_rows(rows, line).count()) };
+        Some((first.number, count))
     }
 
     /// The rows on the screen; tracked.
@@ -273,6 +296,16 @@ impl Room {
         });
         set(&self.last, last);
     }
+}
+
+/// The rows of others behind this number, the newest first.
+fn new_rows(rows: &[Row], seq: u64) -> impl Iterator<Item = &Row> {
+    let others = rows.iter().rev().filter(|row| !row.own);
+    others.take_while(move |row| row.seq().is_some_and(|stored| stored > seq))
+}
+
+fn count_of(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
 /// How many of these rows are on the screen, where this is the last of them.

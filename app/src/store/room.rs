@@ -50,8 +50,8 @@ pub struct Room {
     pub typists: ArcRwSignal<Vec<String>>,
     /// Up to which number it was read in this browser; nothing while that is not known.
     pub read_to: ArcRwSignal<Option<u64>>,
-    /// Up to which number it was read when its reader came to it and found something new: behind it
-    /// stands a line, until he leaves.
+    /// Up to which number it was read when its reader came to it and found something new, or so far as
+    /// that is from there what was not here: behind it stands a line, until he leaves.
     pub line: ArcRwSignal<Option<u64>>,
     /// Whether its reader is away from the newest message.
     pub away: ArcRwSignal<bool>,

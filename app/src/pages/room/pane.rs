@@ -4,6 +4,9 @@
 //! is older, and lets go of rows that are far away. The browser scrolls it and holds it by the line
 //! that is read (`style/layout.css`). Its law: nothing here moves a line that is being read.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
 use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
@@ -23,6 +26,9 @@ const NEAR_THE_END: i32 = 100;
 /// So far below its top, in CSS pixels, the end of a message is clear of the head.
 const CLEAR_OF_THE_HEAD: i32 = 100;
 
+/// No scroll of a pane whose end is 0.
+const NOTHING_SOUGHT: i32 = i32::MAX;
+
 /// What is done before the next painting, in one box for all.
 type InFrame = Box<dyn FnOnce(&Pane, web_sys::HtmlElement)>;
 
@@ -39,6 +45,9 @@ pub(super) struct Pane {
     /// Whether he is near the end, where what could not be sent stands behind that message.
     is_near_the_end: StoredValue<bool>,
     gaze: StoredValue<Gaze>,
+    /// Where it was scrolled to for a line that may rise when older messages come, which is gone to
+    /// again unless its reader scrolled meanwhile; else what no scroll is.
+    sought: Arc<AtomicI32>,
     /// Whether the browser must not hold it by a line that is read.
     pub(super) unheld: RwSignal<bool>,
 }
@@ -55,6 +64,7 @@ impl Pane {
             away: RwSignal::from(room.away.clone()),
             is_near_the_end: StoredValue::new(place.is_none()),
             gaze: StoredValue::new(Gaze::of_who_is_back(place.is_some())),
+            sought: Arc::new(AtomicI32::new(NOTHING_SOUGHT)),
             unheld: unheld_while_older_come(room),
         };
         if let Some(place) = place {
@@ -175,10 +185,15 @@ impl Pane {
             self.room.rows.track();
             self.room.older.track();
             self.away.track();
+            self.store.connection.live.track();
             let is_hidden = self.store.hidden.get();
-            if (self.room.has_failed() || self.away.get_untracked()) && !is_hidden {
+            let seeks = self.seeks();
+            if (self.room.has_failed() || self.away.get_untracked() || seeks) && !is_hidden {
                 // It may cover what came with it, or have been all that covered the newest message.
                 self.in_frame(|here, pane| {
+                    if here.sought.swap(NOTHING_SOUGHT, Ordering::Relaxed) == pane.scroll_top() {
+                        here.seek(&pane);
+                    }
                     here.look_around(&pane);
                     here.look();
                 });
@@ -202,17 +217,32 @@ impl Pane {
     }
 
     /// Shows the line before what is new, where that is above what is seen. Who then sees the newest
-    /// message, too, has read it.
+    /// message, too, has read it, unless more of it is above.
     fn go_to_the_line(&self) {
         self.in_frame(|here, pane| {
-            if let Ok(Some(line)) = pane.query_selector(".new-line") {
-                line.scroll_into_view();
-            }
+            here.seek(&pane);
             here.look_around(&pane);
-            if !here.away.get_untracked() {
+            if !here.away.get_untracked() && !here.seeks() {
                 here.store.read(&here.room);
             }
         });
+    }
+
+    /// Goes to the line, and has what is above it read while it may stand there.
+    fn seek(&self, pane: &web_sys::HtmlElement) {
+        if let Ok(Some(line)) = pane.query_selector(".new-line") {
+            line.scroll_into_view();
+        }
+        if self.room.line_rises() {
+            self.sought.store(pane.scroll_top(), Ordering::Relaxed);
+            if self.store.connection.live.get_untracked() {
+                ask_older(&self.room, &self.link);
+            }
+        }
+    }
+
+    fn seeks(&self) -> bool {
+        self.sought.load(Ordering::Relaxed) != NOTHING_SOUGHT
     }
 
     /// Keeps the number of messages on the screen within its bound, at the end that is farther away,

@@ -66,7 +66,8 @@ fn a_room_that_goes_on_from_its_page_is_the_room_of_a_fresh_snapshot() {
         assert_eq!(lobby.unread(), (4, false), "77 is an own one");
         assert_eq!(lobby.older.get_untracked(), OlderState::More);
         assert!(store.come(&lobby, true));
-        let is_new = |row: &&Row| matches!(row.opens.get_untracked(), Opens::New | Opens::NewDay);
+        let is_new =
+            |row: &&Row| matches!(row.opens.get_untracked(), Opens::New(_) | Opens::NewDay(_));
         let rows = lobby.rows.get_untracked();
         let line: Vec<_> = rows.iter().filter(is_new).map(Row::seq).collect();
         assert_eq!(line, [Some(76)]);

@@ -88,7 +88,7 @@ fn news(store: &Store) -> Vec<(u64, Opens)> {
     let rows = store.lobby().rows.get_untracked();
     let new = |row: &Row| {
         let opens = row.opens.get_untracked();
-        let is_new = matches!(opens, Opens::New | Opens::NewDay);
+        let is_new = matches!(opens, Opens::New(_) | Opens::NewDay(_));
         row.seq().filter(|_| is_new).map(|seq| (seq, opens))
     };
     rows.iter().filter_map(new).collect()
@@ -108,28 +108,53 @@ fn a_line_stands_before_what_was_new_until_the_reader_leaves() {
     assert!(store.come(&lobby, true));
     store.read(&lobby);
     store.log(&message(5, None));
-    assert_eq!(news(&store), [(3, Opens::New)], "own words are not new");
+    assert_eq!(news(&store), [(3, Opens::New(0))], "own words are not new");
     store.read(&lobby);
     store.log(&message(6, None));
     assert!(store.come(&lobby, false));
-    assert_eq!(news(&store), [(3, Opens::New)], "it does not move while he stays");
+    assert_eq!(news(&store), [(3, Opens::New(0))], "it does not move while he stays");
     assert!(store.come(&lobby, true));
-    assert_eq!(news(&store), [(6, Opens::New)], "but where he comes anew");
+    assert_eq!(news(&store), [(6, Opens::New(0))], "but where he comes anew");
     store.part(&lobby);
     assert_eq!(news(&store), []);
 }
 
 #[test]
-fn where_the_news_begin_is_not_said_while_it_is_not_known() {
-    let store = store((11..=12).map(|seq| message(seq, None)).collect());
+fn where_the_news_may_begin_above_the_line_says_so_until_that_is_known() {
+    let store = store((11..=13).map(|seq| message(seq, None)).collect());
     let lobby = store.lobby();
     lobby.older.set(OlderState::More);
     lobby.read_to.set(Some(8));
     assert!(store.come(&lobby, true));
-    assert_eq!(news(&store), [], "it may be above");
+    assert_eq!((news(&store), lobby.line_rises()), (vec![(11, Opens::NewDay(3))], true));
     let messages = List::cut((7..=10).map(|seq| message(seq, None)));
     store.tell(Told::Older { room: LOBBY, before: 11, messages, older: true });
-    assert_eq!(news(&store), [(9, Opens::New)]);
+    assert_eq!((news(&store), lobby.line_rises()), (vec![(9, Opens::New(0))], false));
+    assert_eq!(lobby.unread(), (5, false), "nothing of it was read by that");
+}
+
+#[test]
+fn where_the_news_begin_too_far_above_the_line_stays_before_what_is_here() {
+    let said = |seq: u64| Message { seq, op_id: OpId::NIL, ..message(1, None) };
+    let come = |read_to: u64| {
+        let store = store((301..=350).map(said).collect());
+        let lobby = store.lobby();
+        lobby.older.set(OlderState::More);
+        lobby.read_to.set(Some(read_to));
+        assert!(store.come(&lobby, true));
+        (store, lobby)
+    };
+    let (store, lobby) = come(99);
+    let messages = List::cut((251..=300).map(said));
+    assert_eq!((news(&store)[0].0, lobby.line_rises()), (301, false));
+    store.tell(Told::Older { room: LOBBY, before: 301, messages, older: true });
+    assert_eq!(news(&store), [(301, Opens::New(50))]);
+    assert_eq!(lobby.unread(), (100, true));
+    store.read(&lobby);
+    lobby.regroup(store.zone());
+    assert_eq!(news(&store), [(301, Opens::New(0))], "and nothing above it is new any more");
+    let (_, lobby) = come(100);
+    assert!(lobby.line_rises(), "so far it is read back");
 }
 
 #[test]
@@ -185,7 +210,7 @@ fn who_comes_back_to_a_page_finds_what_came_while_it_was_hidden_behind_a_line() 
     let back = gaze.look(true, false);
     assert_eq!(back, Look::Comes { anew: true, led: true });
     assert!(store.come(&lobby, true));
-    assert_eq!(news(&store), [(3, Opens::New)]);
+    assert_eq!(news(&store), [(3, Opens::New(0))]);
     assert_eq!(gaze.look(true, false), Look::Stays);
 }
 
