@@ -392,6 +392,25 @@ fn why_messages_wait_is_said_above_the_composer() {
 }
 
 #[test]
+fn a_room_elsewhere_in_which_a_message_waits_or_failed_has_a_mark_in_the_list() {
+    let list = |key: &str, state: RowState| {
+        let html = draw("/", page(), |store| {
+            let sent = row(1, "a", RowState::Sent { seq: 1 }, Opens::Day);
+            let room = store.room(key).expect("the room");
+            room.rows.set(vec![sent, row(2, "b", state, Opens::Nothing)]);
+        });
+        html.split("<main").next().unwrap_or_default().to_owned()
+    };
+    let (waits, failed) = (">Waiting to be sent<", ">Not sent<");
+    assert!(list("غرفة", RowState::Pending).contains(waits));
+    assert!(!list("lobby", RowState::Pending).contains(waits), "its page says so itself");
+    for key in ["lobby", "غرفة"] {
+        assert!(list(key, RowState::Failed(Refusal::TooBig)).contains(failed), "{key}");
+    }
+    assert!(!list("غرفة", RowState::Sent { seq: 2 }).contains("sidebar-unsent"));
+}
+
+#[test]
 fn every_page_has_a_way_past_the_sidebar() {
     for path in ["/", "/rooms", "/me", "/r/lobby/settings", "/nowhere"] {
         let html = draw(path, page(), |_| {});

@@ -61,12 +61,28 @@ pub fn Sidebar() -> impl IntoView {
 #[component]
 fn RoomItem<F>(room: Room, current: F) -> impl IntoView
 where
-    F: Fn(&str) -> Option<&'static str> + Send + 'static,
+    F: Fn(&str) -> Option<&'static str> + Copy + Send + 'static,
 {
     let path = room_path(&room.key);
     let (named, counted_room, store) = (room.clone(), room.clone(), expect_context::<Store>());
-    let tried = room.clone();
-    let failed = move || tried.has_failed().then(|| view! { <NotSent/> }.into_part());
+    let (tried, tried_in) = (room.clone(), path.clone());
+    let unsent = move || {
+        let (sign, class, words) = match tried.has_failed() {
+            true => (Sign::Alert, "sidebar-unsent sidebar-failed", Text::Failed),
+            // Of the room that is open the page says so.
+            false if tried.has_waiting() && current(&tried_in).is_none() => {
+                (Sign::Clock, "sidebar-unsent", Text::Pending)
+            }
+            false => return None,
+        };
+        let mark = view! {
+            <span class=class>
+                <Icon sign=sign small=true/>
+                <span class="spoken">{t(words)}</span>
+            </span>
+        };
+        Some(mark.into_part())
+    };
     let key = move || {
         let key = store.key_among(&room);
         key.map(|key| view! { <bdi class="sidebar-item-key">{key}</bdi> }.into_part())
@@ -88,23 +104,12 @@ where
             <a class="sidebar-item" href=path.clone() aria-current=live(move || current(&path))>
                 <bdi class="sidebar-item-name">{live(move || named.title())}</bdi>
                 {live(key)}
-                {live(failed)}
+                {live(unsent)}
                 {live(unread)}
             </a>
         </li>
     }
     .into_part()
-}
-
-/// A message failed in a room.
-#[component]
-fn NotSent() -> impl IntoView {
-    view! {
-        <span class="sidebar-failed">
-            <Icon sign=Sign::Alert small=true/>
-            <span class="spoken">{t(Text::Failed)}</span>
-        </span>
-    }
 }
 
 /// Where and with which name a room was asked for: its page is opened for who stays there.

@@ -353,12 +353,23 @@ impl Room {
         self.rows.with_untracked(|rows| rows.iter().any(|row| row.seq().is_none()))
     }
 
-    /// Whether a message that failed is in it; tracked. Such stand behind all that are stored.
+    /// Whether a message that failed is in it; tracked.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        let failed = |row: &Row| row.state.with(|state| matches!(state, RowState::Failed(_)));
+        self.has_unsent(|state| matches!(state, RowState::Failed(_)))
+    }
+
+    /// Whether a message in it waits to be stored; tracked.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        self.has_unsent(|state| *state == RowState::Pending)
+    }
+
+    /// Such stand behind all that are stored.
+    fn has_unsent(&self, is_so: fn(&RowState) -> bool) -> bool {
         let is_stored = |row: &Row| row.state.with(|state| matches!(state, RowState::Sent { .. }));
-        self.rows.with(|rows| rows.iter().rev().take_while(|row| !is_stored(row)).any(failed))
+        let is_so = |row: &Row| row.state.with(is_so);
+        self.rows.with(|rows| rows.iter().rev().take_while(|row| !is_stored(row)).any(is_so))
     }
 
     /// Somebody's message is here: he is not writing it any more.
