@@ -63,7 +63,16 @@ test('a new name is shown beside what is said from then on', async ({ visitor })
   await ada.go('/me');
   await ada.page.getByLabel('Your name').fill('Ada Lovelace');
   await ada.page.getByRole('button', { name: 'Save' }).click();
-  await expect(ada.page.getByText('Saved')).toBeVisible();
+  const saved = ada.page.getByText('Saved');
+  await expect(saved).toBeVisible();
+  await ada.page.getByLabel('Your name').fill('');
+  await ada.page.getByRole('button', { name: 'Save' }).click();
+  await expect(ada.page.getByText('Write at least one character.')).toBeVisible();
+  await expect(saved).toHaveCount(0);
+  await ada.page.getByLabel('Your name').fill('Ada Lovelace');
+  await expect(saved, 'it was not sent again').toHaveCount(0);
+  await ada.page.getByRole('button', { name: 'Save' }).click();
+  await expect(saved).toBeVisible();
   await ada.go('/');
   await ada.saySurely('after');
   await ben.seesLast('after');

@@ -87,13 +87,21 @@ impl Sending {
         self.act.set_value(None);
     }
 
+    /// Something else stands in the form than what was done: that is not said of it any more.
+    pub fn edited(&self) {
+        if untrack(|| !self.began() || self.done().is_some()) {
+            self.forget();
+            self.op.set(Some(OpId::NIL));
+        }
+    }
+
     /// Whether this act was sent and did not fail.
     fn stands(&self, act: &Act) -> bool {
         let is_last = self.act.with_value(|last| last.as_ref() == Some(act));
         is_last && !matches!(untrack(|| self.fate()), Some(Fate::Failed(_) | Fate::Full))
     }
 
-    /// Whether anything was sent; tracked.
+    /// Whether anything was sent, or written to be sent; tracked.
     #[must_use]
     pub fn began(&self) -> bool {
         self.op.with(Option::is_some)
@@ -310,7 +318,8 @@ pub fn Field(
     /// Its element, to be read when the form is sent.
     input: NodeRef<html::Input>,
 ) -> impl IntoView {
-    let (waits, chars) = (sending.clone(), RwSignal::new(chars_of(&value)));
+    let (waits, edited, chars) =
+        (sending.clone(), sending.clone(), RwSignal::new(chars_of(&value)));
     let chars_max = u64::try_from(chars_max).unwrap_or(u64::MAX);
     let count = Signal::derive(move || count_words(chars.get(), chars_max));
     let over = move || count.get().and_then(Result::err);
@@ -352,7 +361,7 @@ pub fn Field(
                 dir="auto"
                 aria-invalid=live(move || wrong.with(Option::is_some).then_some("true"))
                 node_ref=input
-                on:input=move |_| changed()
+                on:input=typed(changed, edited)
                 on:invalid=refused
             />
             <span class="field-note" role="status">
@@ -366,6 +375,16 @@ pub fn Field(
         </label>
     }
     .into_part()
+}
+
+/// What is typed changes the field, and what its form says of what was done.
+fn typed(changed: impl Fn() + 'static, sending: Option<Sending>) -> impl Fn(Event) + 'static {
+    move |_| {
+        changed();
+        if let Some(sending) = &sending {
+            sending.edited();
+        }
+    }
 }
 
 /// Puts what is stored in the place of what was stored, where that is what stands there.
