@@ -229,6 +229,7 @@ texts! {
     UnsentEmpty: "There is nothing to be seen in it. Edit it.", "لا شيء يظهر فيها. يمكن تعديلها.";
     UnsentTooLong: "Edit it to make it shorter.", "يمكن تعديلها لتقصر.";
     UnsentNotMember: "You were not a member of this room then. Retry if you are now.", "لم تكن العضوية في هذه الغرفة قائمة حينها. يمكن إعادة المحاولة بعد الانضمام.";
+    UnsentOutside: "You have left this room. Join it again to send this.", "تمت مغادرة هذه الغرفة. يمكن إرسالها بعد الانضمام من جديد.";
     UnsentNotAllowed: "Writing is not open to you in this room. Copy the text to keep it.", "الكتابة في هذه الغرفة غير متاحة لك. يمكن نسخ النص للاحتفاظ به.";
     UnsentReused: "Another message went out in its place. Retry sends this one.", "أُرسلت رسالة أخرى مكانها. تُرسل هذه بإعادة المحاولة.";
     UnsentDisabled: "This account is closed. Copy the text to keep it.", "هذا الحساب مغلق. يمكن نسخ النص للاحتفاظ به.";

@@ -107,6 +107,16 @@ fn each_state_of_an_own_message_is_told_in_words() {
 }
 
 #[test]
+fn who_has_left_a_room_is_told_to_join_it_and_not_to_try_again() {
+    let html = lobby(|room| {
+        room.rows.set(vec![row(1, "a", RowState::Failed(Refusal::NotMember), Opens::Day)]);
+        room.membership.set(Membership::Outside);
+    });
+    assert!(html.contains("You have left this room. Join it again to send this."), "{html}");
+    assert!(html.contains(">Discard<") && !html.contains(">Retry<") && !html.contains(">Edit<"));
+}
+
+#[test]
 fn a_refused_text_stands_in_the_composer_and_stays_text() {
     let refused = SentBack {
         form: Form::Post,

@@ -26,8 +26,9 @@ use crate::text::{Count, Text, counted, fill, t};
 pub fn MessageRow(
     /// What it shows.
     row: Row,
-    /// Whether a text that was not sent may be edited: into the composer that stands beside it.
-    is_editable: bool,
+    /// Whether what was not sent may be tried again, or edited into the composer that stands beside it:
+    /// not by who has left the room.
+    is_inside: bool,
 ) -> impl IntoView {
     let Row { op_id, author, name, text, own, state, at, opens, .. } = row;
     let (at, state): (Signal<i64>, Signal<RowState>) = (at.into(), state.into());
@@ -58,8 +59,11 @@ pub fn MessageRow(
                 </div>
                 {live(move || match state.get() {
                     RowState::Failed(refusal) => {
-                        let reason = unsent_words(&refusal);
-                        Some(view! { <FailureNote op_id reason text is_editable/> }.into_part())
+                        let reason = match is_inside {
+                            true => unsent_words(&refusal),
+                            false => t(Text::UnsentOutside).to_owned(),
+                        };
+                        Some(view! { <FailureNote op_id reason text is_inside/> }.into_part())
                     }
                     RowState::Pending | RowState::Sent { .. } => None,
                 })}
@@ -152,14 +156,21 @@ fn FailureNote(
     op_id: OpId,
     reason: String,
     text: Signal<Arc<str>>,
-    is_editable: bool,
+    is_inside: bool,
 ) -> impl IntoView {
     let link = use_context::<Link>().unwrap_or_default();
     let (retry, edit, discard) = (link.clone(), link.clone(), link);
-    let returned = use_context::<Returned>().filter(|_| is_editable);
+    let retry = is_inside.then(|| {
+        view! {
+            <button type="button" class="button-text" on:click=move |_| { retry.retry(op_id); }>
+                {t(Text::Retry)}
+            </button>
+        }
+    });
+    let returned = use_context::<Returned>().filter(|_| is_inside);
     let edit = returned.map(|Returned(returned)| {
         let edited = move |_| {
-            // A composer stands beside it (`is_editable`), and takes it from the signal.
+            // A composer stands beside it, and takes it from the signal.
             if returned.try_set(Some(text.get_untracked())).is_none() {
                 edit.ask(Ask::Discard(op_id));
             }
@@ -171,9 +182,7 @@ fn FailureNote(
     view! {
         <p class="message-note" role="alert">
             <span>{t(Text::Failed)} ": " {reason}</span>
-            <button type="button" class="button-text" on:click=move |_| { retry.retry(op_id); }>
-                {t(Text::Retry)}
-            </button>
+            {retry}
             {edit}
             <button
                 type="button"

@@ -34,7 +34,7 @@ pub fn Messages(
             <ol class="rows">
                 <li class="older"><Older room=room.clone()/></li>
                 <For each=move || shown.shown() key=|row| row.number let:row>
-                    <MessageRow row is_editable=true/>
+                    <MessageRow row is_inside=true/>
                 </For>
             </ol>
         </div>

@@ -256,7 +256,7 @@ fn Join(room: Room) -> impl IntoView {
                 view! {
                     <ol class="rows">
                         <For each=move || unsent.get() key=|row| row.number let:row>
-                            <MessageRow row is_editable=false/>
+                            <MessageRow row is_inside=false/>
                         </For>
                     </ol>
                 }
