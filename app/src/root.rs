@@ -47,6 +47,7 @@ pub fn Root(
     effect(move || {
         store.set_zone(zone_minutes);
         store.look_up_read();
+        store.look_up_place();
     });
     view! {
         <Router>

@@ -155,6 +155,14 @@ test.describe('with a long room', () => {
     await ben.rooms.first().click();
     await expect(ben.newest).toBeVisible();
     expect(await top(ben.texts.nth(40))).toBe(read);
+    // Also where the page is loaded anew, with fewer messages than he had before him.
+    await ben.readAbove(1_000);
+    const line = ben.page.getByText('line 15', { exact: true });
+    await expect(line).toBeInViewport();
+    const stood = await top(line);
+    await ben.reload();
+    await expect.poll(async () => Math.abs((await top(line)) - stood)).toBeLessThanOrEqual(1);
+    await expect(ben.newest).toBeVisible();
     await ada.saySurely('first');
     await ada.saySurely('second');
     await expect(ben.newest).toHaveText('2 new');

@@ -118,12 +118,17 @@ impl Driver {
             Happened::Page(Change::Asleep) => Input::Asleep,
             Happened::Page(Change::Hidden(hidden)) => {
                 self.store.hidden.set(hidden);
-                if !hidden {
+                if hidden {
+                    self.store.keep_place();
+                } else {
                     self.do_job(Job::Look);
                 }
                 Input::Hidden(hidden)
             }
-            Happened::Page(Change::Leaving) => Input::Leaving,
+            Happened::Page(Change::Leaving) => {
+                self.store.keep_place();
+                Input::Leaving
+            }
             Happened::Page(Change::Focused) => Input::Ask(Ask::Hurry),
             Happened::Page(Change::Kept) => return self.store.look_up_read(),
             Happened::Reported(Report::Shelved(op_id, done)) => Input::Shelved { op_id, done },

@@ -1,5 +1,5 @@
-//! What outlives the page: texts and how far rooms were read, in `localStorage`; one note and the
-//! tab's name in `sessionStorage`.
+//! What outlives the page: texts and how far rooms were read, in `localStorage`; one note, the tab's
+//! name and where its reader was in `sessionStorage`.
 //!
 //! Either may be full or forbidden; then nothing is kept and nothing fails. No secret is ever in
 //! here: the sign-in is a cookie that no script reads. A text belongs to one tab. A tab says by a
@@ -18,6 +18,7 @@ use crate::{clock, lock, page};
 
 const RELOADED: &str = "reloaded";
 const TAB: &str = "tab";
+const PLACE: &str = "place";
 const DRAFT: &str = "draft:";
 const SENT: &str = "sent:";
 /// Letters of a tab's name.
@@ -147,6 +148,23 @@ impl Keeper for Shelf {
     fn keep_read_to(&self, room: RoomId, seq: u64) {
         write(&read_key(room), &seq.to_string());
     }
+
+    fn take_place(&self, room: RoomId, newest: u64) -> Option<u64> {
+        let storage = session()?;
+        let kept = storage.get_item(PLACE).ok().flatten()?;
+        let _ = storage.remove_item(PLACE);
+        kept.strip_prefix(&place_of(room, newest))?.parse().ok()
+    }
+
+    fn keep_place(&self, place: Option<(RoomId, u64, u64)>) {
+        let Some(storage) = session() else { return };
+        let _ = match place {
+            None => storage.remove_item(PLACE),
+            Some((room, newest, below)) => {
+                storage.set_item(PLACE, &(place_of(room, newest) + &below.to_string()))
+            }
+        };
+    }
 }
 
 fn write(key: &str, text: &str) {
@@ -160,6 +178,10 @@ fn draft_key(room: &str, tab: &str) -> String {
 
 fn found_key(room: &str, tab: &str) -> String {
     format!("{DRAFT}{room}:{tab}:found")
+}
+
+fn place_of(room: RoomId, newest: u64) -> String {
+    format!("{room}:{newest}:")
 }
 
 fn read_key(room: RoomId) -> String {

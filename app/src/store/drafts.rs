@@ -40,6 +40,16 @@ pub trait Keeper: Send + Sync {
 
     /// Keeps that number, for all tabs.
     fn keep_read_to(&self, _room: RoomId, _seq: u64) {}
+
+    /// Takes what this tab kept of where its reader was when it was loaded anew: in this room, with
+    /// this as its newest message.
+    fn take_place(&self, _room: RoomId, _newest: u64) -> Option<u64> {
+        None
+    }
+
+    /// Keeps that: the room, its newest message, and how far above the end he was, in CSS pixels;
+    /// nothing where he was there.
+    fn keep_place(&self, _place: Option<(RoomId, u64, u64)>) {}
 }
 
 /// Keeps nothing: the server's side, and tests.

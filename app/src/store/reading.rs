@@ -60,10 +60,10 @@ pub enum Look {
 }
 
 impl Gaze {
-    /// The gaze of who opens a room, or is back where he left it and looks at what is older.
+    /// The gaze of who is back where he left a room, and looks at what is older.
     #[must_use]
-    pub fn of_who_is_back(is_back: bool) -> Self {
-        Self { opened: is_back, ..Self::default() }
+    pub fn of_who_is_back() -> Self {
+        Self { opened: true, ..Self::default() }
     }
 
     /// Whether they are in sight at this moment, and whether anybody sees the page at all.
@@ -98,6 +98,30 @@ impl Store {
                 room.read_to.set(kept);
             }
         }
+    }
+
+    /// The page may end now: keeps where its reader is, in the room that he has before him, for when it
+    /// is loaded anew.
+    pub fn keep_place(&self) {
+        let mut found = None;
+        self.each_room(|room| {
+            let below = u64::try_from(-room.place.load(Ordering::Relaxed)).unwrap_or_default();
+            let stands = room.away.get_untracked() && !room.keeps_newest_off();
+            if let Some(newest) = room.newest().filter(|_| stands && below > 0) {
+                found = Some((room.id, newest, below));
+            }
+        });
+        self.keeper.keep_place(found);
+    }
+
+    /// Looks up where the reader of this tab was before it was loaded anew, if nothing came since.
+    pub fn look_up_place(&self) {
+        self.each_room(|room| {
+            let kept = room.newest().and_then(|newest| self.keeper.take_place(room.id, newest));
+            if let Some(below) = kept.and_then(|below| i32::try_from(below).ok()) {
+                room.keep_place(-below);
+            }
+        });
     }
 
     /// How much is new in the user's rooms but this, and whether there may be more; tracked.
@@ -176,11 +200,16 @@ impl Room {
         })
     }
 
+    /// Whether there may be messages above those that are here.
+    #[must_use]
+    pub fn has_older(&self) -> bool {
+        self.older.get_untracked() != OlderState::Start
+    }
+
     /// Over how many numbers of the log there may be messages behind this one that are older than those
     /// that are here.
     fn above(&self, rows: &[Row], seq: u64) -> u64 {
-        let is_known = self.older.get_untracked() == OlderState::Start;
-        let oldest = rows.iter().find_map(Row::seq).filter(|_| !is_known);
+        let oldest = rows.iter().find_map(Row::seq).filter(|_| self.has_older());
         oldest.map_or(0, |oldest| oldest.saturating_sub(seq + 1))
     }
 

@@ -58,6 +58,10 @@ fn message(seq: u64, own: Option<OpId>) -> Message {
 }
 
 fn store(messages: Vec<Message>) -> Store {
+    store_over(messages, Arc::new(NoKeeper))
+}
+
+fn store_over(messages: Vec<Message>, keeper: Arc<dyn Keeper>) -> Store {
     let cursor = Cursor { epoch: 1, seq: messages.last().map_or(0, |last| last.seq), tag: 0 };
     let inside = Inside { cursor, messages, older: false, newer: false };
     let shown = RoomPage { entry: entry(LOBBY, "lobby"), member_count: 2, inside: Some(inside) };
@@ -67,7 +71,7 @@ fn store(messages: Vec<Message>) -> Store {
         shown: Shown::Room(shown),
         ..FirstPage::default()
     };
-    Store::new(&page, Arc::new(NoKeeper))
+    Store::new(&page, keeper)
 }
 
 impl Store {

@@ -45,9 +45,11 @@ pub(super) struct Pane {
     /// Whether he is near the end, where what could not be sent stands behind that message.
     is_near_the_end: StoredValue<bool>,
     gaze: StoredValue<Gaze>,
-    /// Where it was scrolled to for a line that may rise when older messages come, which is gone to
-    /// again unless its reader scrolled meanwhile; else what no scroll is.
+    /// Where it was scrolled to for what may stand higher when older messages come, and is gone to
+    /// again then unless its reader scrolled meanwhile; else what no scroll is.
     sought: Arc<AtomicI32>,
+    /// What that is: where he was, else, at the end, the line.
+    place: Arc<AtomicI32>,
     /// Whether the browser must not hold it by a line that is read.
     pub(super) unheld: RwSignal<bool>,
 }
@@ -55,39 +57,48 @@ pub(super) struct Pane {
 impl Pane {
     /// The pane of this room, at work from its first drawing on.
     pub(super) fn begin(room: &Room, link: Link) -> Self {
-        let place = room.come_back();
         let pane = Self {
             room: room.clone(),
             link,
             store: expect_context(),
             element: NodeRef::new(),
             away: RwSignal::from(room.away.clone()),
-            is_near_the_end: StoredValue::new(place.is_none()),
-            gaze: StoredValue::new(Gaze::of_who_is_back(place.is_some())),
+            is_near_the_end: StoredValue::new(true),
+            gaze: StoredValue::new(Gaze::default()),
             sought: Arc::new(AtomicI32::new(NOTHING_SOUGHT)),
+            place: Arc::default(),
             unheld: unheld_while_older_come(room),
         };
-        if let Some(place) = place {
-            pane.in_frame(move |here, pane| {
-                pane.set_scroll_top(place);
-                // In a window that is larger now there may be nothing to scroll.
-                here.look_around(&pane);
-            });
-        }
+        pane.clone().come_back();
         pane.clone().follow();
         pane.clone().read();
         pane.clone().cap();
         pane
     }
 
+    /// Brings its reader back to where he left it, here or before the page was loaded anew.
+    fn come_back(self) {
+        effect(move || {
+            let Some(place) = self.room.come_back() else { return };
+            self.is_near_the_end.set_value(false);
+            self.gaze.set_value(Gaze::of_who_is_back());
+            // He has the line before him again, too.
+            let _ = self.store.come(&self.room, false);
+            self.in_frame(move |here, pane| {
+                here.place.store(place, Ordering::Relaxed);
+                here.seek(&pane);
+                // In a window that is larger now there may be nothing to scroll.
+                here.look_around(&pane);
+            });
+        });
+    }
+
     /// It was scrolled, by its reader or by what came and went.
     pub(super) fn scrolled(&self) {
         let Some(pane) = self.element.get_untracked() else { return };
-        // The pane is reversed: its end is 0 and what is above has negative numbers.
-        let above = pane.scroll_height() - pane.client_height() + pane.scroll_top();
         let newest_off = self.room.keeps_newest_off();
         self.look_around(&pane);
-        if above < NEAR_THE_BEGINNING {
+        if above(&pane) < NEAR_THE_BEGINNING {
             ask_older(&self.room, &self.link);
         }
         if newest_off && pane.scroll_top() > -NEAR_THE_BEGINNING {
@@ -220,6 +231,7 @@ impl Pane {
     /// message, too, has read it, unless more of it is above.
     fn go_to_the_line(&self) {
         self.in_frame(|here, pane| {
+            here.place.store(0, Ordering::Relaxed);
             here.seek(&pane);
             here.look_around(&pane);
             if !here.away.get_untracked() && !here.seeks() {
@@ -228,12 +240,20 @@ impl Pane {
         });
     }
 
-    /// Goes to the line, and has what is above it read while it may stand there.
+    /// Goes to the line or the place, and has what is above read while that may be there.
     fn seek(&self, pane: &web_sys::HtmlElement) {
-        if let Ok(Some(line)) = pane.query_selector(".new-line") {
-            line.scroll_into_view();
-        }
-        if self.room.line_rises() {
+        let place = self.place.load(Ordering::Relaxed);
+        let is_above = if place < 0 {
+            pane.set_scroll_top(place);
+            // What is above has a say in how the next rows are grouped.
+            above(pane) < NEAR_THE_BEGINNING && self.room.has_older()
+        } else {
+            if let Ok(Some(line)) = pane.query_selector(".new-line") {
+                line.scroll_into_view();
+            }
+            self.room.line_rises()
+        };
+        if is_above {
             self.sought.store(pane.scroll_top(), Ordering::Relaxed);
             if self.store.connection.live.get_untracked() {
                 ask_older(&self.room, &self.link);
@@ -256,9 +276,8 @@ impl Pane {
                 return;
             }
             self.in_frame(|here, pane| {
-                let below = -pane.scroll_top();
-                let above = pane.scroll_height() - pane.client_height() - below;
-                let is_near_the_end = !here.away.get_untracked() || below < above;
+                let above = above(&pane);
+                let is_near_the_end = !here.away.get_untracked() || -pane.scroll_top() < above;
                 let far = if is_near_the_end { Far::Oldest } else { Far::Newest };
                 here.store.cap(&here.room, far);
                 if !is_near_the_end {
@@ -279,6 +298,12 @@ fn seen_height(pane: &web_sys::HtmlElement) -> i32 {
     let foot = pane.query_selector(".foot").ok().flatten();
     let covered = foot.map_or(0, |foot| foot.client_height());
     pane.client_height() - covered
+}
+
+/// How many pixels are above what is seen. The pane is reversed: its end is 0 and what is above has
+/// negative numbers.
+fn above(pane: &web_sys::HtmlElement) -> i32 {
+    pane.scroll_height() - pane.client_height() + pane.scroll_top()
 }
 
 /// Keeps so many pixels above what is seen, once the list has changed and before it is painted. The

@@ -254,3 +254,51 @@ fn who_left_while_he_read_above_is_back_where_he_was_unless_something_came() {
     (7..=600).for_each(|seq| store.log(&said(seq)));
     assert_eq!(leave(-9), (None, false, 0), "so many rows are not held for it");
 }
+
+/// Where the reader of a tab was.
+#[derive(Default)]
+struct Tab(Mutex<Option<(RoomId, u64, u64)>>);
+
+impl Keeper for Tab {
+    fn take_place(&self, room: RoomId, newest: u64) -> Option<u64> {
+        let kept = self.0.lock().unwrap().take();
+        kept.filter(|kept| (kept.0, kept.1) == (room, newest)).map(|kept| kept.2)
+    }
+
+    fn keep_place(&self, place: Option<(RoomId, u64, u64)>) {
+        *self.0.lock().unwrap() = place;
+    }
+}
+
+#[test]
+fn who_reads_above_is_there_when_the_page_was_loaded_anew_unless_something_came() {
+    let tab = Arc::new(Tab::default());
+    let loaded = |newest: u64| {
+        let messages = (1..=newest).map(|seq| message(seq, None)).collect();
+        let store = store_over(messages, tab.clone());
+        store.look_up_place();
+        let lobby = store.lobby();
+        (store, lobby.come_back(), lobby)
+    };
+    let (store, place, lobby) = loaded(3);
+    assert_eq!(place, None);
+    lobby.keep_place(-700);
+    store.keep_place();
+    assert_eq!(loaded(3).1, None, "he left that room before");
+    lobby.away.set(true);
+    store.keep_place();
+    let (store, place, lobby) = loaded(3);
+    assert_eq!((place, lobby.away.get_untracked()), (Some(-700), true));
+    assert_eq!(loaded(3).1, None, "once");
+    store.keep_place();
+    assert_eq!(loaded(4).1, None, "he is brought to what came");
+    lobby.away.set(true);
+    lobby.last.set(Some(1));
+    store.keep_place();
+    assert_eq!(loaded(3).1, None, "what is newer was not below him");
+    lobby.last.set(None);
+    store.keep_place();
+    lobby.keep_place(0);
+    store.keep_place();
+    assert_eq!(loaded(3).1, None, "he went on to the newest");
+}
