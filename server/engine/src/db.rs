@@ -142,6 +142,16 @@ impl Db {
         }
     }
 
+    /// Whether the store is known to be damaged. A file is looked through in the background where it
+    /// was not closed in order; nothing is known of another machine's.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        match &self.0 {
+            Kind::Sqlite(sqlite) => sqlite.is_damaged(),
+            Kind::Postgres(_) => false,
+        }
+    }
+
     /// How much room is left where the store writes; nothing where that is another machine's.
     #[must_use]
     pub fn space(&self) -> Option<Space> {

@@ -34,8 +34,8 @@ struct Parts {
     accounts: bool,
     codec: bool,
     draining: bool,
-    /// Nothing can be written: who reads is served, and no other server would help.
-    disk_full: bool,
+    /// What does not work as it should. Who reads is served, and no other server would help.
+    degraded: Vec<&'static str>,
 }
 
 impl Parts {
@@ -49,13 +49,20 @@ impl Parts {
             accounts: matches!(accounts, Ok(Ok(_))),
             codec: codec_works(),
             draining: *door.stopping.borrow(),
-            disk_full: door.history.is_disk_full(door.engine.clock.unix_ms()),
+            degraded: degraded(door),
         }
     }
 
     const fn ready(&self) -> bool {
         self.store && self.accounts && self.codec && !self.draining
     }
+}
+
+/// A disk that is full, on which nothing can be written, and a file with damaged pages.
+fn degraded(door: &Door) -> Vec<&'static str> {
+    let is_full = door.history.is_disk_full(door.engine.clock.unix_ms());
+    let known = [("disk", is_full), ("damaged", door.db.is_damaged())];
+    known.into_iter().filter_map(|(word, is_so)| is_so.then_some(word)).collect()
 }
 
 /// Whether a frame reads back as it was written.
@@ -72,10 +79,10 @@ pub(super) async fn pulse() -> &'static str {
 /// It can serve.
 pub(super) async fn ready(State(door): State<Arc<Door>>) -> Response {
     let parts = Parts::ask(&door).await;
-    let words = match (parts.ready(), parts.disk_full) {
-        (true, false) => "ready\n",
-        (true, true) => "ready\ndegraded: disk\n",
-        (false, _) => "not ready\n",
+    let words = match &*parts.degraded {
+        _ if !parts.ready() => "not ready\n".to_owned(),
+        [] => "ready\n".to_owned(),
+        words => format!("ready\ndegraded: {}\n", words.join(", ")),
     };
     answered(parts.ready(), words)
 }
@@ -90,7 +97,7 @@ pub(super) async fn health(State(door): State<Arc<Door>>) -> Response {
         "accounts": word(parts.accounts),
         "codec": word(parts.codec),
         "draining": parts.draining,
-        "degraded": parts.disk_full.then_some("disk"),
+        "degraded": (!parts.degraded.is_empty()).then(|| parts.degraded.join(", ")),
     });
     answered(parts.ready(), Json(body))
 }

@@ -79,6 +79,17 @@ impl World {
         Self::over(self.place, &[]).await
     }
 
+    /// A house over what a kill of this one would leave, once this was done to it.
+    pub(crate) async fn killed(&self, harm: impl FnOnce(&Path)) -> Self {
+        let place = Place::file();
+        std::fs::create_dir_all(&place.data).unwrap();
+        for name in ["wasmchannel.db", "wasmchannel.db-wal"] {
+            std::fs::copy(self.data().join(name), place.data.join(name)).unwrap();
+        }
+        harm(&place.data);
+        Self::at(place, &[]).await
+    }
+
     /// The folder of what lasts.
     pub(crate) fn data(&self) -> std::path::PathBuf {
         self.place.data.clone()

@@ -3,6 +3,9 @@
 //! The store is broken from outside, under a house that runs: by cutting its file, by removing it.
 
 use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::house::World;
 
@@ -40,6 +43,34 @@ async fn a_database_that_is_gone_is_seen_at_once() {
     let health = world.browser().get("/health").await;
     assert_eq!(health.status, 503);
     assert!(health.body.contains("\"store\":\"broken\""), "{}", health.body);
+}
+
+#[tokio::test]
+async fn a_file_that_is_damaged_behind_a_kill_serves_and_says_so() {
+    let world = World::over_file(&[]).await;
+    let numbers = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 900)";
+    world.write(&format!("create table filler as {numbers} select randomblob(1000) from n")).await;
+    world.write("pragma wal_checkpoint(truncate)").await;
+    world.write("create table another (words)").await;
+    let harm = |data: &Path| {
+        let file = OpenOptions::new().write(true).open(data.join("wasmchannel.db")).unwrap();
+        let middle = file.metadata().unwrap().len() / 2 / 4_096 * 4_096;
+        file.write_all_at(&[0; 4_096], middle).unwrap();
+    };
+    let harmed = world.killed(harm).await;
+    let browser = harmed.browser();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let ready = browser.get("/readyz").await;
+        assert_eq!(ready.status, 200, "what is there is served");
+        if ready.body == "ready\ndegraded: damaged\n" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", ready.body);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let health = browser.get("/health").await.body;
+    assert!(health.contains("\"degraded\":\"damaged\""), "{health}");
 }
 
 #[tokio::test]

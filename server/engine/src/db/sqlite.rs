@@ -3,6 +3,7 @@
 //! Used by `db` alone; how a connection is opened stands in `connection`. Its law: one process has the
 //! folder, and one connection writes.
 
+mod check;
 mod connection;
 mod folding;
 
@@ -23,6 +24,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Error, SqlitePool};
 use tokio::time::timeout;
 
+use self::check::Check;
 use self::connection::{BUSY_FOR_MAX, opened, options, readers, writer};
 use self::folding::Folding;
 use super::space::Space;
@@ -31,7 +33,7 @@ use super::{DISK_FAILED, Fault, LOCK, OpenFault, Transaction, files};
 
 /// The database's file in the data folder.
 const DATABASE: &str = "wasmchannel.db";
-/// What SQLite keeps beside it, from the last time.
+/// What SQLite keeps beside it, from the last time: its log first.
 const BESIDE_DATABASE: [&str; 2] = ["wasmchannel.db-wal", "wasmchannel.db-shm"];
 /// Connections that read at once.
 pub(super) const READERS: u32 = 4;
@@ -48,6 +50,7 @@ pub(super) struct Sqlite {
     pub(super) writer_pool: SqlitePool,
     spoilt: Spoilt,
     folding: Folding,
+    check: Check,
     readers: DatabaseConnection,
     pub(super) readers_pool: SqlitePool,
     file: PathBuf,
@@ -71,6 +74,9 @@ impl Sqlite {
         })?;
         let file = folder.join(DATABASE);
         files::private_file(&file).map_err(failed(&file))?;
+        // Who closes the file in order takes its log away.
+        let log = folder.join(BESIDE_DATABASE[0]);
+        let is_left = log.metadata().is_ok_and(|log| log.len() > 0);
         for beside in BESIDE_DATABASE {
             let path = folder.join(beside);
             files::close_file(&path).map_err(failed(&path))?;
@@ -88,8 +94,20 @@ impl Sqlite {
         let readers = SqlxSqliteConnector::from_sqlx_sqlite_pool(readers_pool.clone());
         let spoilt = Spoilt::default();
         let folding = Folding::new(writer.clone(), spoilt.clone());
+        let check = if is_left { Check::begin(&file) } else { Check::default() };
         let look = Mutex::default();
-        Ok(Self { writer, writer_pool, spoilt, folding, readers, readers_pool, file, look, lock })
+        Ok(Self {
+            writer,
+            writer_pool,
+            spoilt,
+            folding,
+            check,
+            readers,
+            readers_pool,
+            file,
+            look,
+            lock,
+        })
     }
 
     pub(super) async fn read(&self) -> Result<Transaction, Fault> {
@@ -163,6 +181,11 @@ impl Sqlite {
         self.spoilt.disk_failed().await;
     }
 
+    /// Whether the file is known to be damaged.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.check.is_damaged()
+    }
+
     pub(super) fn space(&self) -> Option<Space> {
         Space::at(&self.file)
     }
@@ -172,6 +195,7 @@ impl Sqlite {
     /// log away where the disk says then that all is well. So it does where somebody's commit does not
     /// end.
     pub(super) async fn close(&self) -> Option<&'static str> {
+        self.check.end().await;
         self.readers_pool.close().await;
         if let Some(why) = self.folding.end().await {
             return Some(why);

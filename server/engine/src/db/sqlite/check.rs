@@ -1,0 +1,194 @@
+//! Whether the file is sound, asked once behind an end that was not in order.
+//!
+//! Begun by `sqlite` at the start, told by `http/health`. Its law: it reads on a connection of its
+//! own and table by table, so that it holds no view of the file for longer than a table takes; it ends
+//! when it is told to; what it finds is said and shown, and stops nobody.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sea_orm::{DbErr, RuntimeErr};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, Error};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::connection::BUSY_FOR_MAX;
+use crate::db::Fault;
+
+/// What holds the list of tables, with which the file's free pages are looked at.
+const SCHEMA: &str = "sqlite_schema";
+/// Steps of SQLite from one look at whether to end to the next: less than a millisecond.
+const STEPS: i32 = 1_000;
+/// Longest wait for its end.
+const END_FOR_MAX: Duration = Duration::from_secs(1);
+
+/// A check that is under way, or was.
+#[derive(Debug, Default)]
+pub(super) struct Check {
+    signs: Arc<Signs>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Signs {
+    is_damaged: AtomicBool,
+    is_to_end: AtomicBool,
+}
+
+impl Check {
+    /// Begins, in the background.
+    pub(super) fn begin(file: &Path) -> Self {
+        let signs = Arc::<Signs>::default();
+        let task = tokio::spawn(run(file.to_owned(), Arc::clone(&signs)));
+        Self { signs, task: Mutex::new(Some(task)) }
+    }
+
+    /// Whether the file is damaged, as far as is known.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.signs.is_damaged.load(Ordering::Relaxed)
+    }
+
+    /// Ends it, unless the disk does not let it go.
+    pub(super) async fn end(&self) {
+        self.signs.is_to_end.store(true, Ordering::Relaxed);
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // Whether it was done, ended now, or reads on: nobody needs it any more.
+            let _ = timeout(END_FOR_MAX, task).await;
+        }
+    }
+}
+
+async fn run(file: PathBuf, signs: Arc<Signs>) {
+    let begun = Instant::now();
+    let wrong = match wrong(&file, &signs).await {
+        _ if signs.is_to_end.load(Ordering::Relaxed) => return,
+        Ok(None) => {
+            tracing::info!(took = ?begun.elapsed(), "the last end was not in order; the file is sound");
+            return;
+        }
+        Ok(Some(wrong)) => wrong,
+        Err(error) => match Fault::from(DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))) {
+            Fault::Disk(wrong) => wrong,
+            fault => {
+                tracing::warn!(%fault, "the last end was not in order; the file could not be checked");
+                return;
+            }
+        },
+    };
+    signs.is_damaged.store(true, Ordering::Relaxed);
+    tracing::error!(
+        wrong,
+        "the database's file is damaged: stop, and put a sound copy in its place"
+    );
+}
+
+/// What SQLite says is wrong with the file; nothing where it is sound.
+async fn wrong(file: &Path, signs: &Arc<Signs>) -> Result<Option<String>, Error> {
+    let options = SqliteConnectOptions::new().filename(file).busy_timeout(BUSY_FOR_MAX);
+    // A large table takes its time: that is no slow statement to be warned of.
+    let options = options.read_only(true).disable_statement_logging();
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let heard = Arc::clone(signs);
+    let goes_on = move || !heard.is_to_end.load(Ordering::Relaxed);
+    connection.lock_handle().await?.set_progress_handler(STEPS, goes_on);
+    let mut tables = vec![SCHEMA.to_owned()];
+    let query = sqlx::query_scalar("select name from sqlite_schema where type = 'table'");
+    tables.extend(query.fetch_all(&mut connection).await?);
+    for table in tables {
+        let query = sqlx::query_scalar("select quick_check from pragma_quick_check(?)");
+        // Behind the first words about what is wrong may come an error, in place of more.
+        let told: String = query.bind(&table).fetch_one(&mut connection).await?;
+        if told != "ok" {
+            return Ok(Some(format!("{table}: {told}")));
+        }
+    }
+    connection.close().await?;
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::FileExt;
+
+    use sea_orm::{ConnectionTrait, DbBackend, Statement};
+
+    use super::*;
+    use crate::db::sqlite::Sqlite;
+
+    const NAMES: [&str; 2] = ["wasmchannel.db", "wasmchannel.db-wal"];
+
+    async fn run(sqlite: &Sqlite, text: &str) {
+        let statement = Statement::from_string(DbBackend::Sqlite, text);
+        sqlite.writer.execute_raw(statement).await.unwrap();
+    }
+
+    /// Some hundred pages of one table.
+    async fn fill(sqlite: &Sqlite) {
+        run(sqlite, "create table filler (words)").await;
+        let numbers =
+            "with recursive n(i) as (select 1 union all select i + 1 from n where i < 900)";
+        run(sqlite, &format!("{numbers} insert into filler select randomblob(1000) from n")).await;
+    }
+
+    /// What a killed process leaves whose log was folded a moment before, and what one leaves that
+    /// ended in order; of the first table's pages one is damaged in both.
+    async fn left_damaged() -> [tempfile::TempDir; 2] {
+        let [killed, closed] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let sqlite = Sqlite::open(closed.path()).await.unwrap();
+        fill(&sqlite).await;
+        run(&sqlite, "pragma wal_checkpoint(truncate)").await;
+        run(&sqlite, "create table another (words)").await;
+        for name in NAMES {
+            fs::copy(closed.path().join(name), killed.path().join(name)).unwrap();
+        }
+        assert!(sqlite.close().await.is_none());
+        for folder in [&killed, &closed] {
+            let file = folder.path().join(NAMES[0]);
+            let middle = fs::metadata(&file).unwrap().len() / 2 / 4_096 * 4_096;
+            let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+            file.write_all_at(&[0; 4_096], middle).unwrap();
+        }
+        [killed, closed]
+    }
+
+    async fn done(check: &Check) {
+        let task = check.task.lock().unwrap().take();
+        task.expect("it was begun").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_damaged_page_is_found_behind_an_end_that_was_not_in_order_and_only_there() {
+        let [killed, closed] = left_damaged().await;
+        let sqlite = Sqlite::open(killed.path()).await.unwrap();
+        done(&sqlite.check).await;
+        assert!(sqlite.is_damaged());
+        let wrong = wrong(&sqlite.file, &Arc::default()).await.unwrap();
+        assert!(wrong.as_ref().is_some_and(|wrong| wrong.contains("filler: ")), "{wrong:?}");
+        sqlite.close().await;
+
+        let sqlite = Sqlite::open(closed.path()).await.unwrap();
+        assert!(sqlite.check.task.lock().unwrap().is_none() && !sqlite.is_damaged(), "not asked");
+    }
+
+    #[tokio::test]
+    async fn a_sound_file_is_found_sound_and_a_check_ends_when_it_is_told_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(folder.path()).await.unwrap();
+        assert!(sqlite.check.task.lock().unwrap().is_none(), "there was nothing");
+        let check = Check::begin(&sqlite.file);
+        done(&check).await;
+        assert!(!check.is_damaged());
+
+        fill(&sqlite).await;
+        let signs = Arc::new(Signs::default());
+        assert_eq!(wrong(&sqlite.file, &signs).await.unwrap(), None);
+        signs.is_to_end.store(true, Ordering::Relaxed);
+        let ended = wrong(&sqlite.file, &signs).await;
+        assert!(ended.is_err_and(|error| error.to_string().contains("interrupted")));
+    }
+}
