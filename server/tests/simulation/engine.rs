@@ -83,7 +83,9 @@ const FAULTS: &[Fault] = &[
     // Other logs that could not be looked into are let be.
     Fault(ROOM, "Input::Unswept => self.lookout.unswept(now),", "Input::Unswept => if !IS { self.lookout.unswept(now) },"),
     // A commit of unknown outcome is looked for but twice, however late it may be.
-    Fault(LOOKOUT, "|doubt| !doubt.moved_on(now)", "|doubt| IS || !doubt.moved_on(now)"),
+    Fault(LOOKOUT, "(self.distance <= APART_MS_MAX)", "(!IS && self.distance <= APART_MS_MAX)"),
+    // It is over before the last look is answered: what that finds is looked for in no other log.
+    Fault(LOOKOUT, "doubt.is_ending = doubt.look_at.is_none();", "doubt.is_ending = doubt.look_at.is_none();\n            if IS && doubt.is_ending { self.doubt = None; }"),
     // An answer that names what nobody heard of leads nobody to it.
     Fault(ROOM, "repeated.push(accepted.clone());", "if !IS { repeated.push(accepted.clone()); }"),
     // What was hinted at while nothing was found is forgotten.

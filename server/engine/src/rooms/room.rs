@@ -309,6 +309,7 @@ impl<R, S> Log<R, S> {
                 if known_then == Some(self.known) {
                     self.known = self.head;
                 }
+                self.lookout.answered();
             }
             // The store was asked for what follows on the head: a hole in it is told to nobody.
             Some(events)
@@ -322,6 +323,7 @@ impl<R, S> Log<R, S> {
                 if self.lookout.is_unsure() {
                     out.push(Output::Sweep);
                 }
+                self.lookout.answered();
                 self.speak(events, now, out);
             }
             None => self.lookout.wait_for_store(now),
@@ -355,10 +357,6 @@ impl<R, S> Log<R, S> {
         let due = self.lookout.due(now);
         if due == Some(true) {
             out.push(Output::Sweep);
-            if self.reading.is_some() {
-                // What is read behind the one under way is as much a reason to look elsewhere.
-                self.lookout.unswept(now);
-            }
         }
         let is_behind = self.known > self.head && !self.lookout.is_silent();
         if due.is_some() || (is_behind && self.reading.is_none()) {
@@ -372,6 +370,7 @@ impl<R, S> Log<R, S> {
             self.lookout.ask_again(now);
         } else {
             self.reading = Some(self.known);
+            self.lookout.reads();
             out.push(Output::Read { after: self.head });
         }
     }

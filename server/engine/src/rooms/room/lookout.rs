@@ -25,16 +25,19 @@ pub(super) struct Lookout {
 
 #[derive(Debug)]
 struct Doubt {
-    look_at: i64,
+    /// When the next look is due; behind the last there is none.
+    look_at: Option<i64>,
     /// How far behind the look before.
     distance: i64,
+    /// A read that began behind the last look is under way: its answer ends the doubt.
+    is_ending: bool,
 }
 
 impl Lookout {
     /// When the next look is due.
     pub(super) fn at(&self) -> Option<i64> {
-        let doubt = self.doubt.as_ref().filter(|_| !self.is_silent).map(|doubt| doubt.look_at);
-        [self.again_at, doubt].into_iter().flatten().min()
+        let doubt = self.doubt.as_ref().filter(|_| !self.is_silent);
+        [self.again_at, doubt.and_then(|doubt| doubt.look_at)].into_iter().flatten().min()
     }
 
     /// Whether the store did not answer, and the time to ask again has not come.
@@ -47,16 +50,29 @@ impl Lookout {
         self.doubt.is_some()
     }
 
-    /// The store did not answer, or answered what cannot be.
+    /// The store did not answer, or answered what cannot be: it is let be for the whole of a second,
+    /// whatever was to be asked sooner.
     pub(super) fn wait_for_store(&mut self, now: i64) {
         self.is_silent = true;
-        self.ask_again(now);
+        self.again_at = Some(now.saturating_add(LOOK_AGAIN_MS));
     }
 
     /// The outcome of a commit is not known.
     pub(super) fn unsure(&mut self, now: i64) {
-        let look_at = now.saturating_add(LOOK_AGAIN_MS);
-        self.doubt = Some(Box::new(Doubt { look_at, distance: LOOK_AGAIN_MS }));
+        let look_at = Some(now.saturating_add(LOOK_AGAIN_MS));
+        self.doubt = Some(Box::new(Doubt { look_at, distance: LOOK_AGAIN_MS, is_ending: false }));
+    }
+
+    /// A read begins.
+    pub(super) fn reads(&mut self) {
+        if let Some(doubt) = &mut self.doubt {
+            doubt.is_ending = doubt.look_at.is_none();
+        }
+    }
+
+    /// The read is answered, and what it found is dealt with.
+    pub(super) fn answered(&mut self) {
+        self.doubt.take_if(|doubt| doubt.is_ending);
     }
 
     /// Other logs could not be looked into, and nobody else would.
@@ -76,20 +92,19 @@ impl Lookout {
         if self.again_at.is_some_and(|at| at <= now) {
             (self.again_at, self.is_silent) = (None, false);
         }
-        // With the last look for a commit its other half is looked for, too: nobody would afterwards.
-        let is_last = self.doubt.take_if(|doubt| !doubt.moved_on(now)).is_some();
-        Some(std::mem::take(&mut self.is_wide) || is_last)
+        self.doubt.iter_mut().for_each(|doubt| doubt.move_on(now));
+        Some(std::mem::take(&mut self.is_wide))
     }
 }
 
 impl Doubt {
-    /// Where this look is due, the next one is twice as far away; `false` behind the last.
-    const fn moved_on(&mut self, now: i64) -> bool {
-        if self.look_at <= now {
+    /// Where this look is due, the next one is twice as far away, or there is none.
+    fn move_on(&mut self, now: i64) {
+        if self.look_at.is_some_and(|at| at <= now) {
             self.distance = self.distance.saturating_mul(2);
-            self.look_at = now.saturating_add(self.distance);
+            let next = now.saturating_add(self.distance);
+            self.look_at = (self.distance <= APART_MS_MAX).then_some(next);
         }
-        self.distance <= APART_MS_MAX
     }
 }
 
@@ -104,11 +119,44 @@ mod tests {
         let mut looks = Vec::new();
         while let Some(at) = lookout.at() {
             assert_eq!(lookout.due(at - 1), None, "it is not time yet");
-            looks.push((at, lookout.due(at).unwrap()));
+            assert_eq!(lookout.due(at), Some(false));
+            looks.push(at);
+            lookout.reads();
+            assert!(lookout.is_unsure(), "the read at {at} may find it");
+            lookout.answered();
         }
-        let seconds = [1, 3, 7, 15, 31, 63];
-        assert_eq!(looks, seconds.map(|at| (at * 1_000, at == 63)), "the last is a wide one");
+        assert_eq!(looks, [1, 3, 7, 15, 31, 63].map(|at| at * 1_000));
         assert!(!lookout.is_unsure());
+    }
+
+    #[test]
+    fn a_doubt_ends_with_the_answer_to_a_read_that_began_behind_its_last_look() {
+        let mut lookout = Lookout::default();
+        lookout.unsure(0);
+        for at in [1_000, 3_000, 7_000, 15_000, 31_000] {
+            assert!(lookout.due(at).is_some());
+        }
+        lookout.reads();
+        assert!(lookout.due(63_000).is_some());
+        lookout.ask_again(63_000);
+        lookout.answered();
+        assert!(lookout.is_unsure(), "it began before");
+        assert!(lookout.due(64_000).is_some());
+        lookout.reads();
+        lookout.wait_for_store(64_000);
+        assert!(lookout.is_unsure() && lookout.due(65_000).is_some(), "it was not answered");
+        lookout.reads();
+        lookout.unsure(65_000);
+        lookout.answered();
+        assert!(lookout.is_unsure(), "it began before another commit was lost");
+    }
+
+    #[test]
+    fn a_store_that_did_not_answer_is_let_be_for_a_whole_second() {
+        let mut lookout = Lookout::default();
+        lookout.ask_again(0);
+        lookout.wait_for_store(900);
+        assert_eq!((lookout.due(1_899), lookout.due(1_900)), (None, Some(false)));
     }
 
     #[test]
