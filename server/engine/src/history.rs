@@ -36,6 +36,9 @@ pub use crate::db::people::{SignInHash, Standing};
 
 /// What an op weighs in queues beside its text.
 const FRAMING_BYTES: usize = 128;
+/// Logs whose ends are asked for at once. A statement takes so many values and no more, and whoever
+/// wants more lets others read meanwhile.
+pub const HEADS_MAX: usize = 512;
 
 /// An answer that comes later; the memory kind's is ready at the first poll.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -107,7 +110,7 @@ pub trait History: Send + Sync + 'static {
         count: usize,
     ) -> Read<'_, Option<OlderMessages>>;
 
-    /// Where these logs end; logs that do not exist are left out.
+    /// Where these logs end, at most `HEADS_MAX`; logs that do not exist are left out.
     fn heads<'a>(&'a self, logs: &'a [LogId]) -> Read<'a, Vec<Head>>;
 
     /// What may be told of a room to somebody who is no member.

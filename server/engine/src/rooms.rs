@@ -5,6 +5,7 @@
 //! before, nobody waits for a reader, and a log without listeners and ops costs nothing.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::history::writer::Writer;
-use crate::history::{Head, History, Later, Outcome, Pending, Read, Unavailable, Verdict};
+use crate::history::{HEADS_MAX, History, Later, Outcome, Pending, Read, Unavailable, Verdict};
 
 pub mod key;
 pub mod lane;
@@ -41,7 +42,7 @@ use task::{LogHandle, Task, TurnedAway};
 const TAILS_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Milliseconds between two looks at all tails.
 const TEND_MS: i64 = 1_000;
-/// How long the store may take to say what is there before an op is turned away.
+/// How long the store may take to say what is there before it counts as silent.
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
 /// When an op is sent again that the store's silence turned away, in milliseconds.
 const STORE_WAIT_MS: u32 = 1_000;
@@ -172,14 +173,33 @@ impl Rooms {
         Ok(heads.first().map_or(0, |head| head.cursor.seq))
     }
 
-    /// Where every log with a task ends; nothing where the store does not answer.
-    fn heads(&self) -> Later<'static, Option<Vec<Head>>> {
-        let (history, logs) = (Arc::clone(&self.0.history), self.open_logs());
-        Box::pin(async move { history.heads(&logs).await.ok() })
+    /// Tells every log with a task where it ends; `false` where the store does not answer.
+    fn sweep(&self) -> Later<'static, bool> {
+        let rooms = self.clone();
+        Box::pin(async move {
+            let swept = rooms.tell_heads().await;
+            if let Err(fault) = &swept {
+                tracing::warn!(%fault, "what nobody hinted at was not looked for: it is again");
+            }
+            swept.is_ok()
+        })
     }
 
-    fn open_logs(&self) -> Vec<LogId> {
-        self.logs().keys().copied().collect()
+    /// Some logs at a time: a read of all would be long, and one statement takes so many only.
+    async fn tell_heads(&self) -> Result<(), Unavailable> {
+        let mut logs = self.open_logs(None);
+        while let Some(last) = logs.last().copied() {
+            let heads = answered(self.0.history.heads(&logs)).await?;
+            heads.iter().for_each(|head| self.hint(head.log, head.cursor.seq));
+            logs = self.open_logs(Some(last));
+        }
+        Ok(())
+    }
+
+    /// The next logs with a task behind this one. Who gets a task meanwhile reads where it ends.
+    fn open_logs(&self, after: Option<LogId>) -> Vec<LogId> {
+        let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        self.logs().range(behind).map(|(log, _)| *log).take(HEADS_MAX).collect()
     }
 
     fn commit(&self, batch: Vec<Pending>) -> Later<'static, Outcome> {
@@ -233,16 +253,22 @@ impl Rooms {
 
 /// What a read gives; an op whose room cannot be looked up in time is turned away.
 async fn in_time<T>(read: Read<'_, T>) -> Result<T, TurnedAway> {
-    let fault = match timeout(STORE_PATIENCE, read).await {
-        Ok(Ok(found)) => return Ok(found),
-        Ok(Err(fault)) => fault,
-        Err(_) => Unavailable(format!("no answer in {STORE_PATIENCE:?}")),
-    };
-    tracing::warn!(%fault, "an op is turned away");
-    Err(TurnedAway { reason: RetryReason::Unavailable, retry_after_ms: STORE_WAIT_MS })
+    answered(read).await.map_err(|fault| {
+        tracing::warn!(%fault, "an op is turned away");
+        TurnedAway { reason: RetryReason::Unavailable, retry_after_ms: STORE_WAIT_MS }
+    })
+}
+
+/// What a read gives, if it gives it in time.
+async fn answered<T>(read: Read<'_, T>) -> Result<T, Unavailable> {
+    let too_late = |_| Err(Unavailable(format!("no answer in {STORE_PATIENCE:?}")));
+    timeout(STORE_PATIENCE, read).await.unwrap_or_else(too_late)
 }
 
 fn no_such_room(pending: &Pending) -> Verdict {
     let refusal = if pending.check_only { Refusal::Unknown } else { Refusal::NotMember };
     Verdict::Refused(Refused { op_id: pending.op.op_id, refusal })
 }
+
+#[cfg(test)]
+mod tests;

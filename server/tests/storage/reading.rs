@@ -13,7 +13,7 @@ use server::clock::SeededChance;
 use server::db::accounts;
 use server::db::members::BY_RULE;
 use server::history::sql::SqlHistory;
-use server::history::{Admission, History, Resume};
+use server::history::{Admission, HEADS_MAX, History, Resume};
 
 use crate::world::{House, NOW_MS, RULES, World, account, create, leave, op, own_log, post};
 
@@ -119,6 +119,20 @@ fn who_left_a_room_reads_nothing_more_of_it() {
         assert_eq!(arrival.rooms.len(), 1, "the lobby alone");
         assert_eq!(arrival.admission.head.seq, 2, "added and removed");
     });
+}
+
+#[tokio::test]
+async fn as_many_logs_as_may_be_asked_about_at_once_are() {
+    let house = House::new(&mut SeededChance::new(1)).await;
+    let nobodys = |number: usize| {
+        let mut id = [0xee; 16];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        RoomId::from_bytes(id).log()
+    };
+    let mut logs: Vec<_> = (1..HEADS_MAX).map(nobodys).collect();
+    logs.push(own_log(0));
+    let heads = house.history.heads(&logs).await.unwrap();
+    assert_eq!(heads.iter().map(|head| head.log).collect::<Vec<_>>(), [own_log(0)]);
 }
 
 #[tokio::test]

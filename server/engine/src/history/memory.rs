@@ -26,8 +26,8 @@ use crate::db::rooms::RoomRecord;
 use crate::history::facts::Facts;
 use crate::history::judge::{Judge, Rules};
 use crate::history::{
-    Admission, Arrival, Effects, Head, History, Later, OlderMessages, Outcome, Pending, Read,
-    RoomCard, RoomState, RoomView, SignInHash, Standing, Unavailable, views,
+    Admission, Arrival, Effects, HEADS_MAX, Head, History, Later, OlderMessages, Outcome, Pending,
+    Read, RoomCard, RoomState, RoomView, SignInHash, Standing, Unavailable, views,
 };
 
 /// What happens to a commit that does not simply succeed.
@@ -292,6 +292,10 @@ impl History for MemoryHistory {
     }
 
     fn heads<'a>(&'a self, logs: &'a [LogId]) -> Read<'a, Vec<Head>> {
+        if logs.len() > HEADS_MAX {
+            let too_many = Unavailable(format!("{} logs in one statement", logs.len()));
+            return Box::pin(ready(Err(too_many)));
+        }
         self.read(|tables| {
             let head = |log: &LogId| {
                 tables.extent(*log, None).map(|extent| Head { log: *log, cursor: extent.head })

@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout, timeout_at};
 
 use super::Rooms;
 use super::room::{Input, Log, Output, Reply};
-use crate::history::{Head, Later, Outcome};
+use crate::history::{Later, Outcome};
 use crate::outlet::chunk::{Chunk, Frame};
 use crate::outlet::handle::OutletHandle;
 use crate::resting::{Life, Resting, Work};
@@ -46,7 +46,7 @@ pub(super) struct Task {
     log: Log<WaysBack, OutletHandle>,
     commit: Option<Later<'static, Outcome>>,
     read: Option<Later<'static, Option<Vec<Envelope>>>>,
-    sweep: Option<Later<'static, Option<Vec<Head>>>>,
+    sweep: Option<Later<'static, bool>>,
     /// Another sweep was wanted while this one is under way, which may have been before it.
     sweeps_again: bool,
     /// Since when nobody listens and nothing is under way.
@@ -60,7 +60,7 @@ pub(super) enum Woken {
     Inbox,
     Committed(Outcome),
     Read(Option<Vec<Envelope>>),
-    Swept(Option<Vec<Head>>),
+    Swept(bool),
     Time,
     Idle,
 }
@@ -91,15 +91,12 @@ impl Task {
             Woken::Inbox => {}
             Woken::Committed(outcome) => self.step(Input::Outcome(outcome)).await,
             Woken::Read(events) => self.step(Input::Events(events)).await,
-            Woken::Swept(heads) => {
+            Woken::Swept(is_answered) => {
                 if std::mem::take(&mut self.sweeps_again) {
-                    self.sweep = Some(self.rooms.heads());
+                    self.sweep = Some(self.rooms.sweep());
                 }
-                match heads {
-                    None => self.step(Input::Unswept).await,
-                    Some(heads) => {
-                        heads.iter().for_each(|head| self.rooms.hint(head.log, head.cursor.seq));
-                    }
+                if !is_answered {
+                    self.step(Input::Unswept).await;
                 }
             }
             Woken::Time => self.step(Input::Tick).await,
@@ -192,7 +189,7 @@ impl Task {
             Output::Hint(log, seq) => self.rooms.hint(log, seq),
             // One that is under way ends first: whoever wants many would else get none.
             Output::Sweep if self.sweep.is_some() => self.sweeps_again = true,
-            Output::Sweep => self.sweep = Some(self.rooms.heads()),
+            Output::Sweep => self.sweep = Some(self.rooms.sweep()),
             Output::Whisper(frame) => self.whisper(&frame).await,
             Output::Renamed(user, name) => self.rooms.rates(user).rename(name),
             Output::Halt => self.halt(),
@@ -236,8 +233,8 @@ impl Resting for Task {
         if let Some(events) = done(&mut self.read, context) {
             return Poll::Ready(Woken::Read(events));
         }
-        if let Some(heads) = done(&mut self.sweep, context) {
-            return Poll::Ready(Woken::Swept(heads));
+        if let Some(is_answered) = done(&mut self.sweep, context) {
+            return Poll::Ready(Woken::Swept(is_answered));
         }
         let wants_ops = self.log.wants_batch();
         if self.handle.is_called(context, |inbox| inbox.has_news() || wants_ops && inbox.has_ops())
