@@ -29,6 +29,7 @@ pub mod mailbox;
 pub mod rates;
 pub mod room;
 pub mod roster;
+mod sweep;
 pub mod tail;
 pub mod task;
 pub mod typing;
@@ -36,6 +37,7 @@ pub mod typing;
 use lane::Mark;
 use rates::{Bucket, RatesOfUsers, SharedRates};
 use room::Reply;
+use sweep::Sweeps;
 use task::{LogHandle, Task, TurnedAway};
 
 /// Bytes that all tails hold together.
@@ -60,6 +62,7 @@ struct Shared {
     /// When all tails were last looked at together, in ticks.
     tended_at: AtomicI64,
     rates: Mutex<RatesOfUsers>,
+    sweeps: Arc<Sweeps>,
 }
 
 impl Rooms {
@@ -72,7 +75,8 @@ impl Rooms {
         limits: Arc<Limits>,
     ) -> Self {
         let (logs, rates, tended_at) = (Mutex::default(), Mutex::default(), AtomicI64::new(0));
-        Self(Arc::new(Shared { history, writer, clock, limits, logs, tended_at, rates }))
+        let sweeps = Arc::default();
+        Self(Arc::new(Shared { history, writer, clock, limits, logs, tended_at, rates, sweeps }))
     }
 
     /// Does one act for somebody without a connection, such as a form, and waits for its verdict.
@@ -173,15 +177,19 @@ impl Rooms {
         Ok(heads.first().map_or(0, |head| head.cursor.seq))
     }
 
-    /// Tells every log with a task where it ends; `false` where the store does not answer.
+    /// Tells every log with a task where it ends; `false` where the store does not answer. One sweep
+    /// serves all who ask before it begins.
     fn sweep(&self) -> Later<'static, bool> {
         let rooms = self.clone();
-        Box::pin(async move {
-            let swept = rooms.tell_heads().await;
-            if let Err(fault) = &swept {
-                tracing::warn!(%fault, "what nobody hinted at was not looked for: it is again");
-            }
-            swept.is_ok()
+        self.0.sweeps.ask(move || {
+            let rooms = rooms.clone();
+            Box::pin(async move {
+                let swept = rooms.tell_heads().await;
+                if let Err(fault) = &swept {
+                    tracing::warn!(%fault, "what nobody hinted at was not looked for: it is again");
+                }
+                swept.is_ok()
+            })
         })
     }
 

@@ -47,8 +47,6 @@ pub(super) struct Task {
     commit: Option<Later<'static, Outcome>>,
     read: Option<Later<'static, Option<Vec<Envelope>>>>,
     sweep: Option<Later<'static, bool>>,
-    /// Another sweep was wanted while this one is under way, which may have been before it.
-    sweeps_again: bool,
     /// Since when nobody listens and nothing is under way.
     idle_since: Option<i64>,
     /// The next time at which there is something to do, and the way to it.
@@ -78,7 +76,6 @@ impl Task {
                 commit: None,
                 read: None,
                 sweep: None,
-                sweeps_again: false,
                 idle_since: None,
                 alarm: None,
             }))
@@ -91,14 +88,8 @@ impl Task {
             Woken::Inbox => {}
             Woken::Committed(outcome) => self.step(Input::Outcome(outcome)).await,
             Woken::Read(events) => self.step(Input::Events(events)).await,
-            Woken::Swept(is_answered) => {
-                if std::mem::take(&mut self.sweeps_again) {
-                    self.sweep = Some(self.rooms.sweep());
-                }
-                if !is_answered {
-                    self.step(Input::Unswept).await;
-                }
-            }
+            Woken::Swept(false) => self.step(Input::Unswept).await,
+            Woken::Swept(true) => {}
             Woken::Time => self.step(Input::Tick).await,
             Woken::Idle if self.rooms.forget(self.handle.0.id) => return false,
             Woken::Idle => {}
@@ -142,7 +133,8 @@ impl Task {
     fn poll_time(&mut self, context: &mut Context<'_>) -> Poll<Woken> {
         loop {
             let now = self.rooms.now();
-            let idle_at = if self.log.is_idle() {
+            // Where a sweep is not answered, nobody else would ask again.
+            let idle_at = if self.log.is_idle() && self.sweep.is_none() {
                 Some(self.idle_since.get_or_insert(now).saturating_add(IDLE_MS))
             } else {
                 self.idle_since = None;
@@ -187,8 +179,7 @@ impl Task {
             // Who asked may be gone: the answer stands in the store.
             Output::Reply(way_back, reply) => drop(way_back.send(reply)),
             Output::Hint(log, seq) => self.rooms.hint(log, seq),
-            // One that is under way ends first: whoever wants many would else get none.
-            Output::Sweep if self.sweep.is_some() => self.sweeps_again = true,
+            // One that is under way may have been before it, and ends though nobody waits for it.
             Output::Sweep => self.sweep = Some(self.rooms.sweep()),
             Output::Whisper(frame) => self.whisper(&frame).await,
             Output::Renamed(user, name) => self.rooms.rates(user).rename(name),
