@@ -69,3 +69,23 @@ for (const locale of ['en-GB', 'ar']) {
     expect(button?.height).toBeGreaterThanOrEqual(44);
   });
 }
+
+for (const locale of ['en-GB', 'ar']) {
+  test(`in a narrow window the time of a row covers no word of it (${locale})`, async ({ visitor }) => {
+    const ada = await (await visitor({ viewport: { width: 360, height: 740 }, locale })).open();
+    for (const text of ['first', 'x'.repeat(100), 'س'.repeat(100)]) await ada.saySurely(text);
+    for (const number of [1, 2]) {
+      const [row, text] = [ada.messages.nth(number), ada.texts.nth(number)];
+      await text.hover();
+      const time = row.locator('.message-time');
+      await expect(time).toBeVisible();
+      await expect(row.locator('.message-aside')).toHaveCSS('opacity', '1');
+      const [covers, covered] = [await time.boundingBox(), await text.boundingBox()];
+      if (covers === null || covered === null) throw new Error('nothing is drawn');
+      expect(covers.x).toBeGreaterThanOrEqual(0);
+      expect(covers.x + covers.width).toBeLessThanOrEqual(360);
+      const apart = Math.max(covered.x - covers.x - covers.width, covers.x - covered.x - covered.width);
+      expect(apart, 'beside the text, and its bar').toBeGreaterThanOrEqual(10);
+    }
+  });
+}
