@@ -14,11 +14,9 @@ const SYNC_MS_MAX: i64 = 30_000;
 /// For the server's answers outside the socket.
 const CHECK_MS_MAX: i64 = 15_000;
 /// Without an answer to an op before the server is asked whether it still hears.
-const STALL_MS: i64 = 10_000;
-/// For that question's answer.
-const PROBE_MS_MAX: i64 = 5_000;
-/// The same after a sleep.
-const WAKE_PROBE_MS_MAX: i64 = 3_000;
+const STALL_MS: i64 = 5_000;
+/// For that question's answer, from the last that was heard.
+const PROBE_MS_MAX: i64 = 3_000;
 /// Without an answer to an op, whatever else is heard.
 const STALL_MS_MAX: i64 = 30_000;
 /// A timer that comes later than this means that the machine slept.
@@ -149,8 +147,12 @@ impl Connection {
         self.busy_until = self.busy_until.max(until);
     }
 
-    pub(super) const fn heard(&mut self, now: i64) {
+    /// A frame came. An answer that stands behind others has its time anew.
+    pub(super) fn heard(&mut self, now: i64) {
         self.heard_at = now;
+        if let Some(until) = self.probe.as_mut().and_then(|probe| probe.until.as_mut()) {
+            *until = now + PROBE_MS_MAX;
+        }
     }
 
     /// Something of what was asked for came: the rest has its time anew.
@@ -175,13 +177,12 @@ impl Connection {
     /// Asks for a sign of life; gives the probe's number, or nothing if one is on its way already.
     /// What was asked before a sleep is asked again.
     pub(super) fn probe(&mut self, after_sleep: bool, now: i64) -> Option<u32> {
-        let limit = if after_sleep { WAKE_PROBE_MS_MAX } else { PROBE_MS_MAX };
         if !self.takes_ops() || (self.is_probing() && !after_sleep) {
             return None;
         }
         self.probe_count = self.probe_count.wrapping_add(1);
         let number = self.probe_count;
-        self.probe = Some(Probe { number, sent_at: now, until: Some(now + limit) });
+        self.probe = Some(Probe { number, sent_at: now, until: Some(now + PROBE_MS_MAX) });
         Some(number)
     }
 

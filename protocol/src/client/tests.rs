@@ -5,6 +5,7 @@
 mod bench;
 mod cache;
 mod hurry;
+mod life;
 mod shelf;
 
 #[cfg(target_arch = "wasm32")]
@@ -19,8 +20,8 @@ use crate::change::{Envelope, RoomAdded, RoomRemoved};
 use crate::close::CloseCode;
 use crate::cursor::Cursor;
 use crate::event::{
-    Drain, Gone, GoneReason, Logged, Page, Ping, Position, Probed, RefuseRetry, Refused, SubOk,
-    Typist, Typists,
+    Drain, Gone, GoneReason, Logged, Page, Ping, Position, RefuseRetry, Refused, SubOk, Typist,
+    Typists,
 };
 use crate::frame::{Act, Change, Command, Event};
 use crate::ids::{OpId, RoomId};
@@ -133,7 +134,7 @@ fn what_was_under_way_goes_out_again_after_a_new_connection_and_never_before() {
     let mut bench = Bench::live();
     bench.post(1);
     bench.post(2);
-    bench.pass(9_999);
+    bench.pass(7_999);
     assert_eq!(bench.ops(), [(1, 0), (2, 0)]);
     bench.close(CloseCode::SLOW);
     bench.forget();
@@ -332,47 +333,6 @@ fn answers_to_an_older_subscription_are_passed_over() {
     bench.catch_up(0);
     bench.hear(logged(1));
     assert_eq!(bench.seqs(), [1]);
-}
-
-#[test]
-fn an_op_without_an_answer_is_asked_after_and_given_up_after_thirty_seconds() {
-    let mut bench = Bench::live();
-    bench.post(1);
-    bench.pass(10_000);
-    let number = bench.probe_number().unwrap();
-    bench.hear(Event::Probed(Probed { number }));
-    bench.pass(19_999);
-    assert_eq!(bench.client.told_standing, Standing::Live);
-    bench.pass(1);
-    assert!(matches!(bench.client.told_standing, Standing::Waiting { .. } | Standing::Connecting));
-}
-
-#[test]
-fn a_probe_without_an_answer_ends_the_connection_after_five_seconds() {
-    let mut bench = Bench::live();
-    bench.post(1);
-    bench.pass(15_000);
-    let socket = 1;
-    assert!(bench.others.contains(&Output::Close(socket, CloseCode::SILENT)));
-}
-
-#[test]
-fn thirty_two_seconds_of_silence_are_the_end() {
-    let mut bench = Bench::live();
-    bench.pass(31_999);
-    assert_eq!(bench.others, []);
-    bench.pass(1);
-    assert!(bench.others.contains(&Output::Close(1, CloseCode::SILENT)));
-}
-
-#[test]
-fn after_a_sleep_the_server_has_three_seconds_to_answer() {
-    let mut bench = Bench::live();
-    bench.now += 3_600_000;
-    bench.step(Input::Timer);
-    assert!(bench.probe_number().is_some() && bench.others.is_empty());
-    bench.pass(3_000);
-    assert!(bench.others.contains(&Output::Close(1, CloseCode::SILENT)));
 }
 
 #[test]
