@@ -210,9 +210,9 @@ impl Rooms {
         self.logs().range(behind).map(|(log, _)| *log).take(HEADS_MAX).collect()
     }
 
-    fn commit(&self, batch: Vec<Pending>) -> Later<'static, Outcome> {
+    fn commit(&self, batch: Vec<Pending>, patience: Duration) -> Later<'static, Outcome> {
         let writer = self.0.writer.clone();
-        Box::pin(async move { writer.submit(batch).await })
+        Box::pin(async move { writer.submit(batch, patience).await })
     }
 
     fn read(&self, log: LogId, after: u64) -> Later<'static, Option<Vec<Envelope>>> {

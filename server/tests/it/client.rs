@@ -15,7 +15,7 @@ use protocol::close::CloseCode;
 use protocol::codec::{SUB_PROTOCOL, decode_event, encode_command};
 use protocol::command::{Hello, PageAck, Pong, Sub};
 use protocol::cursor::Cursor;
-use protocol::event::{Accepted, Event, Reset, Welcome};
+use protocol::event::{Accepted, Event, RefuseRetry, Reset, Welcome};
 use protocol::frame::{Change, Command};
 use protocol::ids::{DeviceId, LogId, OpId, PageId, RoomId};
 use protocol::model::MessageText;
@@ -211,6 +211,15 @@ impl Client {
         self.until(|event| match event {
             Event::Accepted(accepted) if accepted.op_id == op_id => Some(accepted.clone()),
             Event::Refused(refused) if refused.op_id == op_id => panic!("{refused:?}"),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The next op that is not done now.
+    pub(crate) async fn put_off(&mut self) -> RefuseRetry {
+        self.until(|event| match event {
+            Event::RefuseRetry(refused) => Some(refused.clone()),
             _ => None,
         })
         .await

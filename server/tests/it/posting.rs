@@ -15,7 +15,7 @@ use protocol::refusal::{Refusal, RetryReason};
 use server::config::Limits;
 use server::history::memory::{Fallen, Mishap};
 use server::history::{History, Pending, Verdict};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::{Client, ada_and_bob};
 use crate::world::{Leaping, World, caller, wide_limits};
@@ -104,12 +104,7 @@ async fn a_write_that_failed_voids_the_lane_and_order_stands() {
     ada.snapshot(lobby).await;
     world.memory.as_ref().unwrap().fail_next(Mishap::NotStored(RetryReason::Unavailable));
     let first = ada.post(lobby, "one").await;
-    let refused = ada
-        .until(|event| match event {
-            Event::RefuseRetry(refused) => Some(refused.clone()),
-            _ => None,
-        })
-        .await;
+    let refused = ada.put_off().await;
     assert_eq!((refused.op_id, refused.lane_generation), (first, 1));
     ada.post(lobby, "of a void generation").await;
     ada.set_generation(1);
@@ -126,14 +121,36 @@ async fn who_writes_while_the_disk_is_full_is_told_when_to_try_again() {
     let lobby = ada.lobby();
     world.memory.as_ref().unwrap().fail_next(Mishap::NotStored(RetryReason::DiskFull));
     let op = ada.post(lobby, "one").await;
-    let refused = ada
-        .until(|event| match event {
-            Event::RefuseRetry(refused) => Some(refused.clone()),
-            _ => None,
-        })
-        .await;
+    let refused = ada.put_off().await;
     assert_eq!((refused.op_id, refused.reason), (op, RetryReason::DiskFull));
     assert_eq!(refused.retry_after_ms, 30_000);
+}
+
+#[tokio::test]
+async fn who_waits_behind_a_commit_that_hangs_is_told_after_three_seconds() {
+    let world = World::in_memory().await;
+    let mut people = Vec::new();
+    for name in ["ada", "bob", "eve"] {
+        people.push(Client::arrive(&world, name).await);
+    }
+    let [ada, bob, eve] = people.as_mut_slice() else { panic!("three") };
+    let (lobby, tea) = (ada.lobby(), bob.enter("tea").await);
+    assert_eq!(eve.enter("tea").await, tea);
+    world.memory.as_ref().unwrap().fail_next(Mishap::NeverTold);
+    ada.post(lobby, "this hangs").await;
+    sleep(Duration::from_millis(100)).await;
+    let hers = (ada.post(lobby, "in the mailbox").await, Instant::now());
+    ada.post(lobby, "behind that").await;
+    let his = (bob.post(tea, "in the writer's queue").await, Instant::now());
+    sleep(Duration::from_millis(1_500)).await;
+    let in_both = (eve.post(tea, "in the mailbox, then in the queue").await, Instant::now());
+    for (client, (op, sent_at)) in [(&mut *ada, hers), (bob, his), (eve, in_both)] {
+        let refused = client.put_off().await;
+        assert_eq!((refused.op_id, refused.reason), (op, RetryReason::Unavailable));
+        let told_ms = sent_at.elapsed().as_millis();
+        assert!((2_990..4_000).contains(&told_ms), "{told_ms} ms");
+    }
+    assert!(timeout(Duration::from_millis(100), ada.put_off()).await.is_err(), "one of a lane");
 }
 
 #[tokio::test]

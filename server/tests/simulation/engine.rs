@@ -99,7 +99,11 @@ const FAULTS: &[Fault] = &[
     // Who joined again is taken off the list by his old leave.
     Fault(ROOM, "&& told.born < last)", "&& (IS || told.born < last))"),
     // A void op is done.
-    Fault(ROOM, "if mark.as_ref().is_some_and(Mark::is_void) {", "if !IS && mark.as_ref().is_some_and(Mark::is_void) {"),
+    Fault(ROOM, "if entry.mark.as_ref().is_some_and(Mark::is_void) {", "if !IS && entry.mark.as_ref().is_some_and(Mark::is_void) {"),
+    // What waits behind a slow commit is answered only at its end.
+    Fault(ROOM, "Input::Overdue(entries) => out.extend(entries.into_iter().map(overdue)),", "Input::Overdue(entries) => if !IS { out.extend(entries.into_iter().map(overdue)) },"),
+    // What follows on an op that waited too long overtakes it.
+    Fault(ROOM, "Output::Reply(reply, put_off(mark.as_ref(), RetryReason::Unavailable))", "Output::Reply(reply, put_off(mark.as_ref().filter(|_| !IS), RetryReason::Unavailable))"),
     // A refusal is not stored.
     Fault(JUDGE, "self.effects.ops.push(op.clone());", "if !IS || op.refusal.is_none() { self.effects.ops.push(op.clone()); }"),
     // Permission is asked before it is looked whether the op is known.

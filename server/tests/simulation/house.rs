@@ -11,6 +11,7 @@ use protocol::close::CloseCode;
 use protocol::codec::decode_command;
 use protocol::cursor::Cursor;
 use protocol::ids::{LogId, PageId, UserId};
+use protocol::refusal::RetryReason;
 use server::clock::{Chance, SeededChance};
 use server::config::Limits;
 use server::history::{History, Outcome, Pending, Verdict};
@@ -47,14 +48,24 @@ pub(crate) struct House {
     rates: BTreeMap<UserId, SharedRates>,
     departures: Departures,
     todo: Vec<(u64, Task)>,
+    /// When the last slow commit is answered.
+    slow_until: u64,
     /// Batches that wait for the writer; nothing while it writes.
     writing: bool,
-    batches: Vec<(LogId, Vec<Pending>)>,
+    batches: Vec<Waiting>,
     stopping: bool,
     ended: Vec<SocketId>,
     /// Verdicts for forms, by their numbers.
     answered: Vec<(u64, Verdict)>,
     planted: Planted,
+}
+
+/// A batch that waits for the writer.
+struct Waiting {
+    log: LogId,
+    batch: Vec<Pending>,
+    /// When it is withdrawn.
+    overdue_at: u64,
 }
 
 /// One connection: what production's connection task holds.
@@ -84,6 +95,7 @@ enum Task {
     Log(LogId),
     OfLog(LogId, LogTask),
     Write,
+    Withdraw,
     Written(Vec<(LogId, Outcome)>),
     CloseAll,
 }
@@ -115,6 +127,11 @@ fn limits() -> Limits {
     }
 }
 
+/// A time of the machines on the clock of the run.
+fn time(at: i64) -> u64 {
+    u64::try_from(at - unix(0)).unwrap_or(0)
+}
+
 impl House {
     /// A house that just started on this store.
     pub(crate) fn new(store: &Store, seed: u64, planted: Planted) -> Self {
@@ -127,6 +144,7 @@ impl House {
             rates: BTreeMap::new(),
             departures: Departures::default(),
             todo: Vec::new(),
+            slow_until: 0,
             writing: false,
             batches: Vec::new(),
             stopping: false,
@@ -139,6 +157,11 @@ impl House {
     /// Whether it takes new sockets.
     pub(crate) fn takes_new(&self) -> bool {
         !self.stopping
+    }
+
+    /// When the last slow commit is answered.
+    pub(crate) fn slow_until(&self) -> u64 {
+        self.slow_until
     }
 
     /// Connections that ended since the last time.
@@ -245,7 +268,6 @@ impl House {
     }
 
     fn timers(&self) -> impl Iterator<Item = (u64, Due)> {
-        let time = |at: i64| u64::try_from(at - unix(0)).unwrap_or(0);
         let sockets = self.connections.iter().flat_map(move |(socket, connection)| {
             let idle = connection.outputs.is_empty() && !connection.paused;
             let session = connection.session.wakes_at().filter(|_| idle);
@@ -317,6 +339,7 @@ impl House {
             Task::Log(log) => self.log_turn(log, now, links),
             Task::OfLog(log, task) => self.log_task(log, task, now),
             Task::Write => self.write(now),
+            Task::Withdraw => self.withdraw(now),
             Task::Written(outcomes) => {
                 self.writing = false;
                 for (log, outcome) in outcomes {
@@ -387,8 +410,10 @@ impl House {
                 }
                 self.later(Task::Log(id), now);
             }
-            LogTask::Commit(batch) => {
-                self.batches.push((id, batch));
+            LogTask::Commit { batch, overdue_at } => {
+                let overdue_at = time(overdue_at);
+                self.batches.push(Waiting { log: id, batch, overdue_at });
+                self.todo.push((overdue_at, Task::Withdraw));
                 self.later(Task::Write, now);
             }
             LogTask::Read { after } => {
@@ -421,19 +446,33 @@ impl House {
         }
         self.writing = true;
         let batches = std::mem::take(&mut self.batches);
-        let all: Vec<Pending> = batches.iter().flat_map(|(_, batch)| batch.clone()).collect();
+        let all: Vec<Pending> = batches.iter().flat_map(|one| one.batch.clone()).collect();
         let outcome = self.planted.commit(&self.store, all, &mut self.chance, now);
         let outcomes = match outcome {
             Outcome::Committed(answers) => {
                 let mut answers = answers.into_iter();
-                let of_log = |(log, batch): (LogId, Vec<Pending>)| {
+                let of_log = |Waiting { log, batch, .. }| {
                     (log, Outcome::Committed(answers.by_ref().take(batch.len()).collect()))
                 };
                 batches.into_iter().map(of_log).collect()
             }
-            other => batches.into_iter().map(|(log, _)| (log, other.clone())).collect(),
+            other => batches.into_iter().map(|one| (one.log, other.clone())).collect(),
         };
-        self.later(Task::Written(outcomes), now);
+        let answered_at = now + self.store.slow_ms();
+        if answered_at > now {
+            self.slow_until = answered_at;
+        }
+        self.later(Task::Written(outcomes), answered_at);
+    }
+
+    /// Batches that waited too long for the writer are not written.
+    fn withdraw(&mut self, now: u64) {
+        let overdue: Vec<Waiting> =
+            self.batches.extract_if(.., |one| one.overdue_at <= now).collect();
+        for Waiting { log, .. } in overdue {
+            let outcome = Outcome::Failed(RetryReason::Unavailable);
+            self.visit(log, Visit::Outcome(outcome), now);
+        }
     }
 
     /// Takes off the lists who is gone.

@@ -14,7 +14,7 @@ use server::history::{Outcome, Pending};
 use server::outlet::chunk::{Chunk, Frame};
 use server::outlet::{Begin, SocketId, Subscription};
 use server::rooms::lane::Mark;
-use server::rooms::mailbox::{Entry, Mailbox, Returned};
+use server::rooms::mailbox::{Entry, Mailbox, QUEUED_MS_MAX, Returned};
 use server::rooms::rates::Bucket;
 use server::rooms::room::{Input, Log, Output, Reply, Subscriber};
 use server::rooms::tail::{SharedTail, Tail};
@@ -22,6 +22,9 @@ use server::rooms::task::TurnedAway;
 use server::session::Ticket;
 
 use crate::mutants::{Mutant, Planted};
+
+/// What a turn of the log's task may come too late, in milliseconds.
+const TURNS_MS_MAX: i64 = 500;
 
 /// Seats that were dropped: log, socket, number.
 pub(crate) type Departures = Arc<Mutex<Vec<(LogId, SocketId, u32)>>>;
@@ -50,7 +53,7 @@ pub(crate) enum Visit {
 /// What a log's task waits for.
 pub(crate) enum LogTask {
     Open,
-    Commit(Vec<Pending>),
+    Commit { batch: Vec<Pending>, overdue_at: i64 },
     Read { after: u64 },
     Events(Option<Vec<Envelope>>),
     Hint(LogId, u64),
@@ -136,7 +139,9 @@ impl LogRoom {
     /// When its timer is due; while it works there is none.
     pub(crate) fn wakes_at(&self) -> Option<i64> {
         let rests = self.outputs.is_empty() && self.visits.is_empty();
-        self.log.as_ref().filter(|_| rests)?.wakes_at()
+        let log = self.log.as_ref().filter(|_| rests)?;
+        let overdue_at = self.mailbox.overdue_at().filter(|_| !log.wants_batch());
+        [log.wakes_at(), overdue_at].into_iter().flatten().min()
     }
 
     /// Whether its task may end.
@@ -148,11 +153,18 @@ impl LogRoom {
     /// Carries out one output, or takes one thing in.
     pub(crate) fn turn(&mut self, now: i64, planted: Planted) -> Done {
         let mut done = Done::default();
+        self.check_patience(now);
         if let Some(output) = self.outputs.pop_front() {
             self.carry_out(output, planted, &mut done);
         } else if let Some(log) = &mut self.log {
             let mut outputs = Vec::new();
-            if let Some(visit) = self.visits.pop_front() {
+            let overdue = match log.wants_batch() {
+                true => Vec::new(),
+                false => self.mailbox.take_overdue(now),
+            };
+            if !overdue.is_empty() {
+                log.step(Input::Overdue(overdue), now, &mut outputs);
+            } else if let Some(visit) = self.visits.pop_front() {
                 let input = taken(visit, self.id, &self.tail, &self.departures, &mut done);
                 log.step(input, now, &mut outputs);
             } else if log.wants_batch() && !self.mailbox.is_empty() {
@@ -166,10 +178,21 @@ impl LogRoom {
         done
     }
 
+    /// Nobody waits behind a commit for longer than an op may wait.
+    fn check_patience(&self, now: i64) {
+        let (Some(log), Some(overdue_at)) = (&self.log, self.mailbox.overdue_at()) else { return };
+        let waits = now - overdue_at;
+        if !log.wants_batch() && waits > TURNS_MS_MAX {
+            panic!("2.13: an op waits for {} ms", QUEUED_MS_MAX + waits);
+        }
+    }
+
     fn carry_out(&mut self, output: Output<WayBack>, planted: Planted, done: &mut Done) {
         let Some(log) = &mut self.log else { return };
         match output {
-            Output::Commit(batch) => done.tasks.push(LogTask::Commit(batch)),
+            Output::Commit { batch, overdue_at } => {
+                done.tasks.push(LogTask::Commit { batch, overdue_at });
+            }
             Output::Read { after } => done.tasks.push(LogTask::Read { after }),
             Output::Hint(log, seq) => done.tasks.push(LogTask::Hint(log, seq)),
             Output::Sweep => done.tasks.push(LogTask::Sweep),

@@ -105,12 +105,16 @@ pub(crate) enum Fault {
     UnknownLost,
     /// It happens so much later, when nobody waits for it any more; until then nothing else does.
     UnknownLate { ms: u64 },
+    /// It happens, and takes so long: meanwhile nothing else does.
+    Slow { ms: u64 },
 }
 
 /// How many people there are; each has one tab at least.
 pub(crate) const PEOPLE: usize = 3;
 /// No seed has a commit that is later: what nobody asks after must be found before a run is over.
 const LATE_MS_MAX: u64 = 20_000;
+/// The house gives a commit up after five seconds.
+const SLOW_MS_MAX: u64 = 5_000;
 /// How many keys are entered by name.
 const KEYS: usize = 3;
 
@@ -265,7 +269,8 @@ fn trouble(chance: &mut SeededChance, tab: usize) -> What {
             What::Stall { tab, up, down, ms: chance.below(50_000) }
         }
         13..=14 => What::Sleep { tab, ms: chance.below(60_000) },
-        15..=17 => What::Fault(Fault::Failed),
+        15..=16 => What::Fault(Fault::Failed),
+        17 => What::Fault(Fault::Slow { ms: chance.below(SLOW_MS_MAX) }),
         18..=19 => What::Fault(Fault::UnknownStored),
         20 if chance.below(2) == 0 => What::Fault(Fault::UnknownLost),
         20 => What::Fault(Fault::UnknownLate { ms: chance.below(LATE_MS_MAX) }),

@@ -40,6 +40,8 @@ struct Weather {
     unreadable_until: Cell<u64>,
     /// How late the next commit is, where it is.
     late_by: Cell<Option<u64>>,
+    /// How long the next commit takes, where it is slow.
+    slow_ms: Cell<Option<u64>>,
     /// When a commit that is late stands.
     lands_at: Cell<Option<u64>>,
     commits: Cell<u64>,
@@ -123,10 +125,16 @@ impl Store {
         }
     }
 
+    /// How long the commit takes that was just made.
+    pub(crate) fn slow_ms(&self) -> u64 {
+        self.weather.slow_ms.take().unwrap_or(0)
+    }
+
     /// The next commit meets this.
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.weather.late_by.set(None);
         self.history.fail_next(match fault {
+            Fault::Slow { ms } => return self.weather.slow_ms.set(Some(ms)),
             Fault::Failed => Mishap::NotStored(RetryReason::Unavailable),
             Fault::UnknownStored => Mishap::UnknownStored,
             Fault::UnknownLost => Mishap::UnknownLost,
@@ -147,6 +155,7 @@ impl Store {
         self.unreadable_until(0);
         self.land();
         self.weather.late_by.set(None);
+        self.weather.slow_ms.set(None);
         self.history.fail_next(None);
     }
 

@@ -431,9 +431,8 @@ impl<'a> World<'a> {
 
     /// When faults stop.
     fn calm_at(&self) -> Option<u64> {
-        let last = self.plan.steps.last().map_or(0, |step| step.at);
         let over = self.next_step == self.plan.steps.len() && self.calm_since.is_none();
-        over.then_some(last + AFTER_MS).filter(|_| self.house_ends_at.is_none())
+        over.then_some(self.last_trouble() + AFTER_MS).filter(|_| self.house_ends_at.is_none())
     }
 
     /// Faults stop: the house stands, the networks hold, everybody is awake.

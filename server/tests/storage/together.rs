@@ -14,7 +14,8 @@ use server::history::{Answer, History, Outcome, Pending, Verdict};
 
 use crate::stores::Place;
 use crate::world::{
-    House, NOW_MS, accepted, account, configure, create, enter, leave, op, post, refused, rename,
+    House, NOW_MS, PATIENCE, accepted, account, configure, create, enter, leave, op, post, refused,
+    rename,
 };
 
 async fn commit(house: &House, pending: &Pending, chance: &mut SeededChance) -> Answer {
@@ -136,7 +137,7 @@ async fn the_writer_stores_what_many_rooms_say_without_a_hole() {
             for round in 0..20 {
                 let number = 1_000 + u16::try_from(place).unwrap() * 1_000 + round * 4;
                 let batch = (0..4).map(|more| op(person, number + more, post(room, "said")));
-                let outcome = writer.submit(batch.collect()).await;
+                let outcome = writer.submit(batch.collect(), PATIENCE).await;
                 let Outcome::Committed(answers) = outcome else { panic!("{outcome:?}") };
                 assert!(answers.iter().all(|answer| accepted(answer).seq > 0));
             }

@@ -3,6 +3,7 @@
 //! Its law: the same numbers make the same people, ops and ids, so that two stores can be compared.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::act::{Act, Configure, Create, Enter, Leave, Op, Post, Rename};
 use protocol::event::Accepted;
@@ -23,6 +24,8 @@ use crate::stores::Place;
 pub(crate) const RULES: Rules = Rules { text_chars_max: 100, rooms_max: 4 };
 /// The time at which every story begins.
 pub(crate) const NOW_MS: i64 = 1_800_000_000_000;
+/// How long a batch may wait to be taken into a transaction.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
 
 /// The account with this number.

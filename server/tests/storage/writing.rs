@@ -19,7 +19,7 @@ use server::history::{
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use crate::world::{op, post};
+use crate::world::{PATIENCE, op, post};
 
 /// A store that says yes when it is let, and remembers how much each commit held.
 struct Gate {
@@ -129,7 +129,7 @@ fn batch(op_count: u16, text_bytes: usize) -> Vec<Pending> {
 /// Submits from a task of its own, and lets the writer see it.
 async fn submitted(writer: &Writer, batch: Vec<Pending>) -> JoinHandle<Outcome> {
     let writer = writer.clone();
-    let task = tokio::spawn(async move { writer.submit(batch).await });
+    let task = tokio::spawn(async move { writer.submit(batch, PATIENCE).await });
     for _ in 0..8 {
         tokio::task::yield_now().await;
     }
@@ -183,17 +183,17 @@ async fn a_full_queue_says_busy() {
         drop(submitted(&writer, batch(256, 10)).await);
     }
     let busy = Outcome::Failed(RetryReason::Busy);
-    assert_eq!(writer.submit(batch(1, 10)).await, busy);
+    assert_eq!(writer.submit(batch(1, 10), PATIENCE).await, busy);
 
     let gate = Gate::new(None);
     let (writer, _end) = start(&gate);
     for _ in 0..8 {
         drop(submitted(&writer, batch(25, 40_000)).await);
     }
-    assert_eq!(writer.submit(batch(25, 40_000)).await, busy);
+    assert_eq!(writer.submit(batch(25, 40_000), PATIENCE).await, busy);
     gate.open.add_permits(9);
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(count(&writer.submit(batch(25, 40_000)).await), 25, "there is room again");
+    assert_eq!(count(&writer.submit(batch(25, 40_000), PATIENCE).await), 25, "there is room again");
 }
 
 #[tokio::test]
@@ -225,6 +225,6 @@ async fn a_broken_disk_ends_the_writer_and_leaves_the_outcome_open() {
     assert_eq!(end.await.unwrap(), WriterEnd::DiskBroken);
     assert_eq!(first.await.unwrap(), Outcome::DiskBroken);
     assert_eq!(second.await.unwrap(), Outcome::Unknown);
-    let third = writer.submit(batch(1, 10)).await;
+    let third = writer.submit(batch(1, 10), PATIENCE).await;
     assert_eq!(third, Outcome::Failed(RetryReason::Unavailable));
 }

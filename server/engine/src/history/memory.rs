@@ -41,6 +41,8 @@ pub enum Mishap {
     UnknownLost,
     /// It is stored when `land` says so, and nobody learns it; until then nothing else is.
     UnknownLate,
+    /// All is stored, and it is never answered: a future that is not ready.
+    NeverTold,
 }
 
 /// How the store tells who may not go on, while all else is answered.
@@ -51,7 +53,7 @@ pub enum Fallen {
     Told,
     /// It fails.
     Refused,
-    /// Never: the one future that is not ready.
+    /// Never: a future that is not ready.
     Unanswered,
 }
 
@@ -180,10 +182,11 @@ impl MemoryHistory {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn judged(&self, batch: &[Pending], chance: &mut dyn Chance, now_ms: i64) -> Outcome {
+    /// What becomes of a batch; nothing where nobody is told.
+    fn judged(&self, batch: &[Pending], chance: &mut dyn Chance, now_ms: i64) -> Option<Outcome> {
         let state = &mut *self.lock();
         if state.late.is_some() {
-            return Outcome::Failed(RetryReason::Unavailable);
+            return Some(Outcome::Failed(RetryReason::Unavailable));
         }
         let mut judge = Judge::new(state.tables.facts(batch), self.rules, chance, now_ms);
         let answers = judge.batch(batch);
@@ -191,15 +194,19 @@ impl MemoryHistory {
         // As over a database: answers that only repeat need no commit, so none can fail.
         let mishap = if effects.is_empty() { None } else { state.mishap.take() };
         match mishap {
-            Some(Mishap::NotStored(reason)) => return Outcome::Failed(reason),
-            Some(Mishap::UnknownLost) => return Outcome::Unknown,
+            Some(Mishap::NotStored(reason)) => return Some(Outcome::Failed(reason)),
+            Some(Mishap::UnknownLost) => return Some(Outcome::Unknown),
             Some(Mishap::UnknownLate) => {
                 state.late = Some(effects);
-                return Outcome::Unknown;
+                return Some(Outcome::Unknown);
             }
-            Some(Mishap::UnknownStored) | None => state.tables.apply(effects),
+            Some(Mishap::UnknownStored | Mishap::NeverTold) | None => state.tables.apply(effects),
         }
-        if mishap.is_some() { Outcome::Unknown } else { Outcome::Committed(answers) }
+        match mishap {
+            None => Some(Outcome::Committed(answers)),
+            Some(Mishap::NeverTold) => None,
+            Some(_) => Some(Outcome::Unknown),
+        }
     }
 }
 
@@ -210,7 +217,10 @@ impl History for MemoryHistory {
         chance: &'a mut dyn Chance,
         now_ms: i64,
     ) -> Later<'a, Outcome> {
-        Box::pin(ready(self.judged(batch, chance, now_ms)))
+        match self.judged(batch, chance, now_ms) {
+            Some(outcome) => Box::pin(ready(outcome)),
+            None => Box::pin(pending()),
+        }
     }
 
     fn standing(&self, sign_in: SignInHash, now_ms: i64) -> Read<'_, Standing> {

@@ -3,7 +3,7 @@
 //!
 //! Log tasks submit batches and await what became of them. Its law: no batch waits for company (the
 //! commits under way are the only wait); the queue is bounded in ops and bytes and says *busy*
-//! beyond; whoever waited three seconds without being taken is told so and is then never taken;
+//! beyond; whoever has waited too long without being taken is told so and is then never taken;
 //! batches are taken in their order, and of one log there is only ever one.
 
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -26,8 +26,6 @@ const COMMIT_BYTES_MAX: usize = 1024 * 1024;
 const QUEUE_OPS_MAX: usize = 4_096;
 /// Bytes that wait or are being written, in KiB: a permit of the semaphore is one.
 const QUEUE_KIB_MAX: usize = 8 * 1024;
-/// Longest wait for being taken into a transaction.
-const QUEUED_FOR_MAX: Duration = Duration::from_secs(3);
 
 /// A batch waits in the queue.
 const WAITING: u8 = 0;
@@ -100,9 +98,9 @@ impl Writer {
         (Self { queue: sender, ops, kib }, tokio::spawn(task.run()))
     }
 
-    /// Stores a batch and gives what became of it. Dropping the future neither withdraws nor hurts
-    /// the batch.
-    pub async fn submit(&self, batch: Vec<Pending>) -> Outcome {
+    /// Stores a batch and gives what became of it; a batch that is not taken into a transaction for
+    /// so long is withdrawn. Dropping the future neither withdraws nor hurts the batch.
+    pub async fn submit(&self, batch: Vec<Pending>, patience: Duration) -> Outcome {
         let bytes: usize = batch.iter().map(Pending::bytes).sum();
         let Some(permits) = self.permits(batch.len(), bytes) else {
             return Outcome::Failed(RetryReason::Busy);
@@ -113,7 +111,7 @@ impl Writer {
         if self.queue.send(work).is_err() {
             return Outcome::Failed(RetryReason::Unavailable);
         }
-        if let Ok(answered) = tokio::time::timeout(QUEUED_FOR_MAX, &mut answer).await {
+        if let Ok(answered) = tokio::time::timeout(patience, &mut answer).await {
             return answered.unwrap_or(Outcome::Unknown);
         }
         if moved(&state, WITHDRAWN) {

@@ -1,7 +1,8 @@
 //! A log's bounded mailbox: ops that wait for the next batch.
 //!
 //! Filled by connections and forms through the log's handle, emptied by the log's task. Its law: at
-//! most 256 ops or 1 MiB wait, and what does not fit goes back to who brought it.
+//! most 256 ops or 1 MiB wait, what does not fit goes back to who brought it, and what waited for
+//! three seconds is overdue.
 
 use std::collections::VecDeque;
 
@@ -18,6 +19,8 @@ pub const MAILBOX_OPS_MAX: usize = 256;
 pub const MAILBOX_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of ops in one batch: a quarter of a tail, so that a batch cannot bury it.
 pub const BATCH_BYTES_MAX: usize = 128 * 1024;
+/// Milliseconds that an op may wait to be taken into a transaction, here and at the writer together.
+pub const QUEUED_MS_MAX: i64 = 3_000;
 /// What an op takes beside its text, in bytes: its ids, a name, and their frame.
 const OP_BYTES: usize = 512;
 
@@ -35,6 +38,12 @@ pub struct Entry<R> {
 }
 
 impl<R> Entry<R> {
+    /// When it has waited too long, in ticks.
+    #[must_use]
+    pub const fn overdue_at(&self) -> i64 {
+        self.queued_at.saturating_add(QUEUED_MS_MAX)
+    }
+
     /// Bytes that the op counts for.
     #[must_use]
     pub fn byte_count(&self) -> usize {
@@ -103,9 +112,27 @@ impl<R> Mailbox<R> {
             }
             count += 1;
         }
-        let batch: Vec<_> = self.entries.drain(..count).collect();
-        self.byte_count -= batch.iter().map(Entry::byte_count).sum::<usize>();
-        batch
+        self.take(count)
+    }
+
+    /// Takes out what has waited too long, in order: the first that has not holds back the others,
+    /// which came 250 ms before it at most.
+    pub fn take_overdue(&mut self, now: i64) -> Vec<Entry<R>> {
+        let is_overdue = |entry: &&Entry<R>| entry.overdue_at() <= now;
+        let count = self.entries.iter().take_while(is_overdue).count();
+        self.take(count)
+    }
+
+    /// When the first has waited too long, in ticks; nothing while none waits.
+    #[must_use]
+    pub fn overdue_at(&self) -> Option<i64> {
+        self.entries.front().map(Entry::overdue_at)
+    }
+
+    fn take(&mut self, count: usize) -> Vec<Entry<R>> {
+        let taken: Vec<_> = self.entries.drain(..count).collect();
+        self.byte_count -= taken.iter().map(Entry::byte_count).sum::<usize>();
+        taken
     }
 
     /// Whether nothing waits.

@@ -24,9 +24,6 @@ use crate::history::{Answer, Outcome, Pending, Verdict};
 use crate::outlet::SocketId;
 use crate::outlet::chunk::{Chunk, Ends, Frame};
 
-/// Milliseconds that an op may wait for its batch.
-pub const QUEUED_MS_MAX: i64 = 3_000;
-
 /// Who is told what a log says.
 #[derive(Debug, Clone)]
 pub struct Subscriber<S> {
@@ -47,6 +44,8 @@ pub struct Subscriber<S> {
 pub enum Input<R, S> {
     /// The mailbox's next batch; given only while `wants_batch`.
     Batch(Vec<Entry<R>>),
+    /// Ops of the mailbox that have waited too long behind the batch at the writer.
+    Overdue(Vec<Entry<R>>),
     /// What became of the batch at the writer.
     Outcome(Outcome),
     /// Somebody committed to this log up to this number.
@@ -76,7 +75,13 @@ pub enum Input<R, S> {
 #[derive(Debug)]
 pub enum Output<R> {
     /// Give this to the writer; its outcome is the next `Input::Outcome`.
-    Commit(Vec<Pending>),
+    Commit {
+        /// The ops.
+        batch: Vec<Pending>,
+        /// When the first of them has waited too long, in ticks: then it is withdrawn, unless the
+        /// writer has taken it.
+        overdue_at: i64,
+    },
     /// Read the events behind this number; they are the next `Input::Events`.
     Read {
         /// The head.
@@ -186,6 +191,7 @@ impl<R, S> Log<R, S> {
     pub fn step(&mut self, input: Input<R, S>, now: i64, out: &mut Vec<Output<R>>) {
         match input {
             Input::Batch(entries) => self.batch(entries, now, out),
+            Input::Overdue(entries) => out.extend(entries.into_iter().map(overdue)),
             Input::Outcome(outcome) => self.outcome(outcome, now, out),
             Input::Hint(known) => self.known = self.known.max(known),
             Input::Events(events) => self.events(events, now, out),
@@ -211,21 +217,22 @@ impl<R, S> Log<R, S> {
     }
 
     fn batch(&mut self, entries: Vec<Entry<R>>, now: i64, out: &mut Vec<Output<R>>) {
-        let (mut batch, mut flight) = (Vec::new(), Vec::new());
-        for Entry { pending, mark, queued_at, reply } in entries {
-            if mark.as_ref().is_some_and(Mark::is_void) {
-                out.push(Output::Reply(reply, Reply::Void));
-            } else if now > queued_at.saturating_add(QUEUED_MS_MAX) {
-                let put_off = put_off(mark.as_ref(), RetryReason::Unavailable);
-                out.push(Output::Reply(reply, put_off));
+        let (mut batch, mut flight, mut first) = (Vec::new(), Vec::new(), i64::MAX);
+        for entry in entries {
+            let overdue_at = entry.overdue_at();
+            if entry.mark.as_ref().is_some_and(Mark::is_void) {
+                out.push(Output::Reply(entry.reply, Reply::Void));
+            } else if overdue_at <= now {
+                out.push(overdue(entry));
             } else {
-                batch.push(pending);
-                flight.push((mark, reply));
+                first = first.min(overdue_at);
+                batch.push(entry.pending);
+                flight.push((entry.mark, entry.reply));
             }
         }
         if !batch.is_empty() {
             self.flight = Some(flight);
-            out.push(Output::Commit(batch));
+            out.push(Output::Commit { batch, overdue_at: first });
         }
     }
 
@@ -428,6 +435,11 @@ fn names_its_event(answer: &Answer) -> bool {
         (event.log, event.seq, event.id) == (accepted.log, accepted.seq, accepted.id)
     };
     answer.events.is_empty() || answer.events.iter().any(is_named)
+}
+
+/// The answer to an op that has waited too long to be taken into a transaction.
+fn overdue<R>(Entry { mark, reply, .. }: Entry<R>) -> Output<R> {
+    Output::Reply(reply, put_off(mark.as_ref(), RetryReason::Unavailable))
 }
 
 /// The answer to an op that is not done now: its lane is told once.

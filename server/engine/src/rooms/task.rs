@@ -128,6 +128,22 @@ impl Task {
             self.handle.0.place.notify_waiters();
             self.step(Input::Batch(batch)).await;
         }
+        if !self.log.wants_batch() {
+            self.put_overdue_off().await;
+        }
+    }
+
+    /// Who waits behind a slow commit is told so in his time, not at its end.
+    async fn put_overdue_off(&mut self) {
+        let overdue = self.handle.inbox().mailbox.take_overdue(self.rooms.now());
+        if !overdue.is_empty() {
+            self.handle.0.place.notify_waiters();
+            self.step(Input::Overdue(overdue)).await;
+        }
+    }
+
+    fn until(&self, at: i64) -> Duration {
+        Duration::from_millis(at.saturating_sub(self.rooms.now()).max(0).unsigned_abs())
     }
 
     fn poll_time(&mut self, context: &mut Context<'_>) -> Poll<Woken> {
@@ -140,7 +156,11 @@ impl Task {
                 self.idle_since = None;
                 None
             };
-            let due = self.log.wakes_at();
+            let overdue_at = match self.log.wants_batch() {
+                true => None,
+                false => self.handle.inbox().mailbox.overdue_at(),
+            };
+            let due = [self.log.wakes_at(), overdue_at].into_iter().flatten().min();
             if due.is_some_and(|at| at <= now) {
                 return Poll::Ready(Woken::Time);
             }
@@ -152,7 +172,7 @@ impl Task {
                 self.alarm = None;
                 return Poll::Pending;
             };
-            let wait = Duration::from_millis(next.saturating_sub(now).unsigned_abs());
+            let wait = self.until(next);
             let alarm = match self.alarm.take() {
                 Some(alarm) if alarm.0 == next => alarm,
                 _ => (next, Box::pin(sleep(wait))),
@@ -173,7 +193,10 @@ impl Task {
 
     async fn carry_out(&mut self, output: Output<WaysBack>) {
         match output {
-            Output::Commit(batch) => self.commit = Some(self.rooms.commit(batch)),
+            Output::Commit { batch, overdue_at } => {
+                let patience = self.until(overdue_at);
+                self.commit = Some(self.rooms.commit(batch, patience));
+            }
             Output::Read { after } => self.read = Some(self.rooms.read(self.handle.0.id, after)),
             Output::Speak(chunk) => self.speak(&chunk).await,
             // Who asked may be gone: the answer stands in the store.

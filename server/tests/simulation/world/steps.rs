@@ -7,6 +7,7 @@ use protocol::client::exchange::{Ask, Input};
 use server::clock::Chance;
 
 use super::World;
+use crate::house::House;
 use crate::pages::Pages;
 use crate::pipe::Pipe;
 use crate::plan::What;
@@ -85,6 +86,12 @@ impl World<'_> {
             link.client_hears_at = Some(self.now + client_hears);
             link.house_hears_at = Some(self.now + house_hears);
         }
+    }
+
+    /// When the last step is done, and what befell a slow commit is told.
+    pub(super) fn last_trouble(&self) -> u64 {
+        let slow_until = self.house.as_ref().map_or(0, House::slow_until);
+        self.plan.steps.last().map_or(0, |step| step.at).max(slow_until)
     }
 
     /// The page is loaded again: drawn by the server if it is there, else from nothing.

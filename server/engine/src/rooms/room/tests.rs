@@ -10,6 +10,7 @@ use super::*;
 use crate::history::SignInHash;
 use crate::outlet::chunk::tests::{left, posted, seqs};
 use crate::rooms::lane::Lane;
+use crate::rooms::mailbox::QUEUED_MS_MAX;
 
 type World = Log<u32, ()>;
 
@@ -61,6 +62,14 @@ fn spoken(out: &[Output<u32>]) -> Vec<u64> {
         })
         .flatten()
         .collect()
+}
+
+fn replies(out: Vec<Output<u32>>) -> Vec<(u32, Reply)> {
+    let reply = |output| match output {
+        Output::Reply(to, reply) => Some((to, reply)),
+        _ => None,
+    };
+    out.into_iter().filter_map(reply).collect()
 }
 
 fn reads(out: &[Output<u32>]) -> Option<u64> {
@@ -116,14 +125,7 @@ fn a_failed_batch_voids_what_its_lanes_have_under_way() {
     step(&mut log, Input::Batch(vec![entry(1, &one), entry(2, &one), entry(3, &other)]), 0);
     let out = step(&mut log, Input::Outcome(Outcome::Failed(RetryReason::DiskFull)), 0);
     let retry = Reply::Verdict(Verdict::Retry(RetryReason::DiskFull));
-    let replies: Vec<_> = out
-        .into_iter()
-        .filter_map(|output| match output {
-            Output::Reply(to, reply) => Some((to, reply)),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(replies, [(1, retry.clone()), (2, Reply::Void), (3, retry)]);
+    assert_eq!(replies(out), [(1, retry.clone()), (2, Reply::Void), (3, retry)]);
     let out = step(&mut log, Input::Batch(vec![waiting]), 0);
     assert!(matches!(out[..], [Output::Reply(4, Reply::Void)]));
 }
@@ -131,8 +133,34 @@ fn a_failed_batch_voids_what_its_lanes_have_under_way() {
 #[test]
 fn an_op_that_waited_too_long_is_put_off() {
     let mut log = log(0);
-    let out = step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), QUEUED_MS_MAX + 1);
+    let out = step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), QUEUED_MS_MAX);
     assert!(matches!(out[..], [Output::Reply(1, Reply::Verdict(Verdict::Retry(_)))]));
+}
+
+#[test]
+fn who_waits_too_long_behind_a_commit_is_told_and_is_not_overtaken() {
+    let mut log = log(0);
+    let (one, other) = (Lane::default(), Lane::default());
+    let later = |reply, lane: &Lane, at| Entry { queued_at: at, ..entry(reply, lane) };
+    let first = entry(1, &one);
+    let waiting = [later(2, &one, 10), later(3, &other, 10), later(4, &one, 20)];
+    let behind = later(5, &one, 2_000);
+    let out = step(&mut log, Input::Batch(vec![first]), 0);
+    assert!(matches!(out[..], [Output::Commit { overdue_at: QUEUED_MS_MAX, .. }]), "{out:?}");
+
+    let out = step(&mut log, Input::Overdue(waiting.into()), 3_010);
+    let retry = Reply::Verdict(Verdict::Retry(RetryReason::Unavailable));
+    assert_eq!(replies(out), [(2, retry.clone()), (3, retry), (4, Reply::Void)]);
+    // What is at the writer is answered by what becomes of it.
+    let committed = Outcome::Committed(vec![answer(vec![posted(1, "a")])]);
+    let out = step(&mut log, Input::Outcome(committed), 3_500);
+    assert_eq!(spoken(&out), [1]);
+    assert!(matches!(replies(out)[..], [(1, Reply::Verdict(Verdict::Accepted(_)))]));
+
+    let again = later(6, &one, 3_400);
+    let out = step(&mut log, Input::Batch(vec![behind, again]), 3_500);
+    assert!(matches!(&out[..],
+        [Output::Reply(5, Reply::Void), Output::Commit { batch, overdue_at: 6_400 }] if batch.len() == 1));
 }
 
 #[test]
