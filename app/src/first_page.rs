@@ -86,6 +86,8 @@ pub enum Shown {
     NotFound,
     /// The house could not answer.
     Broken,
+    /// It has too much to do to show this now.
+    Busy,
 }
 
 /// A room as its page shows it first.

@@ -68,6 +68,7 @@ pub fn title_of(page: &FirstPage) -> String {
         Shown::Setup { .. } => words(Text::SetUp),
         Shown::NotFound => words(Text::NotFound),
         Shown::Broken => words(Text::OurFault),
+        Shown::Busy => words(Text::Busy),
     };
     tab_title(&title, "")
 }

@@ -213,6 +213,8 @@ texts! {
     NotFoundHelp: "This page does not exist, or is not open to you.", "هذه الصفحة غير موجودة أو غير متاحة لك.";
     OurFault: "Something broke on the server", "حدث خطأ في الخادم";
     OurFaultHelp: "What you wrote may not be stored. Go back and try again.", "ربما لم يُحفظ ما كُتب. يمكن الرجوع وإعادة المحاولة.";
+    Busy: "The server is busy", "الخادم مشغول";
+    BusyHelp: "This can be read again in a moment.", "يمكن قراءة هذا من جديد بعد قليل.";
     GoToLobby: "Go to the lobby", "إلى الردهة";
 
     RefusedEmpty: "Nothing would be seen of it. Write at least one character.", "لن يظهر منه شيء. يلزم محرف واحد على الأقل.";

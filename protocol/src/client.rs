@@ -40,6 +40,8 @@ use typing::Typing;
 
 /// Milliseconds after which a page of older messages is given up.
 const OLDER_MS_MAX: i64 = 10_000;
+/// The same once the server said that it is too busy for it: asked again at once it would be still.
+const OLDER_BUSY_MS: i64 = 3_000;
 
 /// What a client is from its first moment on.
 #[derive(Debug, Clone)]

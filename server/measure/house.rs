@@ -27,6 +27,7 @@ use server::history::writer::Writer;
 use server::history::{History, Pending, SignInHash, Verdict};
 use server::http::listen::{self, Allowed};
 use server::hub::Hub;
+use server::overload::Shedding;
 use server::rooms::Rooms;
 use server::socket::{self, Caller, Engine, Handshake, Held, Timers};
 use server::throttle::Gauge;
@@ -129,10 +130,18 @@ async fn engine(accounts: u32) -> (Arc<Engine>, RoomId) {
     let history: Arc<dyn History> = memory;
     let chance = Box::new(SystemChance);
     let (writer, _task) = Writer::start(Arc::clone(&history), Arc::clone(&clock), chance);
-    let rooms = Rooms::new(Arc::clone(&history), writer, Arc::clone(&clock), Arc::clone(&limits));
+    let shedding = Shedding::default();
+    let rooms = Rooms::new(
+        Arc::clone(&history),
+        writer,
+        Arc::clone(&clock),
+        Arc::clone(&limits),
+        shedding.clone(),
+    );
     let (hub, timers) = (Hub::new(Arc::clone(&clock)), Timers::start(Arc::clone(&clock)));
     let shared = SharedReads::new(Arc::clone(&history));
-    (Arc::new(Engine { rooms, hub, history, shared, clock, timers, limits }), lobby)
+    let engine = Engine { rooms, hub, history, shared, clock, timers, limits, shedding };
+    (Arc::new(engine), lobby)
 }
 
 fn account(number: u32, now: i64) -> Account {

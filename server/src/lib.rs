@@ -7,8 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub use engine::{
-    auth, clock, config, db, error, history, hub, open_files, outlet, resting, rooms, session,
-    socket, throttle,
+    auth, clock, config, db, error, history, hub, open_files, outlet, overload, resting, rooms,
+    session, socket, throttle,
 };
 
 pub mod frame_command;

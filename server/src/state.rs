@@ -29,6 +29,8 @@ use crate::http::listen::Allowed;
 use crate::http::origin::OriginRule;
 use crate::http::{Door, Gate, Port, listen, router};
 use crate::hub::Hub;
+use crate::overload::Shedding;
+use crate::overload::meter::Meter;
 use crate::rooms::Rooms;
 use crate::socket::{Engine, Timers, Watch};
 use crate::throttle::Rate;
@@ -55,6 +57,7 @@ pub struct House {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     watching: JoinHandle<()>,
+    metering: JoinHandle<()>,
     writing: JoinHandle<WriterEnd>,
 }
 
@@ -75,7 +78,7 @@ impl House {
         let (db, history) = store(&settings, &*clock).await?;
         let has_owner = accounts::has_owner(&db).await.map_err(broken_store)?;
         let (setup, setup_path) = Setup::open(&place.data, has_owner, &mut SystemChance)?;
-        let (engine, writing) = engine(&settings, history.clone(), clock);
+        let (engine, meter, writing) = engine(&settings, history.clone(), clock);
         let listened = |source| Error::Listen { addr: place.addr, source };
         let listener = listen::bind(place.addr).map_err(listened)?;
         let addr = listener.local_addr().map_err(listened)?;
@@ -86,9 +89,10 @@ impl House {
         let (stop, stopping) = watch::channel(false);
         let allowed = Allowed::by(&settings);
         let watching = tokio::spawn(Watch::new(Arc::clone(&inside.engine)).live(stopping.clone()));
+        let metering = tokio::spawn(meter.live(stopping.clone()));
         let router = doors(settings, assets, inside, stopping.clone());
         let serving = tokio::spawn(listen::serve(listener, router, allowed, stopping));
-        Ok(Self { addr, setup_path, hub, upgrades, db, stop, serving, watching, writing })
+        Ok(Self { addr, setup_path, hub, upgrades, db, stop, serving, watching, metering, writing })
     }
 
     /// Ends when the process must end and begin anew; tells why.
@@ -96,6 +100,7 @@ impl House {
         tokio::select! {
             why = of_writing(&mut self.writing) => why,
             why = of_watching(&mut self.watching) => why,
+            why = of_watching(&mut self.metering) => why,
             why = self.db.lost() => why,
         }
     }
@@ -104,8 +109,8 @@ impl House {
     /// failed at that it tells so, and the process must end as it stands.
     pub async fn close(self) -> Option<&'static str> {
         self.stop.send_replace(true);
-        // It ends at the next moment at which it waits; so does a panic in it.
-        let _ = self.watching.await;
+        // They end at the next moment at which they wait; so does a panic in them.
+        let _ = (self.watching.await, self.metering.await);
         self.hub.drain(DRAIN_PATIENCE, &self.upgrades).await;
         // The task ends by itself within its own patience; a panic in it ends it too.
         let _ = self.serving.await;
@@ -122,11 +127,11 @@ async fn of_writing(writing: &mut JoinHandle<WriterEnd>) -> &'static str {
     }
 }
 
-/// The same, once nobody looks any more after who is connected.
+/// The same, once nobody looks any more after who is connected, or how much there is to do.
 async fn of_watching(watching: &mut JoinHandle<()>) -> &'static str {
     match watching.await {
         Ok(()) => std::future::pending().await,
-        Err(_) => "a bug ended what looks after who is connected",
+        Err(_) => "a bug ended what looks after the house",
     }
 }
 
@@ -155,16 +160,25 @@ fn engine(
     settings: &Settings,
     history: Arc<SqlHistory>,
     clock: Arc<dyn Clock>,
-) -> (Arc<Engine>, JoinHandle<WriterEnd>) {
+) -> (Arc<Engine>, Meter, JoinHandle<WriterEnd>) {
     let history: Arc<dyn History> = history;
     let limits = Arc::new(settings.limits.clone());
     let chance = Box::new(SystemChance);
     let (writer, writing) = Writer::start(Arc::clone(&history), Arc::clone(&clock), chance);
-    let rooms = Rooms::new(Arc::clone(&history), writer, Arc::clone(&clock), Arc::clone(&limits));
+    let (waiting, shedding) = (writer.waiting(), Shedding::default());
+    let meter = Meter::new(&limits, shedding.clone(), waiting, Arc::clone(&clock));
+    let rooms = Rooms::new(
+        Arc::clone(&history),
+        writer,
+        Arc::clone(&clock),
+        Arc::clone(&limits),
+        shedding.clone(),
+    );
     let hub = Hub::new(Arc::clone(&clock));
     let timers = Timers::start(Arc::clone(&clock));
     let shared = SharedReads::new(Arc::clone(&history));
-    (Arc::new(Engine { rooms, hub, history, shared, clock, timers, limits }), writing)
+    let engine = Engine { rooms, hub, history, shared, clock, timers, limits, shedding };
+    (Arc::new(engine), meter, writing)
 }
 
 fn broken_store(fault: impl std::fmt::Display) -> Error {
@@ -222,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn why_a_house_ends_is_said_as_it_is() {
         let why = of_watching(&mut tokio::spawn(async { panic!("a bug") })).await;
-        assert_eq!(why, "a bug ended what looks after who is connected");
+        assert_eq!(why, "a bug ended what looks after the house");
         let why = of_writing(&mut tokio::spawn(async { panic!("a bug") })).await;
         assert_eq!(why, "a bug ended what writes into the store");
         let mut broken = tokio::spawn(async { WriterEnd::DiskBroken });

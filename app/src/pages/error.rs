@@ -1,6 +1,6 @@
-//! What stands where no page can: it does not exist, or the house could not answer.
+//! What stands where no page can: it does not exist, or the house could not answer, or not now.
 //!
-//! Drawn by any page whose `FirstPage` has nothing to show; which of the two it is, is told there.
+//! Drawn by any page whose `FirstPage` has nothing to show; which of these it is, is told there.
 
 use leptos::prelude::*;
 
@@ -12,11 +12,10 @@ use crate::text::{Text, t};
 /// The page for what cannot be shown. The neutral words do not tell whether something is hidden.
 #[component]
 pub fn Error() -> impl IntoView {
-    let broken = use_context::<FirstPage>().is_some_and(|page| page.shown == Shown::Broken);
-    let (title, words) = if broken {
-        (Text::OurFault, Text::OurFaultHelp)
-    } else {
-        (Text::NotFound, Text::NotFoundHelp)
+    let (title, words) = match use_context::<FirstPage>().map(|page| page.shown) {
+        Some(Shown::Broken) => (Text::OurFault, Text::OurFaultHelp),
+        Some(Shown::Busy) => (Text::Busy, Text::BusyHelp),
+        _ => (Text::NotFound, Text::NotFoundHelp),
     };
     notice(t(title), t(words), None)
 }

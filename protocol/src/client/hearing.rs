@@ -7,7 +7,7 @@
 use super::connection::Phase;
 use super::exchange::Told;
 use super::logs::Place;
-use super::{Client, Turn, Wanted};
+use super::{Client, OLDER_BUSY_MS, Turn, Wanted};
 use crate::act::Strand;
 use crate::change::{Envelope, FLAG_ERASED};
 use crate::close::CloseCode;
@@ -240,6 +240,12 @@ impl Client {
     }
 
     fn older(&mut self, older: Older, turn: &mut Turn<'_>) {
+        // None, though there are some: not now.
+        if older.older && older.messages.is_empty() {
+            let until = turn.now + OLDER_BUSY_MS;
+            let wanted = self.older.get_mut(&older.number);
+            return wanted.into_iter().for_each(|wanted| wanted.until = wanted.until.min(until));
+        }
         let Some(Wanted { before, .. }) = self.older.remove(&older.number) else { return };
         self.confirm_messages(older.room.log(), &older.messages, turn);
         let Older { room, messages, older, .. } = older;

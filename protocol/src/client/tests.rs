@@ -6,6 +6,7 @@ mod bench;
 mod cache;
 mod hurry;
 mod life;
+mod older;
 mod shelf;
 
 #[cfg(target_arch = "wasm32")]

@@ -189,6 +189,18 @@ limits! {
         /// Milliseconds for which the store may not tell who may still be here before everybody is
         /// sent away; it is asked with all who read
         untold_ms = 60_000 in 1_000.., "limits-untold-ms", "WASMCHANNEL_LIMITS_UNTOLD_MS";
+        /// Milliseconds that the first in the writer's queue may wait. Beyond it, and beyond the two
+        /// limits below, less is done, more so with each second: nobody is told who types, older
+        /// messages must wait, no new sockets, no new messages; 0 tries that out
+        overload_queue_ms = 1_000 in 0..,
+            "limits-overload-queue-ms", "WASMCHANNEL_LIMITS_OVERLOAD_QUEUE_MS";
+        /// Milliseconds that a task may be woken late, before that is overload
+        overload_late_ms = 100 in 0..,
+            "limits-overload-late-ms", "WASMCHANNEL_LIMITS_OVERLOAD_LATE_MS";
+        /// Percent that this process may have of the memory that its control groups or the machine
+        /// have, before that is overload; then everything is done but to let more sockets in
+        overload_memory_percent = 80 in 0..,
+            "limits-overload-memory-percent", "WASMCHANNEL_LIMITS_OVERLOAD_MEMORY_PERCENT";
     }
     rates {
         /// Messages and other acts of one user

@@ -15,6 +15,7 @@ pub mod history;
 pub mod hub;
 pub mod open_files;
 pub mod outlet;
+pub mod overload;
 pub mod resting;
 pub mod rooms;
 pub mod session;

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::Limits;
 use crate::history::writer::Writer;
 use crate::history::{HEADS_MAX, History, Later, Outcome, Pending, Read, Unavailable, Verdict};
+use crate::overload::{Shedding, Stage};
 
 pub mod key;
 pub mod lane;
@@ -48,6 +49,8 @@ const TEND_MS: i64 = 1_000;
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
 /// When an op is sent again that the store's silence turned away, in milliseconds.
 const STORE_WAIT_MS: u32 = 1_000;
+/// The same for what overload turned away: until then a stage may have gone back.
+const SHED_WAIT_MS: u32 = 4_000;
 
 /// The door to every log. Cheap to clone.
 #[derive(Clone)]
@@ -58,6 +61,7 @@ struct Shared {
     writer: Writer,
     clock: Arc<dyn Clock>,
     limits: Arc<Limits>,
+    shedding: Shedding,
     logs: Mutex<BTreeMap<LogId, LogHandle>>,
     /// When all tails were last looked at together, in ticks.
     tended_at: AtomicI64,
@@ -73,10 +77,21 @@ impl Rooms {
         writer: Writer,
         clock: Arc<dyn Clock>,
         limits: Arc<Limits>,
+        shedding: Shedding,
     ) -> Self {
         let (logs, rates, tended_at) = (Mutex::default(), Mutex::default(), AtomicI64::new(0));
         let sweeps = Arc::default();
-        Self(Arc::new(Shared { history, writer, clock, limits, logs, tended_at, rates, sweeps }))
+        Self(Arc::new(Shared {
+            history,
+            writer,
+            clock,
+            limits,
+            shedding,
+            logs,
+            tended_at,
+            rates,
+            sweeps,
+        }))
     }
 
     /// Does one act for somebody without a connection, such as a form, and waits for its verdict.
@@ -97,11 +112,17 @@ impl Rooms {
 
     /// Takes an op in, whose answer comes later. Who names a key of no room makes one, by the rate
     /// of those; what is for a room that does not exist is refused without starting a task for it.
+    /// Under overload nothing new is taken in; who leaves, or asks after what is stored, is heard.
     pub async fn take_in(
         &self,
         pending: Pending,
         mark: Option<Mark>,
     ) -> Result<oneshot::Receiver<Reply>, TurnedAway> {
+        let is_new = !pending.check_only && !matches!(pending.op.act, Act::Leave(_));
+        if is_new && self.0.shedding.sheds(Stage::Sends) {
+            let reason = RetryReason::Busy;
+            return Err(TurnedAway { reason, retry_after_ms: SHED_WAIT_MS });
+        }
         if self.makes_a_room(&pending).await? {
             let turned_away =
                 |retry_after_ms| TurnedAway { reason: RetryReason::Rate, retry_after_ms };

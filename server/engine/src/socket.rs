@@ -13,6 +13,7 @@ use crate::config::Limits;
 use crate::history::History;
 use crate::history::shared::SharedReads;
 use crate::hub::Hub;
+use crate::overload::Shedding;
 use crate::rooms::Rooms;
 pub use crate::session::Caller;
 
@@ -46,6 +47,8 @@ pub struct Engine {
     pub timers: Timers,
     /// The settings.
     pub limits: Arc<Limits>,
+    /// What is left undone for now.
+    pub shedding: Shedding,
 }
 
 /// What a door counts of a connection; a count ends when its guard is dropped.

@@ -15,7 +15,12 @@ use protocol::limits::AWAY_MS_MIN;
 
 use super::Door;
 use crate::auth::{Principal, Visitor};
+use crate::clock::{Chance, SystemChance};
+use crate::overload::Stage;
 use crate::throttle::Source;
+
+/// The longest that somebody is told to wait for an overload to end.
+const BUSY_SECONDS_MAX: u64 = 10;
 
 /// Somebody, and the cookie that makes his browser known, where it is new.
 pub(super) struct Guest {
@@ -48,12 +53,23 @@ pub(super) fn no_store(fault: impl std::fmt::Display) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, wait, "The store does not answer.\n").into_response()
 }
 
+/// Says that there is too much to do just now; a crowd does not come back at one moment.
+pub(super) fn busy() -> Response {
+    let seconds = SystemChance.below(BUSY_SECONDS_MAX).saturating_add(1);
+    let wait = [(RETRY_AFTER, HeaderValue::from(seconds))];
+    (StatusCode::SERVICE_UNAVAILABLE, wait, "Too much to do.\n").into_response()
+}
+
 /// `POST /api/guest`: answers with the account that the browser speaks for from now on.
 pub(super) async fn greet(
     State(door): State<Arc<Door>>,
     Extension(source): Extension<Source>,
     headers: HeaderMap,
 ) -> Response {
+    // Who finds the socket shut asks here, and can read no other answer.
+    if door.engine.shedding.sheds(Stage::Upgrades) {
+        return busy();
+    }
     match recognise(&door, &headers, source).await {
         Ok(guest) => {
             let cookie = guest.set_cookie.map(|cookie| [(SET_COOKIE, cookie)]);

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use super::Door;
 use crate::db::accounts;
+use crate::overload::Stage;
 
 /// The path of the process's own pulse.
 pub const PULSE: &str = "/healthz";
@@ -58,10 +59,12 @@ impl Parts {
     }
 }
 
-/// A disk that is full, on which nothing can be written, and a file with damaged pages.
+/// A disk that is full, on which nothing can be written, a file with damaged pages, and more to do
+/// than can be done in time, of which some is left undone.
 fn degraded(door: &Door) -> Vec<&'static str> {
     let is_full = door.history.is_disk_full(door.engine.clock.unix_ms());
-    let known = [("disk", is_full), ("damaged", door.db.is_damaged())];
+    let is_overload = door.engine.shedding.stage().is_some();
+    let known = [("disk", is_full), ("damaged", door.db.is_damaged()), ("overload", is_overload)];
     known.into_iter().filter_map(|(word, is_so)| is_so.then_some(word)).collect()
 }
 
@@ -120,6 +123,7 @@ pub(super) async fn status(State(door): State<Arc<Door>>) -> Response {
         "logs": door.engine.rooms.open_count(),
         "idle_seconds": door.engine.hub.idle_ms() / 1_000,
         "closed": door.engine.hub.ended(),
+        "left_undone": door.engine.shedding.stage().map(Stage::name),
         "diverged": door.engine.hub.diverged_count(),
         "pages_read": pages,
         "rooms_read": rooms,

@@ -34,6 +34,7 @@ use super::guest::no_store;
 use super::headers::PageNonce;
 use crate::auth::cookie::Cookies;
 use crate::clock::{Chance, SystemChance};
+use crate::overload::Stage;
 
 /// No page is longer: fifty messages of 40 KiB, drawn and handed over.
 const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -185,6 +186,11 @@ async fn load(door: &Door, me: Option<Me>, address: Option<&Address>) -> FirstPa
     let house = AnyBackend::new(door.port.clone());
     let broken = |me| FirstPage { me, shown: Shown::Broken, ..FirstPage::default() };
     match address {
+        Some(Address::Room { before: Some(_), .. })
+            if door.engine.shedding.sheds(Stage::History) =>
+        {
+            FirstPage { me, shown: Shown::Busy, ..FirstPage::default() }
+        }
         Some(address) => {
             FirstPage::load(&house, me.clone(), address).await.unwrap_or_else(|_| broken(me))
         }
@@ -197,7 +203,7 @@ async fn load(door: &Door, me: Option<Me>, address: Option<&Address>) -> FirstPa
 
 fn status_of(page: &FirstPage) -> StatusCode {
     match (&page.refused, &page.shown) {
-        (_, Shown::Broken) => StatusCode::SERVICE_UNAVAILABLE,
+        (_, Shown::Broken | Shown::Busy) => StatusCode::SERVICE_UNAVAILABLE,
         (Some(SentBack { why: Why::Later { reason: RetryReason::Rate, .. }, .. }), _) => {
             StatusCode::TOO_MANY_REQUESTS
         }

@@ -14,8 +14,9 @@ use http::{HeaderMap, StatusCode};
 use protocol::close::CloseCode;
 
 use super::Door;
-use super::guest::no_store;
+use super::guest::{busy, no_store};
 use crate::auth::Visitor;
+use crate::overload::Stage;
 use crate::socket::{self, Handshake};
 use crate::throttle::Source;
 
@@ -33,6 +34,9 @@ pub(super) async fn open(
     if let Err(foreign) = door.origin.check_socket(&headers) {
         tracing::info!(expected = %foreign.expected, seen = %foreign.seen, "foreign origin");
         return foreign.into_response();
+    }
+    if door.engine.shedding.sheds(Stage::Upgrades) {
+        return busy();
     }
     if let Err(too_many) = door.gate.turn().await {
         return too_many.into_response();

@@ -33,6 +33,7 @@ mod posting;
 mod resume;
 mod rules;
 mod seeds;
+mod shedding;
 mod site;
 #[path = "../storage/stores.rs"]
 mod stores;

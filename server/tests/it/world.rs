@@ -29,6 +29,7 @@ use server::history::writer::Writer;
 use server::history::{History, SignInHash};
 use server::http::listen::{self, Allowed};
 use server::hub::Hub;
+use server::overload::Shedding;
 use server::rooms::Rooms;
 use server::socket::{self, Caller, Engine, Handshake, Held, Timers, Watch};
 use tokio::runtime::{Builder, Runtime};
@@ -165,11 +166,19 @@ impl World {
             let (chance, written) = (Box::new(SystemChance), Arc::clone(&history));
             let (writer, _task) = Writer::start(written, Arc::clone(&clock), chance);
             let reading = Arc::clone(&history);
-            let rooms = Rooms::new(reading, writer, Arc::clone(&clock), Arc::clone(&limits));
+            let shedding = Shedding::default();
+            let rooms = Rooms::new(
+                reading,
+                writer,
+                Arc::clone(&clock),
+                Arc::clone(&limits),
+                shedding.clone(),
+            );
             let hub = Hub::new(Arc::clone(&clock));
             let timers = Timers::start(Arc::clone(&clock));
             let shared = SharedReads::new(Arc::clone(&history));
-            let engine = Arc::new(Engine { rooms, hub, history, shared, clock, timers, limits });
+            let engine = Engine { rooms, hub, history, shared, clock, timers, limits, shedding };
+            let engine = Arc::new(engine);
             let state = Arc::clone(&engine);
             let door = Router::new().route("/ws/{name}", get(upgrade)).with_state(state);
             let listener = listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();

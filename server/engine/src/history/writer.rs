@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::{Chance, Clock};
 use crate::history::{Answer, History, Outcome, Pending};
+use crate::overload::queue::{Place, Queue};
 
 /// Ops of one transaction.
 const COMMIT_OPS_MAX: usize = 256;
@@ -44,11 +45,14 @@ pub enum WriterEnd {
 }
 
 /// The handle by which log tasks write.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Writer {
     queue: mpsc::UnboundedSender<Work>,
     ops: Arc<Semaphore>,
     kib: Arc<Semaphore>,
+    clock: Arc<dyn Clock>,
+    /// Since when batches wait to be taken.
+    waiting: Queue,
 }
 
 /// A batch in the queue; the queue is bounded by the permits that each one holds.
@@ -58,6 +62,8 @@ struct Work {
     bytes: usize,
     state: Arc<AtomicU8>,
     reply: oneshot::Sender<Outcome>,
+    /// Until it is taken.
+    place: Option<Place>,
     _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
@@ -92,10 +98,11 @@ impl Writer {
         let (sender, queue) = mpsc::unbounded_channel();
         let (chance, at_once) =
             (SharedChance(Arc::new(Mutex::new(chance))), history.commits_at_once());
-        let task = Task { history, clock, chance, queue, held_back: None, at_once };
+        let (at_work, waiting) = (Arc::clone(&clock), Queue::default());
+        let task = Task { history, clock: at_work, chance, queue, held_back: None, at_once };
         let ops = Arc::new(Semaphore::new(QUEUE_OPS_MAX));
         let kib = Arc::new(Semaphore::new(QUEUE_KIB_MAX));
-        (Self { queue: sender, ops, kib }, tokio::spawn(task.run()))
+        (Self { queue: sender, ops, kib, clock, waiting }, tokio::spawn(task.run()))
     }
 
     /// Stores a batch and gives what became of it; a batch that is not taken into a transaction for
@@ -107,7 +114,8 @@ impl Writer {
         };
         let state = Arc::new(AtomicU8::new(WAITING));
         let (reply, mut answer) = oneshot::channel();
-        let work = Work { batch, bytes, state: Arc::clone(&state), reply, _permits: permits };
+        let (taken, place) = (Arc::clone(&state), Some(self.waiting.enter(self.clock.ticks_ms())));
+        let work = Work { batch, bytes, state: taken, reply, place, _permits: permits };
         if self.queue.send(work).is_err() {
             return Outcome::Failed(RetryReason::Unavailable);
         }
@@ -118,6 +126,12 @@ impl Writer {
             return Outcome::Failed(RetryReason::Unavailable);
         }
         answer.await.unwrap_or(Outcome::Unknown)
+    }
+
+    /// Since when batches wait to be taken into a transaction.
+    #[must_use]
+    pub fn waiting(&self) -> Queue {
+        self.waiting.clone()
     }
 
     fn permits(
@@ -169,7 +183,7 @@ impl Task {
         };
         let (mut op_count, mut bytes, mut works) = (0_usize, 0_usize, Vec::new());
         let mut next = Some(first);
-        while let Some(work) = next {
+        while let Some(mut work) = next {
             let op_sum = op_count.saturating_add(work.batch.len());
             let byte_sum = bytes.saturating_add(work.bytes);
             let is_too_much =
@@ -180,6 +194,7 @@ impl Task {
             }
             if moved(&work.state, TAKEN) {
                 (op_count, bytes) = (op_sum, byte_sum);
+                work.place = None;
                 works.push(work);
             }
             next = self.queue.try_recv().ok();

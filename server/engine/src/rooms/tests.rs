@@ -38,7 +38,8 @@ fn world() -> (Rooms, Arc<MemoryHistory>, SeededChance) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (store, drawn) = (history.clone(), Box::new(SeededChance::new(2)));
     let (writer, _task) = Writer::start(store, Arc::clone(&clock), drawn);
-    let rooms = Rooms::new(history.clone(), writer, clock, Arc::new(Limits::default()));
+    let (limits, shedding) = (Arc::new(Limits::default()), Shedding::default());
+    let rooms = Rooms::new(history.clone(), writer, clock, limits, shedding);
     (rooms, history, chance)
 }
 

@@ -36,6 +36,7 @@ use crate::hub::{Leave, Registration};
 use crate::outlet::chunk::Frame;
 use crate::outlet::handle::{OutletHandle, Wants};
 use crate::outlet::{Fetched, Input as Said, Order, Subscription, What};
+use crate::overload::Stage;
 use crate::rooms::room::{Reply, Subscriber};
 use crate::session::{Caller, Input, Output, Session, Terms, Ticket, reading};
 
@@ -225,7 +226,9 @@ impl Connection {
             }
             Output::Older(asked) => self.older(&asked).await,
             Output::Typing { room, name, active } => {
-                if self.outlet.ask(|outlet| outlet.is_live(room.log())).unwrap_or(false) {
+                if !self.engine.shedding.sheds(Stage::Typing)
+                    && self.outlet.ask(|outlet| outlet.is_live(room.log())).unwrap_or(false)
+                {
                     self.engine.rooms.log(room.log()).typing(
                         self.session.caller().user,
                         name,
@@ -295,17 +298,21 @@ impl Connection {
     }
 
     async fn older(&mut self, asked: &HistoryAsked) {
+        let (number, room) = (asked.number, asked.room);
+        if self.engine.shedding.sheds(Stage::History) {
+            let (messages, older) = (Messages::default(), true);
+            return self.answer(&Event::Older(Older { number, room, messages, older }));
+        }
         if !self.may_read().await {
             return;
         }
         let reader = Some(self.session.caller().user);
         let count = u32::from(asked.count).clamp(1, self.engine.limits.history_messages);
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        match patiently(self.engine.history.older(reader, asked.room, asked.before, count)).await {
+        match patiently(self.engine.history.older(reader, room, asked.before, count)).await {
             Ok(found) => {
                 let nothing = OlderMessages { messages: Messages::default(), older: false };
                 let OlderMessages { messages, older } = found.unwrap_or(nothing);
-                let (number, room) = (asked.number, asked.room);
                 self.answer(&Event::Older(Older { number, room, messages, older }));
             }
             Err(fault) => self.unavailable(&fault),
