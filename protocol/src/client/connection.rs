@@ -15,8 +15,11 @@ const SYNC_MS_MAX: i64 = 30_000;
 const CHECK_MS_MAX: i64 = 15_000;
 /// Without an answer to an op before the server is asked whether it still hears.
 const STALL_MS: i64 = 5_000;
-/// For that question's answer, from the last that was heard.
-const PROBE_MS_MAX: i64 = 3_000;
+/// For that question's answer, from the last that was heard: on a slow line a page of 128 KiB may stand
+/// before it, and of a message nothing is heard until it is whole.
+const PROBE_MS_MAX: i64 = 5_000;
+/// The same after a sleep, when most connections are gone, until something is heard.
+const WAKE_PROBE_MS_MAX: i64 = 3_000;
 /// Without an answer to an op, whatever else is heard.
 const STALL_MS_MAX: i64 = 30_000;
 /// A timer that comes later than this means that the machine slept.
@@ -177,12 +180,13 @@ impl Connection {
     /// Asks for a sign of life; gives the probe's number, or nothing if one is on its way already.
     /// What was asked before a sleep is asked again.
     pub(super) fn probe(&mut self, after_sleep: bool, now: i64) -> Option<u32> {
+        let limit = if after_sleep { WAKE_PROBE_MS_MAX } else { PROBE_MS_MAX };
         if !self.takes_ops() || (self.is_probing() && !after_sleep) {
             return None;
         }
         self.probe_count = self.probe_count.wrapping_add(1);
         let number = self.probe_count;
-        self.probe = Some(Probe { number, sent_at: now, until: Some(now + PROBE_MS_MAX) });
+        self.probe = Some(Probe { number, sent_at: now, until: Some(now + limit) });
         Some(number)
     }
 

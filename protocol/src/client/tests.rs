@@ -135,7 +135,7 @@ fn what_was_under_way_goes_out_again_after_a_new_connection_and_never_before() {
     let mut bench = Bench::live();
     bench.post(1);
     bench.post(2);
-    bench.pass(7_999);
+    bench.pass(9_999);
     assert_eq!(bench.ops(), [(1, 0), (2, 0)]);
     bench.close(CloseCode::SLOW);
     bench.forget();
