@@ -119,6 +119,13 @@ test('what others write above a screen of failed messages is new until it is see
   await expect(ada.page).toHaveTitle(/^harbour/);
   await ada.say('an own one');
   await expect(ada.page.getByText('an own one')).toBeInViewport();
+  // As at 400 %, or on a phone that lies on its side.
+  await ada.page.setViewportSize({ width: 740, height: 300 });
+  await ben.saySurely('said to a low window');
+  await expect(ada.newest).toHaveAccessibleName('1 new');
+  await ada.newest.click();
+  await expect(ada.page.getByText('said to a low window')).toBeInViewport();
+  await expect(ada.newest).toBeHidden();
 });
 
 test('every change of what is kept is committed at once, for the page may end before it is answered', async ({ visitor }) => {

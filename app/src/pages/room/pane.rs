@@ -134,7 +134,9 @@ impl Pane {
             pane.set_scroll_top(0);
             here.look_around(&pane);
             if let Some(unsent) = first_unsent(&pane).filter(|_| here.away.get_untracked()) {
-                pane.set_scroll_top(unsent.offset_top() - seen_height(&pane) / 2);
+                let seen = seen_height(&pane);
+                let half_a_screen = (seen / 2).max(clear_of_the_head(seen));
+                pane.set_scroll_top(unsent.offset_top() - half_a_screen);
                 here.look_around(&pane);
             }
         });
@@ -147,8 +149,8 @@ impl Pane {
         let is_near_the_end = !newest_off && below <= NEAR_THE_END;
         let is_away = newest_off
             || first_unsent(pane).map_or(!is_near_the_end, |unsent| {
-                let top = unsent.offset_top() + below;
-                top < CLEAR_OF_THE_HEAD || top > seen_height(pane)
+                let (top, seen) = (unsent.offset_top() + below, seen_height(pane));
+                top < clear_of_the_head(seen) || top > seen
             });
         self.is_near_the_end.set_value(is_near_the_end);
         self.room.keep_place(if is_away && !is_near_the_end { -below } else { 0 });
@@ -198,8 +200,8 @@ impl Pane {
             self.away.track();
             self.store.connection.live.track();
             let is_hidden = self.store.hidden.get();
-            let seeks = self.seeks();
-            if (self.room.has_failed() || self.away.get_untracked() || seeks) && !is_hidden {
+            let is_elsewhere = self.away.get_untracked() || !self.is_near_the_end.get_value();
+            if (self.room.has_failed() || is_elsewhere || self.seeks()) && !is_hidden {
                 // It may cover what came with it, or have been all that covered the newest message.
                 self.in_frame(|here, pane| {
                     if here.sought.swap(NOTHING_SOUGHT, Ordering::Relaxed) == pane.scroll_top() {
@@ -291,6 +293,12 @@ impl Pane {
 /// The first message of those that could not be sent, which stand last.
 fn first_unsent(pane: &web_sys::HtmlElement) -> Option<web_sys::HtmlElement> {
     pane.query_selector(".message-failed").ok().flatten()?.dyn_into().ok()
+}
+
+/// How far below its top a message ends that is seen, in a pane of which so much is seen: in a low one
+/// all of that is less.
+fn clear_of_the_head(seen: i32) -> i32 {
+    CLEAR_OF_THE_HEAD.min(seen)
 }
 
 /// How much of the pane's height is not covered by its foot.
