@@ -63,6 +63,8 @@ struct OpenLane {
     patience: BTreeMap<Option<Kind>, Patience>,
 }
 
+type Lanes = BTreeMap<LogId, OpenLane>;
+
 /// How a client takes that it sends too fast.
 #[derive(Default)]
 struct Patience {
@@ -81,17 +83,18 @@ pub struct Session {
     caller: Caller,
     rates: SharedRates,
     text_chars_max: u32,
-    build: &'static str,
     stage: Stage,
-    opened_at: i64,
     heard_at: i64,
-    ping_at: i64,
+    /// When the client must have been greeted; behind that, when it is pinged next.
+    due_at: i64,
     note_at: i64,
     ping_number: u32,
-    bad_frames: u32,
     last_sub: u32,
-    unanswered: usize,
-    lanes: BTreeMap<LogId, OpenLane>,
+    bad_frames: u8,
+    /// At most the window.
+    unanswered: u8,
+    /// Those in which something is under way or was put off: most of the time none.
+    lanes: Option<Box<Lanes>>,
     frames: Bucket,
     /// Frames came too fast: none is taken before this time.
     rests_until: Option<i64>,
@@ -107,24 +110,22 @@ impl Session {
     /// A session whose socket was just opened.
     #[must_use]
     pub fn new(terms: Terms, now: i64) -> Self {
-        let Terms { caller, rates, text_chars_max, frames, typing, build, seed } = terms;
+        let Terms { caller, rates, text_chars_max, frames, typing, seed } = terms;
         let (frames, typing) = (Bucket::new(&frames), Bucket::new(&typing));
         let chance = SeededChance::new(seed);
         Self {
             caller,
             rates,
             text_chars_max,
-            build,
             stage: Stage::Opened,
-            opened_at: now,
             heard_at: now,
-            ping_at: i64::MAX,
+            due_at: now.saturating_add(WELCOME_MS_MAX),
             note_at: i64::MAX,
             ping_number: 0,
-            bad_frames: 0,
             last_sub: 0,
+            bad_frames: 0,
             unanswered: 0,
-            lanes: BTreeMap::new(),
+            lanes: None,
             frames,
             rests_until: None,
             typing,
@@ -149,8 +150,8 @@ impl Session {
                 self.bad_frame(fault, kind, out);
             }
             Input::Sign => self.heard(now),
-            Input::Arrived { arrival, server_time } => {
-                self.arrived(arrival, (server_time, now), out);
+            Input::Arrived { arrival, server_time, build } => {
+                self.arrived(arrival, (server_time, build, now), out);
             }
             Input::Replied(ticket, reply) => self.replied(ticket, reply, out),
             Input::TurnedAway(ticket, away) => self.turned_away(&ticket, away, out),
@@ -162,8 +163,8 @@ impl Session {
     /// Whether the next command may come: the window is open, nothing is awaited first, and the one
     /// before did not come too fast.
     #[must_use]
-    pub const fn is_ready(&self) -> bool {
-        self.unanswered < WINDOW_OPS
+    pub fn is_ready(&self) -> bool {
+        self.unanswered() < WINDOW_OPS
             && self.rests_until.is_none()
             && matches!(self.stage, Stage::Opened | Stage::Open { .. })
     }
@@ -176,8 +177,8 @@ impl Session {
 
     /// Ops that wait for their answer.
     #[must_use]
-    pub const fn unanswered(&self) -> usize {
-        self.unanswered
+    pub fn unanswered(&self) -> usize {
+        self.unanswered.into()
     }
 
     /// When `Tick` is due.
@@ -185,12 +186,10 @@ impl Session {
     pub fn wakes_at(&self) -> Option<i64> {
         let rested_at = self.rests_until.unwrap_or(i64::MAX);
         match self.stage {
-            Stage::Opened | Stage::Arriving { .. } => {
-                Some(self.opened_at.saturating_add(WELCOME_MS_MAX).min(rested_at))
-            }
+            Stage::Opened | Stage::Arriving { .. } => Some(self.due_at.min(rested_at)),
             Stage::Open { .. } => {
                 let silent_at = self.heard_at.saturating_add(CLIENT_SILENCE_MS_MAX);
-                Some(self.ping_at.min(self.note_at).min(silent_at).min(rested_at))
+                Some(self.due_at.min(self.note_at).min(silent_at).min(rested_at))
             }
             Stage::Closed => None,
         }
@@ -209,7 +208,7 @@ impl Session {
 
     fn bad_frame(&mut self, fault: Fault, kind: u16, out: &mut Vec<Output>) {
         self.bad_frames += 1;
-        if self.bad_frames >= BAD_FRAMES_MAX {
+        if u32::from(self.bad_frames) >= BAD_FRAMES_MAX {
             self.close(CloseCode::BAD_FRAMES, out);
         } else {
             out.push(Output::Answer(Event::Faulty(Faulty { fault, kind })));
@@ -219,7 +218,7 @@ impl Session {
     fn arrived(
         &mut self,
         arrival: Option<Box<Arrival>>,
-        (server_time, now): (i64, i64),
+        (server_time, build, now): (i64, &str, i64),
         out: &mut Vec<Output>,
     ) {
         let Stage::Arriving { device, cursor } = self.stage else { return };
@@ -230,14 +229,19 @@ impl Session {
         }
         self.stage = Stage::Open { device, name: me.name.clone() };
         let first_ping_ms = self.chance.below(PING_MS.unsigned_abs());
-        self.ping_at = now.saturating_add_unsigned(first_ping_ms);
-        out.push(Output::Greet(self.greeting(me, rooms, server_time)));
+        self.due_at = now.saturating_add_unsigned(first_ping_ms);
+        out.push(Output::Greet(self.greeting(me, rooms, (server_time, build))));
         out.push(Output::SubscribeOwn { admission, cursor });
         self.note_use(now, out);
         self.say_drain(out);
     }
 
-    fn greeting(&self, user: Me, rooms: Vec<RoomEntry>, server_time: i64) -> Vec<Event> {
+    fn greeting(
+        &self,
+        user: Me,
+        rooms: Vec<RoomEntry>,
+        (server_time, build): (i64, &str),
+    ) -> Vec<Event> {
         let mut pages = rooms.chunks(ROOMS_A_FRAME_MAX);
         let page = |entries: &[RoomEntry]| List::cut(entries.iter().cloned());
         let welcome = Welcome {
@@ -248,7 +252,7 @@ impl Session {
             text_chars_max: self.text_chars_max,
             window: u16::try_from(WINDOW_OPS).unwrap_or(u16::MAX),
             server_time,
-            build: Text::cut(self.build),
+            build: Text::cut(build),
         };
         let mut greeting = vec![Event::Welcome(welcome)];
         while let Some(entries) = pages.next() {
@@ -292,7 +296,8 @@ impl Session {
 
     /// Answers that an op is not done now; its lane's generation is raised already.
     fn put_off(&self, ticket: &Ticket, away: TurnedAway, out: &mut Vec<Output>) {
-        let lane_generation = self.lanes.get(&ticket.log).map_or(0, |open| open.lane.generation());
+        let open = self.lanes.as_ref().and_then(|lanes| lanes.get(&ticket.log));
+        let lane_generation = open.map_or(0, |open| open.lane.generation());
         out.push(Output::Answer(Event::RefuseRetry(RefuseRetry {
             op_id: ticket.op_id,
             log: ticket.log,
@@ -305,12 +310,14 @@ impl Session {
     /// One op less is under way; a lane that is as at the beginning is forgotten.
     fn answered(&mut self, ticket: &Ticket) {
         self.unanswered = self.unanswered.saturating_sub(1);
-        if let Some(open) = self.lanes.get_mut(&ticket.log) {
+        let Some(lanes) = &mut self.lanes else { return };
+        if let Some(open) = lanes.get_mut(&ticket.log) {
             open.under_way = open.under_way.saturating_sub(1);
             if open.under_way == 0 && open.lane.generation() == 0 {
-                self.lanes.remove(&ticket.log);
+                lanes.remove(&ticket.log);
             }
         }
+        self.lanes.take_if(|lanes| lanes.is_empty());
     }
 
     /// The sign-in is in use, now and for as long as the connection lives. Connections that came at
@@ -343,10 +350,8 @@ impl Session {
     fn tick(&mut self, now: i64, out: &mut Vec<Output>) {
         self.rests_until = self.rests_until.filter(|until| *until > now);
         match self.stage {
-            Stage::Opened if now >= self.opened_at.saturating_add(WELCOME_MS_MAX) => {
-                self.close(CloseCode::NO_HELLO, out);
-            }
-            Stage::Arriving { .. } if now >= self.opened_at.saturating_add(WELCOME_MS_MAX) => {
+            Stage::Opened if now >= self.due_at => self.close(CloseCode::NO_HELLO, out),
+            Stage::Arriving { .. } if now >= self.due_at => {
                 self.close(CloseCode::TRY_LATER, out);
             }
             Stage::Open { .. } => {
@@ -356,10 +361,10 @@ impl Session {
                 if now >= self.note_at {
                     self.note_use(now, out);
                 }
-                if now >= self.ping_at {
+                if now >= self.due_at {
                     let tenth = PING_MS.unsigned_abs() / 10;
                     let wait_ms = 9 * tenth + self.chance.below(2 * tenth);
-                    self.ping_at = now.saturating_add_unsigned(wait_ms);
+                    self.due_at = now.saturating_add_unsigned(wait_ms);
                     self.ping_number = self.ping_number.wrapping_add(1);
                     out.push(Output::Ping(self.ping_number));
                 }

@@ -188,7 +188,6 @@ impl House {
             text_chars_max: 9_000,
             frames: self.limits.frames_per_socket,
             typing: self.limits.typing_per_socket,
-            build: "simulation",
             seed: self.chance.number(),
         };
         let rooms_max = self.limits.rooms_per_socket;

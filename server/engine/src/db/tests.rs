@@ -215,7 +215,7 @@ async fn a_reader_keeps_few_pages_of_the_file() {
     let mut reader = file(&db).readers_pool.acquire().await.unwrap();
     let query = sqlx::query_scalar("pragma cache_size");
     let cache_size: i64 = query.fetch_one(&mut *reader).await.unwrap();
-    assert_eq!(cache_size, -512, "KiB");
+    assert_eq!(cache_size, -256, "KiB");
 }
 
 #[tokio::test]

@@ -44,13 +44,19 @@ pub(super) struct Task {
     rooms: Rooms,
     handle: LogHandle,
     log: Log<WaysBack, OutletHandle>,
-    commit: Option<Later<'static, Outcome>>,
-    read: Option<Later<'static, Option<Vec<Envelope>>>>,
-    sweep: Option<Later<'static, bool>>,
+    under_way: Option<Box<UnderWay>>,
     /// Since when nobody listens and nothing is under way.
     idle_since: Option<i64>,
     /// The next time at which there is something to do, and the way to it.
     alarm: Option<(i64, Pin<Box<Sleep>>)>,
+}
+
+/// What the store or the writer was asked for. Most of the time that is nothing, and costs nothing.
+#[derive(Default)]
+struct UnderWay {
+    commit: Option<Later<'static, Outcome>>,
+    read: Option<Later<'static, Option<Vec<Envelope>>>>,
+    sweep: Option<Later<'static, bool>>,
 }
 
 /// What woke a task.
@@ -73,9 +79,7 @@ impl Task {
                 rooms,
                 handle,
                 log,
-                commit: None,
-                read: None,
-                sweep: None,
+                under_way: None,
                 idle_since: None,
                 alarm: None,
             }))
@@ -142,6 +146,10 @@ impl Task {
         }
     }
 
+    fn under_way(&mut self) -> &mut UnderWay {
+        self.under_way.get_or_insert_default()
+    }
+
     fn until(&self, at: i64) -> Duration {
         Duration::from_millis(at.saturating_sub(self.rooms.now()).max(0).unsigned_abs())
     }
@@ -149,8 +157,8 @@ impl Task {
     fn poll_time(&mut self, context: &mut Context<'_>) -> Poll<Woken> {
         loop {
             let now = self.rooms.now();
-            // Where a sweep is not answered, nobody else would ask again.
-            let idle_at = if self.log.is_idle() && self.sweep.is_none() {
+            // Where a sweep is not answered, nobody else would ask again; the others keep it from rest.
+            let idle_at = if self.log.is_idle() && self.under_way.is_none() {
                 Some(self.idle_since.get_or_insert(now).saturating_add(IDLE_MS))
             } else {
                 self.idle_since = None;
@@ -195,15 +203,17 @@ impl Task {
         match output {
             Output::Commit { batch, overdue_at } => {
                 let patience = self.until(overdue_at);
-                self.commit = Some(self.rooms.commit(batch, patience));
+                self.under_way().commit = Some(self.rooms.commit(batch, patience));
             }
-            Output::Read { after } => self.read = Some(self.rooms.read(self.handle.0.id, after)),
+            Output::Read { after } => {
+                self.under_way().read = Some(self.rooms.read(self.handle.0.id, after));
+            }
             Output::Speak(chunk) => self.speak(&chunk).await,
             // Who asked may be gone: the answer stands in the store.
             Output::Reply(way_back, reply) => drop(way_back.send(reply)),
             Output::Hint(log, seq) => self.rooms.hint(log, seq),
             // One that is under way may have been before it, and ends though nobody waits for it.
-            Output::Sweep => self.sweep = Some(self.rooms.sweep()),
+            Output::Sweep => self.under_way().sweep = Some(self.rooms.sweep()),
             Output::Whisper(frame) => self.whisper(&frame).await,
             Output::Renamed(user, name) => self.rooms.rates(user).rename(name),
             Output::Halt => self.halt(),
@@ -237,18 +247,32 @@ impl Task {
     }
 }
 
+impl UnderWay {
+    /// What was answered, if anything was.
+    fn done(&mut self, context: &mut Context<'_>) -> Option<Woken> {
+        if let Some(outcome) = done(&mut self.commit, context) {
+            return Some(Woken::Committed(outcome));
+        }
+        if let Some(events) = done(&mut self.read, context) {
+            return Some(Woken::Read(events));
+        }
+        done(&mut self.sweep, context).map(Woken::Swept)
+    }
+
+    const fn is_over(&self) -> bool {
+        self.commit.is_none() && self.read.is_none() && self.sweep.is_none()
+    }
+}
+
 impl Resting for Task {
     type Woken = Woken;
 
     fn poll_woken(&mut self, context: &mut Context<'_>) -> Poll<Woken> {
-        if let Some(outcome) = done(&mut self.commit, context) {
-            return Poll::Ready(Woken::Committed(outcome));
-        }
-        if let Some(events) = done(&mut self.read, context) {
-            return Poll::Ready(Woken::Read(events));
-        }
-        if let Some(is_answered) = done(&mut self.sweep, context) {
-            return Poll::Ready(Woken::Swept(is_answered));
+        if let Some(under_way) = &mut self.under_way
+            && let Some(woken) = under_way.done(context)
+        {
+            self.under_way.take_if(|under_way| under_way.is_over());
+            return Poll::Ready(woken);
         }
         let wants_ops = self.log.wants_batch();
         if self.handle.is_called(context, |inbox| inbox.has_news() || wants_ops && inbox.has_ops())

@@ -41,8 +41,6 @@ pub struct Terms {
     pub frames: Rate,
     /// How often it may say that its user types.
     pub typing: Rate,
-    /// Which build answers.
-    pub build: &'static str,
     /// What its random delays come from; no secret.
     pub seed: u64,
 }
@@ -67,6 +65,8 @@ pub enum Input {
         arrival: Option<Box<Arrival>>,
         /// The time of day, for `Welcome`: all other times here are ticks.
         server_time: i64,
+        /// Which build answers.
+        build: &'static str,
     },
     /// The answer to `Output::Act`.
     Replied(Ticket, Reply),

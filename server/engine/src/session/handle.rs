@@ -116,7 +116,7 @@ impl Session {
         now: i64,
         out: &mut Vec<Output>,
     ) {
-        if let Some(open) = self.lanes.get_mut(&ticket.log) {
+        if let Some(open) = self.lanes.as_mut().and_then(|lanes| lanes.get_mut(&ticket.log)) {
             let patience = open.patience.entry(kind).or_default();
             if now < patience.until {
                 patience.ignored += 1;
@@ -138,8 +138,9 @@ impl Session {
     }
 
     fn lane(&mut self, log: LogId) -> Option<&mut OpenLane> {
-        let is_known = self.lanes.contains_key(&log);
-        (is_known || self.lanes.len() < LANES_MAX).then(|| self.lanes.entry(log).or_default())
+        let lanes = self.lanes.get_or_insert_default();
+        let is_known = lanes.contains_key(&log);
+        (is_known || lanes.len() < LANES_MAX).then(|| lanes.entry(log).or_default())
     }
 }
 

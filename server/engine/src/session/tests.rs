@@ -73,7 +73,6 @@ impl World {
             text_chars_max: 10_000,
             frames: Limits::default().frames_per_socket,
             typing: Limits::default().typing_per_socket,
-            build: "test",
             seed: 7,
         };
         Self { session: Session::new(terms, 0), now: 0, ops: 0 }
@@ -82,7 +81,7 @@ impl World {
     fn greeted() -> Self {
         let mut world = Self::opened();
         world.command(hello(1));
-        world.step(Input::Arrived { arrival: Some(arrival(1)), server_time: 0 });
+        world.step(Input::Arrived { arrival: Some(arrival(1)), server_time: 0, build: "test" });
         world
     }
 
@@ -148,7 +147,8 @@ fn who_says_no_hello_in_five_seconds_is_closed() {
 fn rooms_come_fifty_a_frame_and_the_last_says_so() {
     let mut world = World::opened();
     world.command(hello(1));
-    let out = world.step(Input::Arrived { arrival: Some(arrival(120)), server_time: 0 });
+    let out =
+        world.step(Input::Arrived { arrival: Some(arrival(120)), server_time: 0, build: "test" });
     let Some(Output::Greet(greeting)) = out.first() else { panic!("{out:?}") };
     let more: Vec<_> = greeting
         .iter()
@@ -329,7 +329,7 @@ fn what_comes_faster_than_frames_are_read_waits_and_nothing_of_it_is_lost() {
     let mut world = World::opened();
     world.now = 1_000_000;
     world.command(hello(1));
-    world.step(Input::Arrived { arrival: Some(arrival(1)), server_time: 0 });
+    world.step(Input::Arrived { arrival: Some(arrival(1)), server_time: 0, build: "test" });
     let asked = |number| match number % 4 {
         0 => Command::Probe(Probe { number: 1 }),
         1 => Command::Sub(Sub { sub: number, room: room(), cursor: None }),
@@ -433,7 +433,8 @@ fn a_sign_in_is_noted_as_used_at_the_greeting_and_every_hour_from_then_on() {
     let hour = 60 * 60 * 1_000;
     let mut world = World::opened();
     world.command(hello(1));
-    let out = world.step(Input::Arrived { arrival: Some(arrival(1)), server_time: 7 });
+    let out =
+        world.step(Input::Arrived { arrival: Some(arrival(1)), server_time: 7, build: "test" });
     let is_note = |output: &&Output| matches!(output, Output::NoteUse);
     assert_eq!(out.iter().filter(is_note).count(), 1);
     let Some(Output::Greet(greeting)) = out.first() else { panic!("{out:?}") };

@@ -89,7 +89,6 @@ impl Connection {
             text_chars_max: engine.limits.text_chars,
             frames: engine.limits.frames_per_socket,
             typing: engine.limits.typing_per_socket,
-            build: env!("CARGO_PKG_VERSION"),
             seed: outlet.socket().0,
         };
         let session = Session::new(terms, engine.clock.ticks_ms());
@@ -249,7 +248,8 @@ impl Connection {
         match patiently(self.engine.history.arrival(self.session.caller().user, cursor)).await {
             Ok(arrival) => {
                 let (arrival, server_time) = (arrival.map(Box::new), self.engine.clock.unix_ms());
-                Some(Input::Arrived { arrival, server_time })
+                let build = env!("CARGO_PKG_VERSION");
+                Some(Input::Arrived { arrival, server_time, build })
             }
             Err(fault) => {
                 self.unavailable(&fault);

@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn an_idle_connection_is_small() {
         // With malloc's own word a piece of 528 bytes, as for 504 to 520.
-        assert!(size_of::<Connection>() <= 520, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 472, "{}", size_of::<Connection>());
         assert!(size_of::<Outlet>() <= 72, "{}", size_of::<Outlet>());
         // A task's cell has 128 bytes with a future of at most 24.
         assert!(size_of::<Life<Connection>>() <= 24, "{}", size_of::<Life<Connection>>());

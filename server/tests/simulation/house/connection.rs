@@ -143,7 +143,8 @@ impl House {
             connection.paused = false;
         }
         let (arrival, server_time) = (arrival.map(Box::new), unix(now));
-        self.step_session(socket, session::Input::Arrived { arrival, server_time }, now);
+        let arrived = session::Input::Arrived { arrival, server_time, build: "simulation" };
+        self.step_session(socket, arrived, now);
     }
 
     pub(super) fn stand(

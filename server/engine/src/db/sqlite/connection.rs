@@ -13,7 +13,7 @@ use sqlx::sqlite::{
 use sqlx::{Connection, Error, SqlitePool};
 
 /// What a reader keeps of the file, in KiB; SQLite counts them below zero.
-const READER_CACHE_KIB: i32 = -512;
+const READER_CACHE_KIB: i32 = -256;
 /// The oldest SQLite without the damage of a WAL that is reset while another connection writes.
 const VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 /// Longest wait for a lock; the flock on the folder makes it rare.
