@@ -19,6 +19,7 @@ pub mod people;
 mod postgres;
 pub mod rooms;
 pub mod space;
+mod spoilt;
 mod sqlite;
 mod statement;
 #[cfg(test)]
@@ -142,8 +143,8 @@ impl Db {
         }
     }
 
-    /// Whether the store is known to be damaged. A file is looked through in the background where it
-    /// was not closed in order; nothing is known of another machine's.
+    /// Whether the store is known to be damaged: somebody came upon it, or the look through a file in
+    /// the background where it was not closed in order; nothing is known of another machine's.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         match &self.0 {

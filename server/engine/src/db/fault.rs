@@ -36,9 +36,13 @@ pub enum Fault {
     /// Nothing can be written until there is room again.
     #[error("the disk is full")]
     DiskFull,
-    /// The disk gave an I/O error or the file is damaged; the process must open it anew.
+    /// The disk gave an I/O error: what is written is not known until the process opens it anew.
     #[error("the disk failed: {0}")]
     Disk(String),
+    /// A page of the file is not what SQLite wrote. Opened anew it is the same: whoever needs that page
+    /// is told to come again, and all else is served.
+    #[error("the file is damaged: {0}")]
+    Corrupt(String),
     /// Another transaction was first: judged again, what it wrote is seen.
     #[error("another transaction was first: {0}")]
     Collision(String),
@@ -120,7 +124,8 @@ impl From<DbErr> for CommitFault {
 fn of_sqlite(code: i32, text: String) -> Fault {
     match (code, sqlite::primary(code)) {
         (sqlite::IO_ERROR_SHARED_SIZE, _) | (_, sqlite::FULL) => Fault::DiskFull,
-        (_, sqlite::IO_ERROR | sqlite::CORRUPT | sqlite::NO_DATABASE) => Fault::Disk(text),
+        (_, sqlite::IO_ERROR) => Fault::Disk(text),
+        (_, sqlite::CORRUPT | sqlite::NO_DATABASE) => Fault::Corrupt(text),
         (_, sqlite::BUSY | sqlite::LOCKED | sqlite::NO_MEMORY) => Fault::Unavailable(text),
         (_, sqlite::READ_ONLY | sqlite::CANNOT_OPEN | sqlite::PROTOCOL) => Fault::Unavailable(text),
         (sqlite::CONSTRAINT_PRIMARY_KEY | sqlite::CONSTRAINT_UNIQUE, _) => Fault::Collision(text),
@@ -154,11 +159,11 @@ enum Said {
 }
 
 fn said(error: &DbErr) -> Option<Said> {
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) =
-        error
-    else {
+    // A connection that is opened anew reads and writes the file as well.
+    let (DbErr::Conn(cause) | DbErr::Exec(cause) | DbErr::Query(cause)) = error else {
         return None;
     };
+    let RuntimeErr::SqlxError(cause) = cause else { return None };
     let code = cause.as_database_error()?.code()?;
     // An SQLSTATE has five characters, a result code of SQLite at most four.
     if code.len() == 5 {
@@ -186,8 +191,9 @@ mod tests {
         let of = |code| of_sqlite(code, String::new());
         assert_eq!([of(13), of(4_874)], [Fault::DiskFull, Fault::DiskFull]);
         assert_eq!([of(1_555), of(2_067)], [1, 2].map(|_| Fault::Collision(String::new())));
-        for broken in [1_034, 11, 26] {
-            assert_eq!(of(broken), Fault::Disk(String::new()), "{broken}");
+        assert_eq!([of(10), of(1_034)], [1, 2].map(|_| Fault::Disk(String::new())));
+        for damaged in [11, 267, 26] {
+            assert_eq!(of(damaged), Fault::Corrupt(String::new()), "{damaged}");
         }
         // No memory; read-only, and as the file was moved or its log cannot be recovered; no file to
         // be had, and a folder in its place; locks that are never had.
@@ -197,5 +203,18 @@ mod tests {
         for refused in [275, 1, 18, 20] {
             assert_eq!(of(refused), Fault::Statement(String::new()), "{refused}");
         }
+    }
+    #[tokio::test]
+    async fn what_is_said_while_a_connection_is_opened_is_heard() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("words");
+        std::fs::write(&file, [b'x'; 4_096]).unwrap();
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+        let options = options.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal);
+        let pool = sqlx::SqlitePool::connect_lazy_with(options);
+        let store = sea_orm::SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
+        let error = sea_orm::TransactionTrait::begin(&store).await.unwrap_err();
+        assert!(matches!(error, DbErr::Conn(_)), "{error:?}");
+        assert!(matches!(Fault::from(error), Fault::Corrupt(_)));
     }
 }

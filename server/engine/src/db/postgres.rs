@@ -15,7 +15,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{Connection, Error, PgPool};
 
 use self::guard::{Guard, Taken};
-use super::transaction::{Spoilt, Tenure};
+use super::spoilt::Spoilt;
+use super::transaction::Tenure;
 use super::{Fault, OpenFault, Transaction};
 use crate::config::DatabaseUrl;
 

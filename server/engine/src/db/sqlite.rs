@@ -10,15 +10,15 @@ mod folding;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::WeakShared;
 use migrations::{Migrator, MigratorTrait};
 use sea_orm::{
-    DatabaseConnection, DbBackend, SqliteTransactionMode, SqlxSqliteConnector, TransactionOptions,
-    TransactionTrait,
+    DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqliteTransactionMode, SqlxSqliteConnector,
+    TransactionOptions, TransactionTrait,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Error, SqlitePool};
@@ -28,7 +28,7 @@ use self::check::Check;
 use self::connection::{BUSY_FOR_MAX, opened, options, readers, writer};
 use self::folding::Folding;
 use super::space::Space;
-use super::transaction::Spoilt;
+use super::spoilt::Spoilt;
 use super::{DISK_FAILED, Fault, LOCK, OpenFault, Transaction, files};
 
 /// The database's file in the data folder.
@@ -94,7 +94,8 @@ impl Sqlite {
         let readers = SqlxSqliteConnector::from_sqlx_sqlite_pool(readers_pool.clone());
         let spoilt = Spoilt::default();
         let folding = Folding::new(writer.clone(), spoilt.clone());
-        let check = if is_left { Check::begin(&file) } else { Check::default() };
+        let check =
+            if is_left { Check::begin(&file, spoilt.damage().clone()) } else { Check::default() };
         let look = Mutex::default();
         Ok(Self {
             writer,
@@ -111,8 +112,8 @@ impl Sqlite {
     }
 
     pub(super) async fn read(&self) -> Result<Transaction, Fault> {
-        // A reader's connection holds no lock that anybody misses: nobody asks whether it is spoilt.
-        Transaction::begin(self.readers.begin(), DbBackend::Sqlite, Spoilt::default()).await
+        let spoilt = Spoilt::of_reader(self.spoilt.damage().clone());
+        Transaction::begin(self.readers.begin(), DbBackend::Sqlite, spoilt).await
     }
 
     pub(super) async fn write(&self) -> Result<Transaction, Fault> {
@@ -142,7 +143,11 @@ impl Sqlite {
     /// has it still, there is no next one yet.
     async fn renew_writer(&self) -> Result<(), Fault> {
         let held = self.writer_pool.acquire().await.map_err(|error| {
-            Fault::Unavailable(format!("the writer's connection is to be replaced: {error}"))
+            let error = DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)));
+            tracing::warn!(%error, "the writer's connection is to be replaced");
+            let fault = Fault::from(error);
+            self.spoilt.by(&fault, DbBackend::Sqlite);
+            fault
         })?;
         // From here on nobody else gets it, however this ends; who waited for it meanwhile has the next.
         if !self.spoilt.take() {
@@ -183,7 +188,7 @@ impl Sqlite {
 
     /// Whether the file is known to be damaged.
     pub(super) fn is_damaged(&self) -> bool {
-        self.check.is_damaged()
+        self.spoilt.damage().is_found()
     }
 
     pub(super) fn space(&self) -> Option<Space> {

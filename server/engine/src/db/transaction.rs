@@ -5,8 +5,6 @@
 //! batch; so `commit` belongs to `Unbroken`, which a transaction gives only if no statement failed.
 //! Nothing waits for ever: an answer that does not come in time is a fault.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::{
@@ -19,55 +17,13 @@ use tokio::time::{Instant, timeout};
 
 use super::DISK_FAILED;
 use super::fault::{CommitFault, Fault};
+use super::spoilt::Spoilt;
 use super::statement::Question;
 
 /// Longest wait for the answer to a statement.
 const STATEMENT_FOR_MAX: Duration = Duration::from_secs(3);
 /// Longest wait for the answer to a commit; then its outcome is unknown.
 pub(super) const COMMIT_FOR_MAX: Duration = Duration::from_secs(5);
-
-/// Tells the owner of a connection that it must not be used again, or that the disk below it failed.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Spoilt {
-    connection: Arc<AtomicBool>,
-    disk: Arc<watch::Sender<bool>>,
-}
-
-impl Spoilt {
-    /// Whether that was said since it was last asked.
-    pub(super) fn take(&self) -> bool {
-        self.connection.swap(false, Ordering::AcqRel)
-    }
-
-    /// Whether that was said; it stays said.
-    pub(super) fn is_said(&self) -> bool {
-        self.connection.load(Ordering::Acquire)
-    }
-
-    /// Whether the disk has failed; it stays so.
-    pub(super) fn is_disk_failed(&self) -> bool {
-        *self.disk.borrow()
-    }
-
-    /// Ends when the disk has failed.
-    pub(super) async fn disk_failed(&self) {
-        // The sender lives as long as this.
-        let _ = self.disk.subscribe().wait_for(|failed| *failed).await;
-    }
-
-    /// SQLite has one connection that writes: after a failed statement, COMMIT or ROLLBACK sqlx may
-    /// still count a transaction as open and would go on inside it, without its lock. PostgreSQL
-    /// aborts what failed, and sqlx replaces connections that break; one whose answer does not come
-    /// keeps its place in the pool for ever.
-    pub(super) fn by(&self, fault: &Fault, backend: DbBackend) {
-        if backend == DbBackend::Sqlite || matches!(fault, Fault::Late(_)) {
-            self.connection.store(true, Ordering::Release);
-        }
-        if matches!(fault, Fault::Disk(_)) {
-            self.disk.send_replace(true);
-        }
-    }
-}
 
 /// Whether the database is this process's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

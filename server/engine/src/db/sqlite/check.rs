@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::connection::BUSY_FOR_MAX;
 use crate::db::Fault;
+use crate::db::spoilt::Damage;
 
 /// What holds the list of tables, with which the file's free pages are looked at.
 const SCHEMA: &str = "sqlite_schema";
@@ -28,32 +29,21 @@ const END_FOR_MAX: Duration = Duration::from_secs(1);
 /// A check that is under way, or was.
 #[derive(Debug, Default)]
 pub(super) struct Check {
-    signs: Arc<Signs>,
+    is_to_end: Arc<AtomicBool>,
     task: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Debug, Default)]
-struct Signs {
-    is_damaged: AtomicBool,
-    is_to_end: AtomicBool,
 }
 
 impl Check {
     /// Begins, in the background.
-    pub(super) fn begin(file: &Path) -> Self {
-        let signs = Arc::<Signs>::default();
-        let task = tokio::spawn(run(file.to_owned(), Arc::clone(&signs)));
-        Self { signs, task: Mutex::new(Some(task)) }
-    }
-
-    /// Whether the file is damaged, as far as is known.
-    pub(super) fn is_damaged(&self) -> bool {
-        self.signs.is_damaged.load(Ordering::Relaxed)
+    pub(super) fn begin(file: &Path, damage: Damage) -> Self {
+        let is_to_end = Arc::<AtomicBool>::default();
+        let task = tokio::spawn(run(file.to_owned(), damage, Arc::clone(&is_to_end)));
+        Self { is_to_end, task: Mutex::new(Some(task)) }
     }
 
     /// Ends it, unless the disk does not let it go.
     pub(super) async fn end(&self) {
-        self.signs.is_to_end.store(true, Ordering::Relaxed);
+        self.is_to_end.store(true, Ordering::Relaxed);
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             // Whether it was done, ended now, or reads on: nobody needs it any more.
@@ -62,38 +52,34 @@ impl Check {
     }
 }
 
-async fn run(file: PathBuf, signs: Arc<Signs>) {
+async fn run(file: PathBuf, damage: Damage, is_to_end: Arc<AtomicBool>) {
     let begun = Instant::now();
-    let wrong = match wrong(&file, &signs).await {
-        _ if signs.is_to_end.load(Ordering::Relaxed) => return,
+    let wrong = match wrong(&file, &is_to_end).await {
+        _ if is_to_end.load(Ordering::Relaxed) => return,
         Ok(None) => {
             tracing::info!(took = ?begun.elapsed(), "the last end was not in order; the file is sound");
             return;
         }
         Ok(Some(wrong)) => wrong,
         Err(error) => match Fault::from(DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))) {
-            Fault::Disk(wrong) => wrong,
+            Fault::Disk(wrong) | Fault::Corrupt(wrong) => wrong,
             fault => {
                 tracing::warn!(%fault, "the last end was not in order; the file could not be checked");
                 return;
             }
         },
     };
-    signs.is_damaged.store(true, Ordering::Relaxed);
-    tracing::error!(
-        wrong,
-        "the database's file is damaged: stop, and put a sound copy in its place"
-    );
+    damage.found(&wrong);
 }
 
 /// What SQLite says is wrong with the file; nothing where it is sound.
-async fn wrong(file: &Path, signs: &Arc<Signs>) -> Result<Option<String>, Error> {
+async fn wrong(file: &Path, is_to_end: &Arc<AtomicBool>) -> Result<Option<String>, Error> {
     let options = SqliteConnectOptions::new().filename(file).busy_timeout(BUSY_FOR_MAX);
     // A large table takes its time: that is no slow statement to be warned of.
     let options = options.read_only(true).disable_statement_logging();
     let mut connection = SqliteConnection::connect_with(&options).await?;
-    let heard = Arc::clone(signs);
-    let goes_on = move || !heard.is_to_end.load(Ordering::Relaxed);
+    let heard = Arc::clone(is_to_end);
+    let goes_on = move || !heard.load(Ordering::Relaxed);
     connection.lock_handle().await?.set_progress_handler(STEPS, goes_on);
     let mut tables = vec![SCHEMA.to_owned()];
     let query = sqlx::query_scalar("select name from sqlite_schema where type = 'table'");
@@ -115,6 +101,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::FileExt;
 
+    use futures_util::FutureExt;
     use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
     use super::*;
@@ -176,19 +163,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_comes_upon_a_damaged_page_says_so_and_the_process_goes_on() {
+        let page = || Statement::from_string(DbBackend::Sqlite, "select max(words) from filler");
+        for is_writer in [false, true] {
+            let [_, closed] = left_damaged().await;
+            let sqlite = Sqlite::open(closed.path()).await.unwrap();
+            assert!(!sqlite.is_damaged(), "nobody has looked");
+            let begun = if is_writer { sqlite.write().await } else { sqlite.read().await };
+            let found = begun.unwrap().rows(page()).await;
+            assert!(matches!(found, Err(Fault::Corrupt(_))), "{found:?}");
+            assert!(sqlite.is_damaged());
+            assert!(sqlite.lost().now_or_never().is_none(), "opened anew it is the same");
+            let sound = sqlite.write().await.unwrap().unbroken().await.unwrap();
+            sound.commit().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn a_sound_file_is_found_sound_and_a_check_ends_when_it_is_told_to() {
         let folder = tempfile::tempdir().unwrap();
         let sqlite = Sqlite::open(folder.path()).await.unwrap();
         assert!(sqlite.check.task.lock().unwrap().is_none(), "there was nothing");
-        let check = Check::begin(&sqlite.file);
+        let check = Check::begin(&sqlite.file, sqlite.spoilt.damage().clone());
         done(&check).await;
-        assert!(!check.is_damaged());
+        assert!(!sqlite.is_damaged());
 
         fill(&sqlite).await;
-        let signs = Arc::new(Signs::default());
-        assert_eq!(wrong(&sqlite.file, &signs).await.unwrap(), None);
-        signs.is_to_end.store(true, Ordering::Relaxed);
-        let ended = wrong(&sqlite.file, &signs).await;
+        let is_to_end = Arc::<AtomicBool>::default();
+        assert_eq!(wrong(&sqlite.file, &is_to_end).await.unwrap(), None);
+        is_to_end.store(true, Ordering::Relaxed);
+        let ended = wrong(&sqlite.file, &is_to_end).await;
         assert!(ended.is_err_and(|error| error.to_string().contains("interrupted")));
     }
 }

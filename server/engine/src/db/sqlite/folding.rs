@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sea_orm::{ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 use tokio::time::Instant;
 
-use crate::db::transaction::{COMMIT_FOR_MAX, Spoilt};
+use crate::db::spoilt::Spoilt;
+use crate::db::transaction::COMMIT_FOR_MAX;
 use crate::db::{DISK_FAILED, Fault};
 
 /// Transactions from one look at the log to the next; each is a trip to the connection's thread.

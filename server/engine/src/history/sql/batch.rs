@@ -63,7 +63,11 @@ pub(super) async fn commit(
     match judged(db, rules, batch, chance, now_ms).await {
         Ok(answers) => Outcome::Committed(answers),
         Err(Failure::Certain(
-            fault @ (Fault::Statement(_) | Fault::Damaged(_) | Fault::Collision(_)),
+            // Who needs a page that is damaged does not keep the others from theirs.
+            fault @ (Fault::Statement(_)
+            | Fault::Damaged(_)
+            | Fault::Corrupt(_)
+            | Fault::Collision(_)),
         )) => {
             tracing::error!(%fault, ops = batch.len(), "a batch is run again op by op");
             one_by_one(db, rules, batch, chance, now_ms).await
