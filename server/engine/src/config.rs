@@ -189,8 +189,8 @@ limits! {
         /// Milliseconds for which the store may not tell who may still be here before everybody is
         /// sent away; it is asked with all who read
         untold_ms = 60_000 in 1_000.., "limits-untold-ms", "WASMCHANNEL_LIMITS_UNTOLD_MS";
-        /// Milliseconds that the first in the writer's queue may wait. Beyond it, and beyond the two
-        /// limits below, less is done, more so with each second: nobody is told who types, older
+        /// Milliseconds that the first at the writer may wait to be stored. Beyond it, and beyond the
+        /// two limits below, less is done, more so with each two seconds: nobody is told who types, older
         /// messages must wait, no new sockets, no new messages; 0 tries that out
         overload_queue_ms = 1_000 in 0..,
             "limits-overload-queue-ms", "WASMCHANNEL_LIMITS_OVERLOAD_QUEUE_MS";

@@ -15,7 +15,7 @@ pub mod meter;
 pub mod queue;
 
 /// Milliseconds for which a trigger must hold for one stage more.
-const UP_MS: i64 = 1_000;
+const UP_MS: i64 = 2_000;
 /// Milliseconds without one for one stage less.
 const DOWN_MS: i64 = 3_000;
 
@@ -39,7 +39,7 @@ pub struct Shedding(Arc<AtomicU8>);
 /// What was measured over the last second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Readings {
-    /// For how many milliseconds the first in the writer's queue waited: the 95th percentile.
+    /// For how many milliseconds the first at the writer waited to be stored: the 95th percentile.
     pub queue_ms: u32,
     /// How many milliseconds late a sleeping task was woken: the median.
     pub late_ms: u32,
@@ -180,8 +180,8 @@ mod tests {
         for readings in [SLOW, LATE] {
             let mut overload = Overload::new(&Limits::default());
             assert_eq!(stages(&mut overload, CALM, 0..5), "-----");
-            assert_eq!(stages(&mut overload, readings, 5..12), "-thusss");
-            assert_eq!(stages(&mut overload, CALM, 12..26), "sssuuuhhhttt--");
+            assert_eq!(stages(&mut overload, readings, 5..16), "--tthhuusss");
+            assert_eq!(stages(&mut overload, CALM, 16..30), "sssuuuhhhttt--");
         }
     }
 
@@ -192,21 +192,21 @@ mod tests {
             let readings = if second % 2 == 0 { LATE } else { CALM };
             assert_eq!(stages(&mut overload, readings, second..second + 1), "-");
         }
-        assert_eq!(stages(&mut overload, LATE, 10..13), "-th");
-        assert_eq!(stages(&mut overload, CALM, 13..15), "hh");
-        assert_eq!(stages(&mut overload, SLOW, 15..16), "h");
-        assert_eq!(stages(&mut overload, CALM, 16..20), "hhht");
+        assert_eq!(stages(&mut overload, LATE, 10..13), "--t");
+        assert_eq!(stages(&mut overload, CALM, 13..15), "tt");
+        assert_eq!(stages(&mut overload, SLOW, 15..16), "t");
+        assert_eq!(stages(&mut overload, CALM, 16..20), "ttt-");
     }
 
     #[test]
     fn memory_shuts_the_door_and_lets_who_is_here_speak() {
         let mut overload = Overload::new(&Limits::default());
-        assert_eq!(stages(&mut overload, FULL, 0..6), "-thuuu");
+        assert_eq!(stages(&mut overload, FULL, 0..8), "--tthhuu");
         let both = Readings { late_ms: 5_000, ..FULL };
-        assert_eq!(stages(&mut overload, both, 6..9), "uss");
-        assert_eq!(stages(&mut overload, FULL, 9..15), "sssuuu");
+        assert_eq!(stages(&mut overload, both, 8..11), "uus");
+        assert_eq!(stages(&mut overload, FULL, 11..17), "sssuuu");
         let untold = Readings { memory_percent: None, ..CALM };
-        assert_eq!(stages(&mut overload, untold, 15..19), "uuuh");
+        assert_eq!(stages(&mut overload, untold, 17..21), "uuuh");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::config::Limits;
-use crate::history::writer::Writer;
+use crate::history::writer::{Withdrawn, Writer};
 use crate::history::{HEADS_MAX, History, Later, Outcome, Pending, Read, Unavailable, Verdict};
 use crate::overload::{Shedding, Stage};
 
@@ -231,7 +231,11 @@ impl Rooms {
         self.logs().range(behind).map(|(log, _)| *log).take(HEADS_MAX).collect()
     }
 
-    fn commit(&self, batch: Vec<Pending>, patience: Duration) -> Later<'static, Outcome> {
+    fn commit(
+        &self,
+        batch: Vec<Pending>,
+        patience: Duration,
+    ) -> Later<'static, Result<Outcome, Withdrawn>> {
         let writer = self.0.writer.clone();
         Box::pin(async move { writer.submit(batch, patience).await })
     }

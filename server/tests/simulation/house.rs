@@ -11,7 +11,6 @@ use protocol::close::CloseCode;
 use protocol::codec::decode_command;
 use protocol::cursor::Cursor;
 use protocol::ids::{LogId, PageId, UserId};
-use protocol::refusal::RetryReason;
 use server::clock::{Chance, SeededChance};
 use server::config::Limits;
 use server::history::{History, Outcome, Pending, Verdict};
@@ -468,9 +467,8 @@ impl House {
     fn withdraw(&mut self, now: u64) {
         let overdue: Vec<Waiting> =
             self.batches.extract_if(.., |one| one.overdue_at <= now).collect();
-        for Waiting { log, .. } in overdue {
-            let outcome = Outcome::Failed(RetryReason::Unavailable);
-            self.visit(log, Visit::Outcome(outcome), now);
+        for Waiting { log, batch, .. } in overdue {
+            self.visit(log, Visit::Withdrawn(batch), now);
         }
     }
 

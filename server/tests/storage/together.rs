@@ -138,7 +138,7 @@ async fn the_writer_stores_what_many_rooms_say_without_a_hole() {
                 let number = 1_000 + u16::try_from(place).unwrap() * 1_000 + round * 4;
                 let batch = (0..4).map(|more| op(person, number + more, post(room, "said")));
                 let outcome = writer.submit(batch.collect(), PATIENCE).await;
-                let Outcome::Committed(answers) = outcome else { panic!("{outcome:?}") };
+                let Ok(Outcome::Committed(answers)) = outcome else { panic!("{outcome:?}") };
                 assert!(answers.iter().all(|answer| accepted(answer).seq > 0));
             }
         }));

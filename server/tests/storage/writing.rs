@@ -10,8 +10,8 @@ use protocol::change::Envelope;
 use protocol::cursor::Cursor;
 use protocol::ids::{LogId, RoomId, UserId};
 use protocol::refusal::RetryReason;
-use server::clock::{Chance, SeededChance, SystemClock};
-use server::history::writer::{Writer, WriterEnd};
+use server::clock::{Chance, Clock, SeededChance, SystemClock};
+use server::history::writer::{Withdrawn, Writer, WriterEnd};
 use server::history::{
     Admission, Answer, Arrival, Head, History, Later, OlderMessages, Outcome, Pending, Read,
     RoomCard, RoomState, RoomView, SignInHash, Standing, Verdict,
@@ -127,7 +127,7 @@ fn batch(op_count: u16, text_bytes: usize) -> Vec<Pending> {
 }
 
 /// Submits from a task of its own, and lets the writer see it.
-async fn submitted(writer: &Writer, batch: Vec<Pending>) -> JoinHandle<Outcome> {
+async fn submitted(writer: &Writer, batch: Vec<Pending>) -> JoinHandle<Result<Outcome, Withdrawn>> {
     let writer = writer.clone();
     let task = tokio::spawn(async move { writer.submit(batch, PATIENCE).await });
     for _ in 0..8 {
@@ -136,9 +136,9 @@ async fn submitted(writer: &Writer, batch: Vec<Pending>) -> JoinHandle<Outcome> 
     task
 }
 
-fn count(outcome: &Outcome) -> usize {
+fn count(outcome: &Result<Outcome, Withdrawn>) -> usize {
     match outcome {
-        Outcome::Committed(answers) => answers.len(),
+        Ok(Outcome::Committed(answers)) => answers.len(),
         other => panic!("{other:?}"),
     }
 }
@@ -183,34 +183,37 @@ async fn a_full_queue_says_busy() {
         drop(submitted(&writer, batch(256, 10)).await);
     }
     let busy = Outcome::Failed(RetryReason::Busy);
-    assert_eq!(writer.submit(batch(1, 10), PATIENCE).await, busy);
+    assert_eq!(writer.submit(batch(1, 10), PATIENCE).await.as_ref(), Ok(&busy));
 
     let gate = Gate::new(None);
     let (writer, _end) = start(&gate);
     for _ in 0..8 {
         drop(submitted(&writer, batch(25, 40_000)).await);
     }
-    assert_eq!(writer.submit(batch(25, 40_000), PATIENCE).await, busy);
+    assert_eq!(writer.submit(batch(25, 40_000), PATIENCE).await, Ok(busy));
     gate.open.add_permits(9);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(count(&writer.submit(batch(25, 40_000), PATIENCE).await), 25, "there is room again");
 }
 
 #[tokio::test]
-async fn who_waits_three_seconds_is_told_so_and_is_never_written() {
+async fn who_waits_three_seconds_has_his_batch_back_and_is_never_written() {
     let gate = Gate::new(None);
     let (writer, end) = start(&gate);
     let taken = submitted(&writer, batch(1, 10)).await;
     let waiting = submitted(&writer, batch(2, 10)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
+    let age_ms = writer.waiting().age_ms(SystemClock.ticks_ms());
+    assert!((2_000..3_000).contains(&age_ms), "what is in a transaction waits, too: {age_ms} ms");
     let late = submitted(&writer, batch(3, 10)).await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert!(waiting.is_finished() && !taken.is_finished() && !late.is_finished());
-    assert_eq!(waiting.await.unwrap(), Outcome::Failed(RetryReason::Unavailable));
+    assert_eq!(waiting.await.unwrap(), Err(Withdrawn(batch(2, 10))));
     gate.open.add_permits(2);
     assert_eq!(count(&taken.await.unwrap()), 1, "what is in a transaction waits for its end");
     assert_eq!(count(&late.await.unwrap()), 3);
     assert_eq!(gate.sizes(), [1, 3]);
+    assert_eq!(writer.waiting().age_ms(SystemClock.ticks_ms()), 0, "nobody waits");
     drop(writer);
     assert_eq!(end.await.unwrap(), WriterEnd::Done);
 }
@@ -223,8 +226,8 @@ async fn a_broken_disk_ends_the_writer_and_leaves_the_outcome_open() {
     let second = submitted(&writer, batch(1, 10)).await;
     gate.open.add_permits(2);
     assert_eq!(end.await.unwrap(), WriterEnd::DiskBroken);
-    assert_eq!(first.await.unwrap(), Outcome::DiskBroken);
-    assert_eq!(second.await.unwrap(), Outcome::Unknown);
+    assert_eq!(first.await.unwrap(), Ok(Outcome::DiskBroken));
+    assert_eq!(second.await.unwrap(), Ok(Outcome::Unknown));
     let third = writer.submit(batch(1, 10), PATIENCE).await;
-    assert_eq!(third, Outcome::Failed(RetryReason::Unavailable));
+    assert_eq!(third, Ok(Outcome::Failed(RetryReason::Unavailable)));
 }

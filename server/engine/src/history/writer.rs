@@ -6,7 +6,6 @@
 //! beyond; whoever has waited too long without being taken is told so and is then never taken;
 //! batches are taken in their order, and of one log there is only ever one.
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,13 +27,6 @@ const QUEUE_OPS_MAX: usize = 4_096;
 /// Bytes that wait or are being written, in KiB: a permit of the semaphore is one.
 const QUEUE_KIB_MAX: usize = 8 * 1024;
 
-/// A batch waits in the queue.
-const WAITING: u8 = 0;
-/// The writer has it: what becomes of it is the database's answer.
-const TAKEN: u8 = 1;
-/// Who submitted it has given up: it will not be written.
-const WITHDRAWN: u8 = 2;
-
 /// Why the writer's task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriterEnd {
@@ -51,21 +43,34 @@ pub struct Writer {
     ops: Arc<Semaphore>,
     kib: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
-    /// Since when batches wait to be taken.
+    /// Since when batches wait to be stored.
     waiting: Queue,
 }
 
-/// A batch in the queue; the queue is bounded by the permits that each one holds.
+/// A batch that was not taken into a transaction in its time, given back: nothing of it is written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Withdrawn(pub Vec<Pending>);
+
+/// A batch in the queue. Whoever takes it out has it, be that the writer or who submitted it.
 #[derive(Debug)]
 struct Work {
-    batch: Vec<Pending>,
+    submitted: Arc<Mutex<Option<Submitted>>>,
+    op_count: usize,
     bytes: usize,
-    state: Arc<AtomicU8>,
     reply: oneshot::Sender<Outcome>,
-    /// Until it is taken.
-    place: Option<Place>,
+}
+
+/// What was submitted, with its place in the queue, which is bounded by the permits.
+#[derive(Debug)]
+struct Submitted {
+    batch: Vec<Pending>,
+    _place: Place,
     _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
+
+/// What the writer has: until it is stored it has its place, so that who waits long behind one slow
+/// commit, in a mailbox, is seen in the queue's age.
+type Taken = (Submitted, oneshot::Sender<Outcome>);
 
 struct Task {
     history: Arc<dyn History>,
@@ -106,29 +111,34 @@ impl Writer {
     }
 
     /// Stores a batch and gives what became of it; a batch that is not taken into a transaction for
-    /// so long is withdrawn. Dropping the future neither withdraws nor hurts the batch.
-    pub async fn submit(&self, batch: Vec<Pending>, patience: Duration) -> Outcome {
-        let bytes: usize = batch.iter().map(Pending::bytes).sum();
-        let Some(permits) = self.permits(batch.len(), bytes) else {
-            return Outcome::Failed(RetryReason::Busy);
+    /// so long is given back. Dropping the future neither withdraws nor hurts the batch.
+    pub async fn submit(
+        &self,
+        batch: Vec<Pending>,
+        patience: Duration,
+    ) -> Result<Outcome, Withdrawn> {
+        let (op_count, bytes) = (batch.len(), batch.iter().map(Pending::bytes).sum());
+        let Some(permits) = self.permits(op_count, bytes) else {
+            return Ok(Outcome::Failed(RetryReason::Busy));
         };
-        let state = Arc::new(AtomicU8::new(WAITING));
+        let place = self.waiting.enter(self.clock.ticks_ms());
+        let submitted = Submitted { batch, _place: place, _permits: permits };
+        let submitted = Arc::new(Mutex::new(Some(submitted)));
         let (reply, mut answer) = oneshot::channel();
-        let (taken, place) = (Arc::clone(&state), Some(self.waiting.enter(self.clock.ticks_ms())));
-        let work = Work { batch, bytes, state: taken, reply, place, _permits: permits };
+        let work = Work { submitted: Arc::clone(&submitted), op_count, bytes, reply };
         if self.queue.send(work).is_err() {
-            return Outcome::Failed(RetryReason::Unavailable);
+            return Ok(Outcome::Failed(RetryReason::Unavailable));
         }
         if let Ok(answered) = tokio::time::timeout(patience, &mut answer).await {
-            return answered.unwrap_or(Outcome::Unknown);
+            return Ok(answered.unwrap_or(Outcome::Unknown));
         }
-        if moved(&state, WITHDRAWN) {
-            return Outcome::Failed(RetryReason::Unavailable);
+        match taken_out(&submitted) {
+            Some(Submitted { batch, .. }) => Err(Withdrawn(batch)),
+            None => Ok(answer.await.unwrap_or(Outcome::Unknown)),
         }
-        answer.await.unwrap_or(Outcome::Unknown)
     }
 
-    /// Since when batches wait to be taken into a transaction.
+    /// Since when batches wait to be stored.
     #[must_use]
     pub fn waiting(&self) -> Queue {
         self.waiting.clone()
@@ -147,9 +157,9 @@ impl Writer {
     }
 }
 
-/// Takes a waiting batch out of the other's hands; false if the other was first.
-fn moved(state: &AtomicU8, to: u8) -> bool {
-    state.compare_exchange(WAITING, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+/// What waits, for who is first to take it.
+fn taken_out(submitted: &Mutex<Option<Submitted>>) -> Option<Submitted> {
+    submitted.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 impl Task {
@@ -176,15 +186,15 @@ impl Task {
 
     /// Everything that is ready, up to the bounds of a transaction; nothing at the end. Dropped
     /// while it waits, it has taken nothing.
-    async fn take(&mut self) -> Option<Vec<Work>> {
+    async fn take(&mut self) -> Option<Vec<Taken>> {
         let first = match self.held_back.take() {
             Some(work) => work,
             None => self.queue.recv().await?,
         };
         let (mut op_count, mut bytes, mut works) = (0_usize, 0_usize, Vec::new());
         let mut next = Some(first);
-        while let Some(mut work) = next {
-            let op_sum = op_count.saturating_add(work.batch.len());
+        while let Some(work) = next {
+            let op_sum = op_count.saturating_add(work.op_count);
             let byte_sum = bytes.saturating_add(work.bytes);
             let is_too_much =
                 self.at_once > 1 || op_sum > COMMIT_OPS_MAX || byte_sum > COMMIT_BYTES_MAX;
@@ -192,10 +202,9 @@ impl Task {
                 self.held_back = Some(work);
                 break;
             }
-            if moved(&work.state, TAKEN) {
+            if let Some(submitted) = taken_out(&work.submitted) {
                 (op_count, bytes) = (op_sum, byte_sum);
-                work.place = None;
-                works.push(work);
+                works.push((submitted, work.reply));
             }
             next = self.queue.try_recv().ok();
         }
@@ -203,21 +212,21 @@ impl Task {
     }
 
     /// One transaction, and everybody's part of its answer.
-    fn write(&self, mut works: Vec<Work>) -> impl Future<Output = Option<WriterEnd>> + use<> {
+    fn write(&self, mut works: Vec<Taken>) -> impl Future<Output = Option<WriterEnd>> + use<> {
         let (history, mut chance) = (Arc::clone(&self.history), self.chance.clone());
         let now_ms = self.clock.unix_ms();
         async move {
-            let counts: Vec<usize> = works.iter().map(|work| work.batch.len()).collect();
+            let counts: Vec<usize> = works.iter().map(|(taken, _)| taken.batch.len()).collect();
             let batch: Vec<Pending> =
-                works.iter_mut().flat_map(|work| std::mem::take(&mut work.batch)).collect();
+                works.iter_mut().flat_map(|(taken, _)| std::mem::take(&mut taken.batch)).collect();
             if batch.is_empty() {
                 return None;
             }
             let outcome = history.commit(&batch, &mut chance, now_ms).await;
             let end = (outcome == Outcome::DiskBroken).then_some(WriterEnd::DiskBroken);
-            for (work, outcome) in works.into_iter().zip(split(outcome, &counts)) {
+            for ((_, reply), outcome) in works.into_iter().zip(split(outcome, &counts)) {
                 // A log task that is gone needs no answer.
-                let _ = work.reply.send(outcome);
+                let _ = reply.send(outcome);
             }
             end
         }

@@ -48,6 +48,8 @@ pub enum Input<R, S> {
     Overdue(Vec<Entry<R>>),
     /// What became of the batch at the writer.
     Outcome(Outcome),
+    /// The batch, which the writer did not take before its first op was overdue.
+    Withdrawn(Vec<Pending>),
     /// Somebody committed to this log up to this number.
     Hint(u64),
     /// The events behind the head, or that the store does not answer.
@@ -129,7 +131,7 @@ pub struct Log<R, S> {
     /// The highest number that is known to be committed.
     known: u64,
     /// The way back for each op of the batch at the writer.
-    flight: Option<Vec<(Option<Mark>, R)>>,
+    flight: Option<Vec<Flight<R>>>,
     /// A read is under way, begun when this was the highest known number.
     reading: Option<u64>,
     /// What the store is to be asked though nobody hinted at it.
@@ -193,6 +195,7 @@ impl<R, S> Log<R, S> {
             Input::Batch(entries) => self.batch(entries, now, out),
             Input::Overdue(entries) => out.extend(entries.into_iter().map(overdue)),
             Input::Outcome(outcome) => self.outcome(outcome, now, out),
+            Input::Withdrawn(batch) => self.withdrawn(batch, now, out),
             Input::Hint(known) => self.known = self.known.max(known),
             Input::Events(events) => self.events(events, now, out),
             // Nobody else would look: it is made again until it is answered.
@@ -226,14 +229,27 @@ impl<R, S> Log<R, S> {
                 out.push(overdue(entry));
             } else {
                 first = first.min(overdue_at);
-                batch.push(entry.pending);
-                flight.push((entry.mark, entry.reply));
+                let Entry { pending, mark, queued_at, reply } = entry;
+                batch.push(pending);
+                flight.push(Flight { mark, queued_at, reply });
             }
         }
         if !batch.is_empty() {
             self.flight = Some(flight);
             out.push(Output::Commit { batch, overdue_at: first });
         }
+    }
+
+    /// Who has waited too long is told so, and the others go to the writer again.
+    fn withdrawn(&mut self, batch: Vec<Pending>, now: i64, out: &mut Vec<Output<R>>) {
+        let flight = self.flight.take().unwrap_or_default();
+        let entry = |(pending, Flight { mark, queued_at, reply })| Entry {
+            pending,
+            mark,
+            queued_at,
+            reply,
+        };
+        self.batch(batch.into_iter().zip(flight).map(entry).collect(), now, out);
     }
 
     fn outcome(&mut self, outcome: Outcome, now: i64, out: &mut Vec<Output<R>>) {
@@ -244,12 +260,12 @@ impl<R, S> Log<R, S> {
                 out.extend(
                     flight
                         .into_iter()
-                        .map(|(mark, reply)| Output::Reply(reply, put_off(mark.as_ref(), reason))),
+                        .map(|one| Output::Reply(one.reply, put_off(one.mark.as_ref(), reason))),
                 );
             }
             // What may be stored is looked for now and again: nobody else would hint at it.
             Outcome::Unknown | Outcome::DiskBroken => {
-                for (mark, reply) in flight {
+                for Flight { mark, reply, .. } in flight {
                     // What follows in the lane must not overtake an op that may have to be sent again.
                     let _ = mark.as_ref().is_some_and(Mark::put_off);
                     out.push(Output::Reply(reply, Reply::Unknown));
@@ -262,7 +278,7 @@ impl<R, S> Log<R, S> {
 
     fn committed(
         &mut self,
-        flight: Vec<(Option<Mark>, R)>,
+        flight: Vec<Flight<R>>,
         answers: Vec<Answer>,
         now: i64,
         out: &mut Vec<Output<R>>,
@@ -271,7 +287,9 @@ impl<R, S> Log<R, S> {
             return self.halt(now, out);
         }
         let (mut own, mut repeated) = (Vec::new(), Vec::new());
-        for ((mark, reply), Answer { verdict, events }) in flight.into_iter().zip(answers) {
+        for (Flight { mark, reply, .. }, Answer { verdict, events }) in
+            flight.into_iter().zip(answers)
+        {
             if let Verdict::Accepted(accepted) = &verdict
                 && events.is_empty()
             {
@@ -435,6 +453,14 @@ fn names_its_event(answer: &Answer) -> bool {
         (event.log, event.seq, event.id) == (accepted.log, accepted.seq, accepted.id)
     };
     answer.events.is_empty() || answer.events.iter().any(is_named)
+}
+
+/// An op at the writer, without what is to be done.
+#[derive(Debug)]
+struct Flight<R> {
+    mark: Option<Mark>,
+    queued_at: i64,
+    reply: R,
 }
 
 /// The answer to an op that has waited too long to be taken into a transaction.

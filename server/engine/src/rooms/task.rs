@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout, timeout_at};
 
 use super::Rooms;
 use super::room::{Input, Log, Output, Reply};
+use crate::history::writer::Withdrawn;
 use crate::history::{Later, Outcome};
 use crate::outlet::chunk::{Chunk, Frame};
 use crate::outlet::handle::OutletHandle;
@@ -54,7 +55,7 @@ pub(super) struct Task {
 /// What the store or the writer was asked for. Most of the time that is nothing, and costs nothing.
 #[derive(Default)]
 struct UnderWay {
-    commit: Option<Later<'static, Outcome>>,
+    commit: Option<Later<'static, Result<Outcome, Withdrawn>>>,
     read: Option<Later<'static, Option<Vec<Envelope>>>>,
     sweep: Option<Later<'static, bool>>,
 }
@@ -62,7 +63,7 @@ struct UnderWay {
 /// What woke a task.
 pub(super) enum Woken {
     Inbox,
-    Committed(Outcome),
+    Committed(Result<Outcome, Withdrawn>),
     Read(Option<Vec<Envelope>>),
     Swept(bool),
     Time,
@@ -90,7 +91,8 @@ impl Task {
     async fn carry(&mut self, woken: Woken) -> bool {
         match woken {
             Woken::Inbox => {}
-            Woken::Committed(outcome) => self.step(Input::Outcome(outcome)).await,
+            Woken::Committed(Ok(outcome)) => self.step(Input::Outcome(outcome)).await,
+            Woken::Committed(Err(Withdrawn(batch))) => self.step(Input::Withdrawn(batch)).await,
             Woken::Read(events) => self.step(Input::Events(events)).await,
             Woken::Swept(false) => self.step(Input::Unswept).await,
             Woken::Swept(true) => {}

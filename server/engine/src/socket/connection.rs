@@ -225,7 +225,8 @@ impl Connection {
             }
             Output::Older(asked) => self.older(&asked).await,
             Output::Typing { room, name, active } => {
-                if !self.engine.shedding.sheds(Stage::Typing)
+                // That somebody has ceased to is told: it was said that he types.
+                if !(active && self.engine.shedding.sheds(Stage::Typing))
                     && self.outlet.ask(|outlet| outlet.is_live(room.log())).unwrap_or(false)
                 {
                     self.engine.rooms.log(room.log()).typing(

@@ -164,6 +164,30 @@ fn who_waits_too_long_behind_a_commit_is_told_and_is_not_overtaken() {
 }
 
 #[test]
+fn of_a_batch_that_comes_back_only_who_waited_too_long_is_put_off() {
+    let mut log = log(0);
+    let (one, other) = (Lane::default(), Lane::default());
+    let later = |reply, lane: &Lane, at| Entry { queued_at: at, ..entry(reply, lane) };
+    let batch = vec![later(1, &one, 0), later(2, &other, 2_990), later(3, &one, 2_990)];
+    let out = step(&mut log, Input::Batch(batch), 2_995);
+    let [Output::Commit { batch, overdue_at: 3_000 }] = &out[..] else { panic!("{out:?}") };
+    let second = batch[1].op.op_id;
+
+    let out = step(&mut log, Input::Withdrawn(batch.clone()), 3_000);
+    let again = |output: &Output<u32>| match output {
+        Output::Commit { batch, overdue_at: 5_990 } => {
+            batch.iter().map(|one| one.op.op_id).collect()
+        }
+        _ => Vec::new(),
+    };
+    assert_eq!(out.iter().flat_map(again).collect::<Vec<_>>(), [second]);
+    let retry = Reply::Verdict(Verdict::Retry(RetryReason::Unavailable));
+    assert_eq!(replies(out), [(1, retry), (3, Reply::Void)]);
+    let out = step(&mut log, Input::Outcome(Outcome::Unknown), 3_100);
+    assert_eq!(replies(out), [(2, Reply::Unknown)]);
+}
+
+#[test]
 fn what_an_unknown_outcome_stored_is_found_here_and_looked_for_elsewhere() {
     let mut log = log(0);
     step(&mut log, Input::Batch(vec![entry(1, &Lane::default())]), 0);
