@@ -40,6 +40,9 @@ pub(super) const READERS: u32 = 4;
 /// Longest look at whether the file answers.
 const LOOK_FOR_MAX: Duration = Duration::from_secs(5);
 
+/// Longest wait for who has a connection at the end; a query has answered or was given up by then.
+const CLOSE_FOR_MAX: Duration = Duration::from_secs(5);
+
 /// Whether the file answers, once that is known.
 type Look = Pin<Box<dyn Future<Output = bool> + Send>>;
 
@@ -195,21 +198,34 @@ impl Sqlite {
         Space::at(&self.file)
     }
 
-    /// Folds the write-ahead log into the database and closes the file. Where its disk has failed it
-    /// stays open, and tells so: SQLite's last connection folds what is left by itself, and takes the
-    /// log away where the disk says then that all is well. So it does where somebody's commit does not
-    /// end.
+    /// Folds the write-ahead log into the database and closes the file, or tells why that cannot be:
+    /// its disk has failed, or somebody's commit or reading does not end. Then it stays open until the
+    /// process ends, whoever drops this: SQLite's last connection folds what is left by itself, and
+    /// takes the log away where the disk says then that all is well.
     pub(super) async fn close(&self) -> Option<&'static str> {
         self.check.end().await;
-        self.readers_pool.close().await;
-        if let Some(why) = self.folding.end().await {
-            return Some(why);
+        let why = self.closed().await.err();
+        if why.is_some() {
+            std::mem::forget(self.writer_pool.clone());
+            // Without it another process could have the folder while this one has its file.
+            std::mem::forget(self.lock.try_clone());
         }
-        self.writer_pool.close().await;
+        why
+    }
+
+    async fn closed(&self) -> Result<(), &'static str> {
+        if self.spoilt.is_disk_failed() {
+            return Err(DISK_FAILED);
+        }
+        let closing = timeout(CLOSE_FOR_MAX, self.readers_pool.close());
+        closing.await.map_err(|_| "what is read does not end")?;
+        self.folding.end().await.map_or(Ok(()), Err)?;
+        let closing = timeout(CLOSE_FOR_MAX, self.writer_pool.close());
+        closing.await.map_err(|_| "what is written does not end")?;
         if let Err(error) = self.lock.unlock() {
             tracing::warn!(%error, "the folder's lock ends with the process");
         }
-        None
+        Ok(())
     }
 }
 
@@ -224,6 +240,7 @@ async fn answers(file: &Path) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use sea_orm::Statement;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::db::CommitFault;
@@ -267,11 +284,34 @@ mod tests {
         let mut transaction = sqlite.write().await.unwrap();
         transaction.execute(statement("create table filler (words)")).await.unwrap();
         let commit = transaction.unbroken().await.unwrap().commit();
+        let begun = Instant::now();
         assert!(timeout(Duration::from_millis(100), commit).await.is_err(), "it is given up");
         assert!(!sqlite.spoilt.is_said(), "it is under way");
+        // sqlx replaces it where the commit's own rollback failed, too: only the sign tells of it.
+        while !sqlite.spoilt.is_said() {
+            assert!(begun.elapsed() < Duration::from_secs(5), "it was not heard");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
 
         let mut next = sqlite.write().await.unwrap();
         assert!(next.rows(statement("select x from mark")).await.is_err(), "a new connection");
         assert!(!sqlite.spoilt.is_disk_failed());
+    }
+    #[tokio::test]
+    async fn a_stop_waits_for_no_reader_for_ever_and_leaves_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(folder.path()).await.unwrap();
+        let mut writing = sqlite.write().await.unwrap();
+        let text = "create table filler (words)";
+        writing.execute(Statement::from_string(DbBackend::Sqlite, text)).await.unwrap();
+        writing.unbroken().await.unwrap().commit().await.unwrap();
+        let reader = sqlite.read().await.unwrap();
+        let closing = timeout(2 * CLOSE_FOR_MAX, sqlite.close()).await;
+        assert_eq!(closing.expect("it ends"), Some("what is read does not end"));
+        drop((reader, sqlite));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let left = folder.path().join(BESIDE_DATABASE[0]).metadata().unwrap();
+        assert!(left.len() > 0, "the file is open until the process ends");
+        assert!(matches!(Sqlite::open(folder.path()).await, Err(OpenFault::InUse(_))));
     }
 }

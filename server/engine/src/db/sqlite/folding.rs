@@ -73,7 +73,7 @@ impl Folding {
                 answer => {
                     if heard(answer, &self.spoilt).is_some_and(|log| log.is_held) {
                         tracing::info!(
-                            "another process reads the file: the next start folds its log"
+                            "somebody reads the file still: the next start folds its log"
                         );
                     }
                     break;
@@ -230,6 +230,8 @@ mod tests {
         sqlite.spoilt.by(&Fault::Disk(String::new()), DbBackend::Sqlite);
         assert!(matches!(sqlite.write().await, Err(Fault::Disk(_))), "what it holds is not known");
         assert!(sqlite.close().await.is_some());
+        drop(sqlite);
+        tokio::time::sleep(Duration::from_millis(200)).await;
         let left = folder.path().join("wasmchannel.db-wal").metadata().unwrap();
         assert!(left.len() > 0, "who opens it next reads it from its start");
     }
