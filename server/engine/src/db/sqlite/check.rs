@@ -21,8 +21,9 @@ use crate::db::spoilt::Damage;
 
 /// What holds the list of tables, with which the file's free pages are looked at.
 const SCHEMA: &str = "sqlite_schema";
-/// Steps of SQLite from one look at whether to end to the next: less than a millisecond.
-const STEPS: i32 = 1_000;
+/// Steps of SQLite from one look at whether to end to the next; each may be a page that is read from a
+/// cold disk.
+const STEPS: i32 = 16;
 /// Longest wait for its end.
 const END_FOR_MAX: Duration = Duration::from_secs(1);
 
