@@ -16,11 +16,14 @@ use sqlx::{Connection, Error, SqlitePool};
 const READER_CACHE_KIB: i32 = -256;
 /// The oldest SQLite without the damage of a WAL that is reset while another connection writes.
 const VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
+/// What is kept of the write-ahead log's file once it begins anew: about as much as `folding` lets it
+/// grow before readers are waited for.
+pub(super) const LOG_BYTES_MAX: u64 = 64 << 20;
 /// Longest wait for a lock; the flock on the folder makes it rare.
 pub(super) const BUSY_FOR_MAX: Duration = Duration::from_secs(2);
 /// Longest wait for a connection; shorter than for an answer, since a connection that another has is
 /// not one that is lost.
-const ACQUIRE_FOR_MAX: Duration = Duration::from_millis(2_500);
+pub(super) const ACQUIRE_FOR_MAX: Duration = Duration::from_millis(2_500);
 
 /// The pool of the one connection that writes. What a statement of many rows would take back stands
 /// in memory: behind 64 KiB it would be written to a file elsewhere, with what people said in it.
@@ -75,6 +78,7 @@ pub(super) fn options(file: &Path) -> SqliteConnectOptions {
         .pragma("secure_delete", "on")
         // An error there would be taken as *not yet*: the log is folded by `folding`.
         .pragma("wal_autocheckpoint", "0")
+        .pragma("journal_size_limit", LOG_BYTES_MAX.to_string())
 }
 
 async fn assert_pragmas(connection: &mut SqliteConnection) -> Result<(), Error> {

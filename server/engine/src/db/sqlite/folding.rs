@@ -6,7 +6,9 @@
 //! nowhere (`connection`). Nobody is asked to wait: it is a task of its own, which has the writer's
 //! connection between two transactions, and says what it found though nobody listens any more.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sea_orm::{ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 use tokio::time::Instant;
@@ -19,11 +21,17 @@ use crate::db::{DISK_FAILED, Fault};
 const LOOK_EVERY: u32 = 16;
 /// Pages of the log behind which it is folded.
 const PAGES_MIN: i64 = 1_000;
+/// Pages behind which readers are waited for, so that it begins anew: where one is always there, it is
+/// folded behind them but grows on.
+const PAGES_LONG: i64 = 16 * PAGES_MIN;
+/// From one such wait to the next, since who writes waits meanwhile.
+const RESTART_EVERY: Duration = Duration::from_secs(60);
 
-/// How the log is asked for its length, and folded: as far as no reader is in the way, or to its end
-/// and cut to nothing, for which readers are waited for as for a lock.
+/// How the log is asked for its length, and folded: as far as no reader is in the way; or to its end,
+/// for which readers are waited for as for a lock, so that it begins anew; or cut to nothing as well.
 const LOOK: &str = "pragma wal_checkpoint(noop)";
 const FOLD: &str = "pragma wal_checkpoint(passive)";
+const RESTART: &str = "pragma wal_checkpoint(restart)";
 const CUT: &str = "pragma wal_checkpoint(truncate)";
 
 /// Who sees to the log of the connection that writes.
@@ -32,6 +40,10 @@ pub(super) struct Folding {
     writer: DatabaseConnection,
     spoilt: Spoilt,
     begun: AtomicU32,
+    /// Somebody waits for the connection, to fold: one is enough.
+    is_waiting: Arc<AtomicBool>,
+    /// When readers were last waited for.
+    restarted: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What SQLite answers to any of the three.
@@ -46,16 +58,21 @@ struct Log {
 
 impl Folding {
     pub(super) fn new(writer: DatabaseConnection, spoilt: Spoilt) -> Self {
-        Self { writer, spoilt, begun: AtomicU32::new(0) }
+        let (is_waiting, restarted) = Default::default();
+        Self { writer, spoilt, begun: AtomicU32::new(0), is_waiting, restarted }
     }
 
     /// Counts a transaction that has begun. Behind each sixteenth the log is looked at: who waits for
     /// the connection waits in a row.
     pub(super) fn one_more(&self) {
         let before = self.begun.fetch_add(1, Ordering::Relaxed);
-        if before % LOOK_EVERY == LOOK_EVERY - 1 {
+        if before % LOOK_EVERY == LOOK_EVERY - 1 && !self.is_waiting.swap(true, Ordering::AcqRel) {
             let (writer, spoilt) = (self.writer.clone(), self.spoilt.clone());
-            tokio::spawn(async move { fold(&writer, &spoilt).await });
+            let (is_waiting, restarted) = (self.is_waiting.clone(), self.restarted.clone());
+            tokio::spawn(async move {
+                fold(&writer, &spoilt, &restarted).await;
+                is_waiting.store(false, Ordering::Release);
+            });
         }
     }
 
@@ -85,14 +102,49 @@ impl Folding {
 }
 
 /// Folds a log that is long.
-async fn fold(writer: &DatabaseConnection, spoilt: &Spoilt) {
-    if spoilt.is_disk_failed() {
-        return;
-    }
-    let found = heard(asked(writer, LOOK).await, spoilt);
-    if found.is_some_and(|log| log.pages >= PAGES_MIN && log.folded < log.pages) {
+async fn fold(writer: &DatabaseConnection, spoilt: &Spoilt, restarted: &Mutex<Option<Instant>>) {
+    let Some(found) = heard(patiently_asked(writer, LOOK, spoilt).await, spoilt) else { return };
+    let is_restart = found.pages >= PAGES_LONG && is_due(restarted);
+    if is_restart {
+        let answer = patiently_asked(writer, RESTART, spoilt).await;
+        if heard(answer, spoilt).is_some_and(|log| log.is_held) {
+            tracing::warn!(
+                pages = found.pages,
+                "the write-ahead log grows: somebody reads on and on, here or in another process"
+            );
+        }
+    } else if found.pages >= PAGES_MIN && found.folded < found.pages {
         // Where a reader's older view stops it half way, the next look is not far.
-        heard(asked(writer, FOLD).await, spoilt);
+        heard(patiently_asked(writer, FOLD, spoilt).await, spoilt);
+    }
+}
+
+/// Whether readers may be waited for again; then they are.
+fn is_due(restarted: &Mutex<Option<Instant>>) -> bool {
+    // Every change of it is one assignment.
+    let mut last = restarted.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_due = last.is_none_or(|last| last.elapsed() >= RESTART_EVERY);
+    if is_due {
+        *last = Some(Instant::now());
+    }
+    is_due
+}
+
+/// Asks, however long another has the connection: where every transaction is slow none would ever be
+/// had in time.
+async fn patiently_asked(
+    writer: &DatabaseConnection,
+    pragma: &str,
+    spoilt: &Spoilt,
+) -> Result<Log, DbErr> {
+    loop {
+        if spoilt.is_disk_failed() {
+            return Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed));
+        }
+        match asked(writer, pragma).await {
+            Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) => {}
+            answer => return answer,
+        }
     }
 }
 
@@ -100,7 +152,7 @@ async fn fold(writer: &DatabaseConnection, spoilt: &Spoilt) {
 fn heard(answer: Result<Log, DbErr>, spoilt: &Spoilt) -> Option<Log> {
     let error = match answer {
         Ok(log) => return Some(log),
-        // Who has the connection has it for long, or the store is closed. Nothing is known against it.
+        // The store is closed, or is not to be written any more. Nothing is known against it.
         Err(DbErr::ConnectionAcquire(_)) => return None,
         Err(error) => error,
     };
@@ -123,12 +175,11 @@ async fn asked(writer: &DatabaseConnection, pragma: &str) -> Result<Log, DbErr> 
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures_util::FutureExt;
 
     use super::*;
     use crate::db::sqlite::Sqlite;
+    use crate::db::sqlite::connection::{ACQUIRE_FOR_MAX, LOG_BYTES_MAX};
 
     async fn open() -> (tempfile::TempDir, Sqlite) {
         let folder = tempfile::tempdir().unwrap();
@@ -213,6 +264,57 @@ mod tests {
             write_much(&sqlite).await;
         }
         folded(&sqlite, |log| log.folded == log.pages).await;
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_is_slow_is_waited_for() {
+        let (_folder, sqlite) = open().await;
+        for _ in 2..LOOK_EVERY {
+            write_much(&sqlite).await;
+        }
+        let slow = sqlite.write().await.unwrap();
+        tokio::time::sleep(ACQUIRE_FOR_MAX + Duration::from_millis(300)).await;
+        slow.unbroken().await.unwrap().commit().await.unwrap();
+        folded(&sqlite, |log| log.folded == log.pages).await;
+        let is_waiting = || sqlite.folding.is_waiting.load(Ordering::Acquire);
+        for _ in 0..100 {
+            if !is_waiting() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the next is kept from it")
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_very_long_begins_anew_though_somebody_always_reads() {
+        let (folder, sqlite) = open().await;
+        let reading = async || {
+            let mut reader = sqlite.read().await.unwrap();
+            let count = Statement::from_string(DbBackend::Sqlite, "select count(*) from filler");
+            reader.rows(count).await.unwrap();
+            reader
+        };
+        let before = reading().await;
+        for _ in 2..=LOOK_EVERY {
+            commit(&sqlite, "insert into filler values (zeroblob(4800000))").await;
+        }
+        let behind = reading().await;
+        let length = || folder.path().join("wasmchannel.db-wal").metadata().unwrap().len();
+        assert!(length() > LOG_BYTES_MAX, "{}", length());
+        let others = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            drop(before);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            drop(behind);
+        };
+        others.await;
+        folded(&sqlite, |log| log.folded == log.pages).await;
+        let still = reading().await;
+        commit(&sqlite, "insert into filler values (1)").await;
+        assert!(log(&sqlite).await.pages < PAGES_MIN && length() <= LOG_BYTES_MAX, "{}", length());
+        drop(still);
+        assert!(!is_due(&sqlite.folding.restarted), "who writes has time in between");
     }
 
     #[tokio::test]
