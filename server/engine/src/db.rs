@@ -153,6 +153,16 @@ impl Db {
         }
     }
 
+    /// Whether a commit does not end, so that nothing can be written. Of another machine's commits each
+    /// has a connection of its own.
+    #[must_use]
+    pub fn is_commit_late(&self) -> bool {
+        match &self.0 {
+            Kind::Sqlite(sqlite) => sqlite.is_commit_late(),
+            Kind::Postgres(_) => false,
+        }
+    }
+
     /// How much room is left where the store writes; nothing where that is another machine's.
     #[must_use]
     pub fn space(&self) -> Option<Space> {

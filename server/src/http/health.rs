@@ -59,12 +59,18 @@ impl Parts {
     }
 }
 
-/// A disk that is full, on which nothing can be written, a file with damaged pages, and more to do
-/// than can be done in time, of which some is left undone.
+/// A disk that is full, on which nothing can be written, a file with damaged pages, a commit that does
+/// not end, behind which nothing is written, and more to do than can be done in time, of which some is
+/// left undone.
 fn degraded(door: &Door) -> Vec<&'static str> {
     let is_full = door.history.is_disk_full(door.engine.clock.unix_ms());
     let is_overload = door.engine.shedding.stage().is_some();
-    let known = [("disk", is_full), ("damaged", door.db.is_damaged()), ("overload", is_overload)];
+    let known = [
+        ("disk", is_full),
+        ("damaged", door.db.is_damaged()),
+        ("writing", door.db.is_commit_late()),
+        ("overload", is_overload),
+    ];
     known.into_iter().filter_map(|(word, is_so)| is_so.then_some(word)).collect()
 }
 

@@ -3,11 +3,13 @@
 //! Told by `transaction`, by `folding` and by `check`; asked by whoever owns the connections. Its law:
 //! each sign is only ever set, but the connection's, which is taken by who replaces it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sea_orm::DbBackend;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::fault::Fault;
 
@@ -38,6 +40,16 @@ pub(super) struct Spoilt {
     connection: Arc<AtomicBool>,
     disk: Arc<watch::Sender<bool>>,
     damage: Damage,
+    commit: Arc<Mutex<Option<Instant>>>,
+}
+
+/// A commit that is under way for as long as this lives.
+pub(super) struct Committing(Arc<Mutex<Option<Instant>>>);
+
+impl Drop for Committing {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 impl Spoilt {
@@ -50,6 +62,19 @@ impl Spoilt {
     /// What is known of the file's damage.
     pub(super) const fn damage(&self) -> &Damage {
         &self.damage
+    }
+
+    /// Notes that the connection's one commit is under way.
+    pub(super) fn committing(&self) -> Committing {
+        // Every change of it is one assignment.
+        *self.commit.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        Committing(Arc::clone(&self.commit))
+    }
+
+    /// For how long a commit has been under way, where one is.
+    pub(super) fn commits_for(&self) -> Option<Duration> {
+        let begun = *self.commit.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.map(|begun| begun.elapsed())
     }
 
     /// Whether that was said since it was last asked.

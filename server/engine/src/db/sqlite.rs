@@ -29,6 +29,7 @@ use self::connection::{BUSY_FOR_MAX, opened, options, readers, writer};
 use self::folding::Folding;
 use super::space::Space;
 use super::spoilt::Spoilt;
+use super::transaction::COMMIT_FOR_MAX;
 use super::{DISK_FAILED, Fault, LOCK, OpenFault, Transaction, files};
 
 /// The database's file in the data folder.
@@ -194,6 +195,11 @@ impl Sqlite {
         self.spoilt.damage().is_found()
     }
 
+    /// Whether a commit is under way that was given up. Nobody else writes meanwhile.
+    pub(super) fn is_commit_late(&self) -> bool {
+        self.spoilt.commits_for().is_some_and(|lasts| lasts >= COMMIT_FOR_MAX)
+    }
+
     pub(super) fn space(&self) -> Option<Space> {
         Space::at(&self.file)
     }
@@ -287,12 +293,16 @@ mod tests {
         let begun = Instant::now();
         assert!(timeout(Duration::from_millis(100), commit).await.is_err(), "it is given up");
         assert!(!sqlite.spoilt.is_said(), "it is under way");
+        let lasts = sqlite.spoilt.commits_for();
+        assert!(lasts.is_some_and(|lasts| lasts >= Duration::from_millis(90)), "{lasts:?}");
+        assert!(!sqlite.is_commit_late(), "it may still be in time");
         // sqlx replaces it where the commit's own rollback failed, too: only the sign tells of it.
         while !sqlite.spoilt.is_said() {
             assert!(begun.elapsed() < Duration::from_secs(5), "it was not heard");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
 
+        assert_eq!(sqlite.spoilt.commits_for(), None, "it ended");
         let mut next = sqlite.write().await.unwrap();
         assert!(next.rows(statement("select x from mark")).await.is_err(), "a new connection");
         assert!(!sqlite.spoilt.is_disk_failed());

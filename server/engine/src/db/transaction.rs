@@ -241,7 +241,9 @@ impl Unbroken {
 /// Commits, however long that takes.
 async fn ended(inner: DatabaseTransaction, spoilt: Spoilt) -> Result<(), CommitFault> {
     let begun = Instant::now();
+    let committing = spoilt.committing();
     let done = inner.commit().await.map_err(CommitFault::from);
+    drop(committing);
     let fault = done.as_ref().err();
     if let Some(fault) = fault {
         spoilt.by(fault.cause(), DbBackend::Sqlite);
