@@ -61,6 +61,7 @@ test('what was written while the server was away for 20 seconds goes out once, i
 });
 
 test('a form that waits for the server says so, on a phone too', async ({ visitor, house }) => {
+  test.setTimeout(90_000);
   const ada = await (await visitor({ viewport: { width: 360, height: 740 } })).open();
   await ada.saySurely('here');
   await ada.go('/me');
@@ -74,6 +75,19 @@ test('a form that waits for the server says so, on a phone too', async ({ visito
   await expect(ada.page.getByText('Saved')).toBeVisible({ timeout: 35_000 });
   await expect(words).toBeHidden();
   await expect(ada.pill).toBeHidden();
+
+  // What was written since is not saved.
+  await house.stop('SIGKILL');
+  await ada.page.getByLabel('Your name').fill('Ada');
+  await ada.page.getByRole('button', { name: 'Save' }).click();
+  await expect(words).toBeVisible();
+  await ada.page.getByLabel('Your name').fill('Ada King');
+  await house.start();
+  const stored = async () => (await ada.page.request.get(`${ada.url}/me`)).text();
+  await expect.poll(stored, { timeout: 35_000 }).toContain('value="Ada"');
+  await expect(ada.pill).toBeHidden();
+  await expect(ada.page.getByText('Saved')).toBeHidden();
+  await expect(ada.page.getByLabel('Your name')).toHaveValue('Ada King');
 });
 
 test('Retry now connects at once', async ({ visitor, house }) => {

@@ -87,12 +87,12 @@ impl Sending {
         self.act.set_value(None);
     }
 
-    /// Something else stands in the form than what was done: that is not said of it any more.
+    /// Something else stands in the form than what was done, or will be: that is not said of it any more.
     pub fn edited(&self) {
         if untrack(|| !self.began() || self.done().is_some()) {
-            self.forget();
             self.op.set(Some(OpId::NIL));
         }
+        self.forget();
     }
 
     /// Whether this act was sent and did not fail.
@@ -107,11 +107,11 @@ impl Sending {
         self.op.with(Option::is_some)
     }
 
-    /// The log in which the act was stored; tracked.
+    /// The log in which the act was stored, if the form still says that act; tracked.
     #[must_use]
     pub fn done(&self) -> Option<LogId> {
         match self.fate()? {
-            Fate::Done(log) => Some(log),
+            Fate::Done(log) => self.act.with_value(Option::is_some).then_some(log),
             Fate::Pending | Fate::Failed(_) | Fate::Full => None,
         }
     }
