@@ -59,9 +59,9 @@ pub fn MessageRow(
                 </div>
                 {live(move || match state.get() {
                     RowState::Failed(refusal) => {
-                        let reason = match is_inside {
-                            true => unsent_words(&refusal),
-                            false => t(Text::UnsentOutside).to_owned(),
+                        let reason = match refusal {
+                            Refusal::NotMember if !is_inside => t(Text::UnsentOutside).to_owned(),
+                            _ => unsent_words(&refusal),
                         };
                         Some(view! { <FailureNote op_id reason text is_inside/> }.into_part())
                     }
