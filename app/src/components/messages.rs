@@ -22,6 +22,8 @@ use crate::text::{Text, t};
 pub fn Messages(
     /// Whose messages.
     room: Room,
+    /// Whether older ones come, which nobody reads aloud unasked.
+    busy: RwSignal<bool>,
 ) -> impl IntoView {
     let shown = room.clone();
     let empty = {
@@ -29,7 +31,13 @@ pub fn Messages(
         move || older.get() == OlderState::Start && rows.with(Vec::is_empty)
     };
     view! {
-        <div class="log column" role="log" tabindex="0" aria-label=t(Text::Messages)>
+        <div
+            class="log column"
+            role="log"
+            tabindex="0"
+            aria-label=t(Text::Messages)
+            aria-busy=live(move || busy.get().then_some("true"))
+        >
             {live(move || empty().then(|| view! { <EmptyRoom/> }.into_part()))}
             <ol class="rows">
                 <li class="older"><Older room=room.clone()/></li>

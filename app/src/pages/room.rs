@@ -81,7 +81,7 @@ fn KnownRoom(room: Room) -> impl IntoView {
                 </Header>
                 {live(move || match room.membership.get() {
                     Membership::Member => {
-                        view! { <Inside room=room.clone() away on_sent=to_the_newest/> }.into_part()
+                        view! { <Inside room=room.clone() away unheld on_sent=to_the_newest/> }.into_part()
                     }
                     Membership::Outside => view! { <Join room=room.clone()/> }.into_part(),
                 })}
@@ -118,6 +118,8 @@ fn Inside(
     room: Room,
     /// Whether the reader is away from the newest message.
     away: RwSignal<bool>,
+    /// Whether older messages come.
+    unheld: RwSignal<bool>,
     #[prop(into)] on_sent: Callback<()>,
 ) -> impl IntoView {
     let op = use_context::<FormOps>().unwrap_or_default().post;
@@ -133,7 +135,7 @@ fn Inside(
         count => counted(Count::New, count),
     };
     view! {
-        <Messages room=room.clone()/>
+        <Messages room=room.clone() busy=unheld/>
         <div class="foot column">
             {newest_link(&room)}
             // Always there: what comes into the pane or goes from it ends a scroll by key half way.
