@@ -12,6 +12,8 @@ test('on a phone one goes about the house without the server, and what waits is 
   const ada = await (await visitor(PHONE)).open();
   await ada.join('harbour');
   await ada.saySurely('still readable');
+  // He is told that the room is his.
+  await expect(ada.page.locator('#room-menu a')).toHaveText('Room settings');
   await house.stop('SIGKILL');
   await ada.say('waits');
   await ada.composer.fill('half a sen');

@@ -29,19 +29,26 @@ pub fn RoomSettingsPage(
 ) -> impl IntoView {
     let store = expect_context::<Store>();
     let page = move |room: Room| {
-        let configures = untrack(|| store.configures(&room));
-        let about = if configures { Text::RoomSettings } else { Text::AboutRoom };
-        let titled = room.clone();
-        view! {
-            <main id="main" class="pane">
-                <Header
-                    title=Signal::derive(move || titled.title())
-                    topic=t(about).to_owned()
-                />
-                <div class="page">{if configures { settings(room) } else { about_room(room) }}</div>
-            </main>
-        }
-        .into_part()
+        let store = store.clone();
+        // Who has just made it is told later that it is his.
+        let page = move || {
+            let configures = store.configures(&room);
+            let about = if configures { Text::RoomSettings } else { Text::AboutRoom };
+            let (titled, room) = (room.clone(), room.clone());
+            view! {
+                <main id="main" class="pane">
+                    <Header
+                        title=Signal::derive(move || titled.title())
+                        topic=t(about).to_owned()
+                    />
+                    <div class="page">
+                        {if configures { settings(room) } else { about_room(room) }}
+                    </div>
+                </main>
+            }
+            .into_part()
+        };
+        live(page).into_part()
     };
     room_or_error(&key, Box::new(page))
 }
