@@ -140,6 +140,55 @@ test.describe('with a long room', () => {
     await expect(ben.rooms.nth(1)).not.toContainText('new');
   });
 
+  test('what was not drawn yet was not read, in a tall window too, and who reads is not moved by what comes late', async ({
+    visitor,
+  }) => {
+    test.setTimeout(120_000);
+    const [ada, ben] = await Promise.all([(await visitor()).open(), (await visitor()).tab()]);
+    let lateMs = 0;
+    await ben.page.routeWebSocket(/./, (browser) => {
+      const house = browser.connectToServer();
+      house.onMessage((frame) => void setTimeout(() => browser.send(frame), lateMs));
+    });
+    await ada.join('harbour');
+    await ben.join('harbour');
+    await ada.saySurely('old');
+    await ben.seesLast('old');
+    const line = ben.page.locator('.new-line');
+    const begins = ben.page.locator('li', { has: line }).locator('.message-text');
+    const whileAway = async (word: string) => {
+      await ben.page.goto('about:blank');
+      await sayMany(ada, Array.from({ length: 120 }, (_, index) => `${word} ${index}`));
+      await expect(ada.pending).toHaveCount(0, { timeout: 60_000 });
+      await ben.go('/r/harbour');
+    };
+    await ben.page.setViewportSize({ width: 1280, height: 2400 });
+    lateMs = 300;
+    await whileAway('new');
+    await expect(begins).toHaveText('new 0');
+    await expect(line).toBeInViewport();
+    await expect(ben.rooms.nth(1)).toContainText('120 new');
+    await ben.newest.click();
+    await expect(ben.rooms.nth(1)).not.toContainText('new');
+
+    await ben.page.setViewportSize({ width: 1280, height: 800 });
+    lateMs = 2_000;
+    await whileAway('newer');
+    await expect(begins).toHaveText('newer 70');
+    await expect(line).toBeInViewport();
+    const read = ben.page.getByText('newer 72', { exact: true });
+    const top = async () => (await read.boundingBox())?.y ?? 0;
+    await expect.poll(async () => Math.abs((await top()) - 800 / 3)).toBeLessThan(120);
+    // Asked for, and what the connection said is gone; it comes two seconds later.
+    await expect(ben.page.locator('.log')).toHaveAttribute('aria-busy', 'true');
+    await expect(ben.pill).toBeHidden();
+    const stood = await top();
+    await expect(begins).toHaveText('newer 20');
+    await ben.page.evaluate(() => new Promise((done) => setTimeout(done, 300)));
+    // But for one name more below it: what is above has a say in how rows are grouped.
+    expect(Math.abs((await top()) - stood)).toBeLessThan(50);
+  });
+
   test('who reads above sees how many came, and is brought to them', async ({ visitor }) => {
     const [ada, ben] = await Promise.all([(await visitor()).open(), (await visitor()).open()]);
     await sayMany(ada, Array.from({ length: 60 }, (_, index) => `line ${index}`));
@@ -154,7 +203,7 @@ test.describe('with a long room', () => {
     await expect(ben.title).toHaveText('All rooms');
     await ben.rooms.first().click();
     await expect(ben.newest).toBeVisible();
-    expect(await top(ben.texts.nth(40))).toBe(read);
+    await expect.poll(() => top(ben.texts.nth(40))).toBe(read);
     // Also where the page is loaded anew, with fewer messages than he had before him.
     await ben.readAbove(1_000);
     const line = ben.page.getByText('line 15', { exact: true });

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { BrowserContext } from '@playwright/test';
+import type { BrowserContext, Locator } from '@playwright/test';
 
 import { RoomPage } from '../pages/room';
 import { expect, test } from '../world';
@@ -114,17 +114,17 @@ test('what others write above a screen of failed messages is new until it is see
   await expect(said).not.toBeInViewport();
   await expect(ada.page).toHaveTitle(/^\(1\)/);
   await ada.newest.click();
-  await expect(said).toBeInViewport();
+  await expectInSight(ada, said);
   await expect(ada.newest).toBeHidden();
   await expect(ada.page).toHaveTitle(/^harbour/);
   await ada.say('an own one');
-  await expect(ada.page.getByText('an own one')).toBeInViewport();
+  await expectInSight(ada, ada.page.getByText('an own one'));
   // As at 400 %, or on a phone that lies on its side.
   await ada.page.setViewportSize({ width: 740, height: 300 });
   await ben.saySurely('said to a low window');
   await expect(ada.newest).toHaveAccessibleName('1 new');
   await ada.newest.click();
-  await expect(ada.page.getByText('said to a low window')).toBeInViewport();
+  await expectInSight(ada, ada.page.getByText('said to a low window'));
   await expect(ada.newest).toBeHidden();
 });
 
@@ -300,6 +300,16 @@ test('a browser that keeps nothing says so, and sends as ever', async ({ visitor
   await ada.go('/');
   await expect(ada.composer).toHaveValue('comes back in the composer');
 });
+
+/** That it is seen whole, between the head and the foot, which cover what is behind them. */
+async function expectInSight(room: RoomPage, part: Locator): Promise<void> {
+  const box = async (part: Locator) => (await part.boundingBox()) ?? { y: 0, height: 0 };
+  await expect(async () => {
+    const [head, seen, foot] = [await box(room.page.locator('.header')), await box(part), await box(room.page.locator('.foot'))];
+    expect(seen.y).toBeGreaterThanOrEqual(head.y + head.height);
+    expect(seen.y + seen.height).toBeLessThanOrEqual(foot.y);
+  }).toPass({ timeout: 5_000 });
+}
 
 /** How many messages lie in the browser's database. */
 function kept(room: RoomPage): Promise<number> {

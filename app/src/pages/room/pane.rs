@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use leptos::ev::KeyboardEvent;
 use leptos::html;
@@ -28,6 +29,9 @@ const CLEAR_OF_THE_HEAD: i32 = 100;
 
 /// No scroll of a pane whose end is 0.
 const NOTHING_SOUGHT: i32 = i32::MAX;
+/// So long after it was asked for what is above, the pane is moved for that at most: later, what is here
+/// is being read.
+const SOUGHT: Duration = Duration::from_millis(1_500);
 
 /// What is done before the next painting, in one box for all.
 type InFrame = Box<dyn FnOnce(&Pane, web_sys::HtmlElement)>;
@@ -46,7 +50,7 @@ pub(super) struct Pane {
     is_near_the_end: StoredValue<bool>,
     gaze: StoredValue<Gaze>,
     /// Where it was scrolled to for what may stand higher when older messages come, and is gone to
-    /// again then unless its reader scrolled meanwhile; else what no scroll is.
+    /// again then unless its reader began to do something meanwhile; else what no scroll is.
     sought: Arc<AtomicI32>,
     /// What that is: where he was, else, at the end, the line.
     place: Arc<AtomicI32>,
@@ -111,6 +115,7 @@ impl Pane {
     /// Home and End go there at once. The browser's own way takes a while, which every row that
     /// comes or goes meanwhile cuts short, and it knows of no rows but those on the screen.
     pub(super) fn pressed(&self, event: &KeyboardEvent) {
+        self.touched();
         let is_changed =
             event.ctrl_key() || event.alt_key() || event.meta_key() || event.shift_key();
         let writes = event_target::<web_sys::HtmlElement>(event).tag_name() == "TEXTAREA";
@@ -126,9 +131,15 @@ impl Pane {
         event.prevent_default();
     }
 
+    /// Its reader does something, and is not moved from there.
+    pub(super) fn touched(&self) {
+        self.sought.store(NOTHING_SOUGHT, Ordering::Relaxed);
+    }
+
     /// Goes to the newest message: to the end, or half a screen above what could not be sent, if that
     /// fills the screen.
     pub(super) fn to_the_newest(&self) {
+        self.touched();
         self.room.last.set(None);
         self.in_frame(|here, pane| {
             pane.set_scroll_top(0);
@@ -145,6 +156,10 @@ impl Pane {
     /// Takes note of where its reader is, and whether the newest message is in sight there: what could
     /// not be sent stands behind it, and may be longer than the screen.
     fn look_around(&self, pane: &web_sys::HtmlElement) {
+        if self.is_where_it_seeks(pane) && self.place.load(Ordering::Relaxed) < 0 {
+            // On the way to his place, which is kept for him.
+            return;
+        }
         let (below, newest_off) = (-pane.scroll_top(), self.room.keeps_newest_off());
         let is_near_the_end = !newest_off && below <= NEAR_THE_END;
         let is_away = newest_off
@@ -179,7 +194,7 @@ impl Pane {
             // Behind the change of the list, which may have moved the pane by a line.
             self.in_frame(|here, pane| {
                 if here.is_near_the_end.get_value() {
-                    if pane.scroll_top() != 0 {
+                    if pane.scroll_top() != 0 && !here.seeks() {
                         pane.set_scroll_top(0);
                     }
                     if pane.scroll_height() <= pane.client_height() {
@@ -204,8 +219,10 @@ impl Pane {
             if (self.room.has_failed() || is_elsewhere || self.seeks()) && !is_hidden {
                 // It may cover what came with it, or have been all that covered the newest message.
                 self.in_frame(|here, pane| {
-                    if here.sought.swap(NOTHING_SOUGHT, Ordering::Relaxed) == pane.scroll_top() {
+                    if here.is_where_it_seeks(&pane) {
                         here.seek(&pane);
+                    } else {
+                        here.touched();
                     }
                     here.look_around(&pane);
                     here.look();
@@ -225,15 +242,19 @@ impl Pane {
             Some(Look::Comes { anew, led }) if self.store.come(&self.room, anew) && led => {
                 self.go_to_the_line();
             }
-            Some(Look::Comes { .. } | Look::Stays) => self.store.read(&self.room),
+            // Of what is not here yet nothing was seen.
+            Some(_) if self.seeks() => {}
+            Some(_) => self.store.read(&self.room),
         }
     }
 
     /// Shows the line before what is new, where that is above what is seen. Who then sees the newest
     /// message, too, has read it, unless more of it is above.
     fn go_to_the_line(&self) {
+        self.place.store(0, Ordering::Relaxed);
+        // Nothing is read before that is done.
+        self.sought.store(0, Ordering::Relaxed);
         self.in_frame(|here, pane| {
-            here.place.store(0, Ordering::Relaxed);
             here.seek(&pane);
             here.look_around(&pane);
             if !here.away.get_untracked() && !here.seeks() {
@@ -255,16 +276,23 @@ impl Pane {
             }
             self.room.line_rises()
         };
+        self.touched();
         if is_above {
             self.sought.store(pane.scroll_top(), Ordering::Relaxed);
             if self.store.connection.live.get_untracked() {
                 ask_older(&self.room, &self.link);
+                let here = self.clone();
+                set_timeout(move || here.touched(), SOUGHT);
             }
         }
     }
 
     fn seeks(&self) -> bool {
         self.sought.load(Ordering::Relaxed) != NOTHING_SOUGHT
+    }
+
+    fn is_where_it_seeks(&self, pane: &web_sys::HtmlElement) -> bool {
+        self.sought.load(Ordering::Relaxed) == pane.scroll_top()
     }
 
     /// Keeps the number of messages on the screen within its bound, at the end that is farther away,
@@ -278,6 +306,9 @@ impl Pane {
                 return;
             }
             self.in_frame(|here, pane| {
+                if here.seeks() {
+                    return;
+                }
                 let above = above(&pane);
                 let is_near_the_end = !here.away.get_untracked() || -pane.scroll_top() < above;
                 let far = if is_near_the_end { Far::Oldest } else { Far::Newest };
@@ -296,9 +327,9 @@ fn first_unsent(pane: &web_sys::HtmlElement) -> Option<web_sys::HtmlElement> {
 }
 
 /// How far below its top a message ends that is seen, in a pane of which so much is seen: in a low one
-/// all of that is less.
+/// half of that is less.
 fn clear_of_the_head(seen: i32) -> i32 {
-    CLEAR_OF_THE_HEAD.min(seen)
+    CLEAR_OF_THE_HEAD.min(seen / 2).max(0)
 }
 
 /// How much of the pane's height is not covered by its foot.
@@ -332,8 +363,10 @@ fn unheld_while_older_come(room: &Room) -> RwSignal<bool> {
         if older.get() == OlderState::Loading {
             unheld.set(true);
         } else if unheld.get_untracked() {
-            // Behind the frame that lays the older messages out.
-            request_animation_frame(move || request_animation_frame(move || unheld.set(false)));
+            // Behind the frame that lays the older messages out, unless the next are on their way by then.
+            let older = older.clone();
+            let held = move || unheld.set(older.get_untracked() == OlderState::Loading);
+            request_animation_frame(move || request_animation_frame(held));
         }
     });
     unheld
